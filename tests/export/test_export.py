@@ -293,9 +293,7 @@ def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
 
     comparison = compared(2)
     gates.check_accuracy(comparison, 0.3)
-    print_exported(
-        classifier.model, Exported(b"", 0, 0.0, comparison=comparison), as_json=False, verbose=False
-    )
+    print_exported(classifier.model, Exported(b"", 0, 0.0, comparison=comparison), as_json=False)
     said = " ".join(capsys.readouterr().out.split())
     assert "accuracy 99.55% (fp32 100.00%; 2 of 440 texts, within chance)" in said
     with pytest.raises(

@@ -1076,6 +1076,13 @@ def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_e
         done = command(*IMPORT, "--labels", "n,p", "--dry-run", "--data", "t.csv")
         assert f"{accuracy} of 43 texts" in " ".join(done.stdout.split()), done.stderr
         assert ("labels in another order" in done.stderr) == (names == "pn")
+    # In columns of other names, for the import and for the export.
+    Path("u.csv").write_text("\n".join(["kind,said,is", *(f"x,{row}" for row in rows)]))
+    columns = ("--data", "u.csv", "--text-column", "said", "--label-column", "is")
+    done = command(*IMPORT, "--labels", "p,n", "-o", "m.safetensors", *columns)
+    assert "100.00% of 43 texts" in " ".join(done.stdout.split()), done.stderr
+    done = command("export", "m.safetensors", "-o", "m.onnx", "--quantize", "int8", *columns)
+    assert "accuracy 100.00%" in done.stdout, done.stderr
     other = command(*IMPORT, "--labels", "a,b", "--dry-run", "--data", "t.csv")
     assert "the data has the label n, which" in other.error
 

@@ -121,12 +121,11 @@ def cost_of_closing(closed: Closed) -> str:
     return f"int8 needed {units} kept away from 1, which changes {moved} of {closed.texts:,} texts"
 
 
-def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:
+def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> None:
     """Print the path of the file, its size and its accuracy.
 
-    verbose: everything that was measured, too.
-    as_json: one object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8), and the
-        example texts.
+    as_json: everything that was measured, as one object, with sizes in bytes, accuracies from 0 to
+        1 (before: fp32, after: int8), and the example texts.
     """
     if as_json:
         shown = asdict(exported)
@@ -160,16 +159,3 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         )
     if file.examples:
         print(wrapped(f"examples: the file shows {listed_examples(file.examples)}"))
-    if not verbose:
-        return
-    print(
-        f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of "
-        "PyTorch's"
-    )
-    if compared is not None:
-        print(f"int8: fp32's label for {kept}, probabilities within {compared.max_difference:.4f}")
-        print(f"      same bits alone and in batches, {exported.batch_comparisons:,} comparisons")
-        if change is not None and (interval := change.interval) is not None:
-            points = f"{(change.after - change.before) * 100:+.2f} points of accuracy"
-            span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
-            print(f"      {points} (95 %: {span})")

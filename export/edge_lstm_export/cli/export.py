@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from edge_lstm.cli import options
-from edge_lstm_export.cli.options import VerboseOption, option
+from edge_lstm_export.cli.options import option
 
 _QUANTIZE = "Quantize weights, and activations within the LSTM."
 _DATA = "Labelled texts that were not trained on, to check accuracy and calibrate --abstain."
@@ -28,6 +28,8 @@ def command(
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     encoding: options.EncodingOption = None,
+    text_column: options.TextColumnOption = None,
+    label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
     indicator_columns: options.IndicatorColumnsOption = None,
     max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
@@ -35,7 +37,6 @@ def command(
     examples: Annotated[Path | None, option("FILE", _EXAMPLES, None, "--examples")] = None,
     any_size: Annotated[bool, option(None, _ANY_SIZE, None, "--any-size")] = False,
     as_json: options.JsonOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Turn a checkpoint into one ONNX model file.
 
@@ -68,6 +69,8 @@ def command(
         test = None
         if data is not None:
             reading = LabelOptions(
+                text_column,
+                label_column=label_column,
                 encoding=encoding,
                 label_separator=label_separator,
                 indicator_columns=options.column_names(indicator_columns),
@@ -90,4 +93,4 @@ def command(
     write_atomically(exported.data, output, parents=True)
     if (closed := exported.closed) is not None:
         message(f"note: {cost_of_closing(closed)}")
-    print_exported(parse_model(exported.data, output), exported, as_json=as_json, verbose=verbose)
+    print_exported(parse_model(exported.data, output), exported, as_json=as_json)

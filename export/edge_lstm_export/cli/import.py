@@ -10,7 +10,9 @@ import typer
 from edge_lstm.cli.options import (
     EncodingOption,
     IndicatorColumnsOption,
+    LabelColumnOption,
     LabelSeparatorOption,
+    TextColumnOption,
     check_outputs,
     column_names,
 )
@@ -29,17 +31,18 @@ _WORDS = (
     "imdb_word_index.json, or vocabulary.txt."
 )
 _LABELS = "Labels in the network's order, as neg,pos; one sigmoid is the probability of the second."
-_PADDING = "Side on which texts were padded in training, as Keras names it, or none."
+_PADDING = (
+    "Side on which texts were padded in training: pre, post, none, or masked if the network passes "
+    "over padding (PyTorch: packed sequences)."
+)
 _TRUNCATION = "Side on which long texts were cut.  [default: pre]"
 _LENGTH = "Number of steps of the network's input."
-_MASKED = "The network passes over padding (PyTorch: packed sequences)."
 _STATE = "PyTorch: output of the LSTM that is read: last, end, mean, max or mean+max."
 _ACTIVATION = "PyTorch: activation of hidden dense layers: relu, tanh, sigmoid or linear."
 _LOGITS = "Keras: a last layer without an activation gives logits."
 _MULTI_LABEL = "A text may have several labels: each logit has a sigmoid."
 _NUM_WORDS = "Ids from this one on count as unknown words."
 _LOWER = "For word to id: whether texts are put in lower case."
-_FILTERS = "For word to id: characters at which words end, as well as white space."
 _PATTERN = "For word to id: a regular expression of a word, such as [a-z]+."
 _DATA = "Labelled texts, to measure the imported network's accuracy."
 
@@ -54,14 +57,12 @@ def command(
     ] = None,
     labels: Annotated[str | None, option("NAMES", _LABELS, _NETWORK)] = None,
     padding: Annotated[
-        Literal["pre", "post", "none"] | None, option("SIDE", _PADDING, _TEXTS)
+        Literal["pre", "post", "none", "masked"] | None, option("SIDE", _PADDING, _TEXTS)
     ] = None,
     truncation: Annotated[Side | None, option("SIDE", _TRUNCATION, _TEXTS)] = None,
     length: Annotated[int | None, option("N", _LENGTH, _TEXTS, min=1, max=100_000)] = None,
-    masked: Annotated[bool | None, option(None, _MASKED, _TEXTS, "--masked")] = None,
     num_words: Annotated[int | None, option("N", _NUM_WORDS, _TEXTS, min=1)] = None,
     lower: Annotated[bool | None, option(None, _LOWER, _TEXTS, "--lower/--no-lower")] = None,
-    filters: Annotated[str | None, option("CHARACTERS", _FILTERS, _TEXTS)] = None,
     pattern: Annotated[str | None, option("REGEX", _PATTERN, _TEXTS)] = None,
     state: Annotated[
         Literal["last", "end", "mean", "max", "mean+max"] | None,
@@ -74,6 +75,8 @@ def command(
     multi_label: Annotated[bool, option(None, _MULTI_LABEL, _NETWORK, "--multi-label")] = False,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     encoding: EncodingOption = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
     label_separator: LabelSeparatorOption = None,
     indicator_columns: IndicatorColumnsOption = None,
     dry_run: Annotated[
@@ -103,14 +106,12 @@ def command(
             padding=padding,
             truncation=truncation,
             length=length,
-            masked=masked,
             state=state,
             activation=activation,
             logits=logits,
             multi_label=multi_label,
             num_words=num_words,
             lower=lower,
-            filters=filters,
             pattern=pattern,
         )
         imported = read(model, words, options)
@@ -121,6 +122,8 @@ def command(
         if data is not None and checkpoint is not None:
             display.say(f"answering {data}")
             reading = LabelOptions(
+                text_column,
+                label_column=label_column,
                 encoding=encoding,
                 label_separator=label_separator,
                 indicator_columns=column_names(indicator_columns),

@@ -204,28 +204,26 @@ class Options:
     """The facts that a file does not hold. None: not given.
 
     labels: in the order of the probabilities; of one sigmoid, the second is the probable one.
-    padding, truncation: the side of a text that is filled up ("none": neither is), or cut off.
-    length: of the input.
-    masked: the network passes over padding. state: the values that are read of the last LSTM.
-    activation: of hidden dense layers. logits: the last layer gives logits. multi_label: each label
-    has a probability of its own. num_words: ids from here on count as unknown.
+    padding, truncation: the side of a text that is filled up, or cut off. "none": no text is filled
+    up. "masked": the network passes over padding. length: of the input.
 
-    For a dict of words: lower: lower case. filters: the characters at which words end. pattern: or
-    a regular expression of a word, such as [a-z]+.
+    state: the values that are read of the last LSTM. activation: of hidden dense layers.
+    logits: the last layer gives logits. multi_label: each label has a probability of its own.
+    num_words: ids from here on count as unknown.
+
+    For a dict of words: lower: lower case. pattern: a regular expression of a word, such as [a-z]+.
     """
 
     labels: tuple[str, ...] | None = None
-    padding: Side | Literal["none"] | None = None
+    padding: Side | Literal["none", "masked"] | None = None
     truncation: Side | None = None
     length: int | None = None
-    masked: bool | None = None
     state: PoolingKind | None = None
     activation: HiddenActivation | None = None
     logits: bool = False
     multi_label: bool = False
     num_words: int | None = None
     lower: bool | None = None
-    filters: str | None = None
     pattern: str | None = None
 
 

@@ -199,7 +199,7 @@ def _adjusted_rule(rule: TextRule, options: Options) -> TextRule:
         rule = replace(rule, below=options.num_words)
     if rule.source == words.OWN:
         return replace(rule, splits=_adjusted_splits(rule.splits, options))
-    for option in ("lower", "filters", "pattern"):
+    for option in ("lower", "pattern"):
         if getattr(options, option) is not None:
             raise DataError(f"the {rule.source} says how a text is split; leave --{option} out")
     return rule
@@ -209,12 +209,8 @@ def _adjusted_splits(splits: text.TextRule, options: Options) -> text.TextRule:
     """Return the rule that splits texts, for a dict of words, with the options."""
     if options.lower is not None:
         splits = replace(splits, lowercase="unicode" if options.lower else "none")
-    if options.pattern is None and options.filters is None:
-        return splits
     if options.pattern is None:
-        return words.splitting(splits.lowercase, (options.filters or "") + words.PYTHON_SPACES)
-    if options.filters is not None:
-        raise DataError("--pattern says where words end; leave --filters out")
+        return splits
     return words.splitting_by(options.pattern, splits.lowercase)
 
 
@@ -226,8 +222,9 @@ def _adjusted_reading(reading: Reading, rule: TextRule, options: Options) -> Rea
         "length": options.length,
         "padding": SIDES.get(options.padding or "", options.padding),
         "truncation": SIDES.get(options.truncation or ""),
-        "masked": options.masked,
     }
+    if options.padding == "masked":
+        given |= {"padding": None, "masked": True}
     given = {name: value for name, value in given.items() if value is not None}
     return replace(reading, pad_id=rule.pad_id, **given)
 
