@@ -36,9 +36,6 @@ PARTIAL = ".partial"  # the rows so far
 JOURNAL = ".resume.json"  # how far they are
 
 _OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
-_MOST_LINKS = 40  # links that are followed, as by the Linux kernel
-_TO_LOCK = os.O_RDWR | NO_FOLLOW | NO_WAIT
-_LEFT_SECONDS = 3600  # without locks, a partial file this old counts as left
 _ROOM = "free some, or choose another output"  # the advice if no space is left
 
 
@@ -118,7 +115,10 @@ def remove_leftovers(path: Path) -> None:
     pattern = glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"
     for partial in path.parent.glob(pattern):
         # OSError: the file belongs to another user.
-        with suppress(OSError), io.FileIO(os.open(partial, _TO_LOCK), "r+") as file:
+        with (
+            suppress(OSError),
+            io.FileIO(os.open(partial, os.O_RDWR | NO_FOLLOW | NO_WAIT), "r+") as file,
+        ):
             if _is_left(file.fileno()) and leads_to(partial, file.fileno()):
                 rename_or_remove(file, partial.unlink)
 
@@ -147,7 +147,8 @@ def _is_left(handle: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
-        return state.st_mtime < time.time() - _LEFT_SECONDS
+        # Without locks, a partial file that is an hour old counts as left.
+        return state.st_mtime < time.time() - 3600
     return True
 
 
@@ -176,7 +177,8 @@ def own_descriptor(path: str | Path) -> int | None:
         current = Path(path).absolute()
     except OSError:  # the working folder was removed
         current = Path(path)
-    for _ in range(_MOST_LINKS):
+    # As many links as the Linux kernel follows.
+    for _ in range(40):
         match = _OWN_DESCRIPTOR.fullmatch(os.path.normpath(current))
         if match:
             return int(match[1])

@@ -18,7 +18,6 @@ TOP = 30
 BOTTOM = 44
 
 MOST_TICKS = 5  # of an axis, the one at 0 not counted
-LABEL_ABOVE = 9  # pixels between a point and its label
 
 
 class Chart:
@@ -64,7 +63,7 @@ class Chart:
     def label(self, x: float, y: float, text: str) -> None:
         """Write above a point. text: without markup."""
         across, down = self._place(x, y)
-        self._text(across, down - LABEL_ABOVE, text, "middle", "ink")
+        self._text(across, down - 9, text, "middle", "ink")
 
     def svg(self) -> str:
         """Return the SVG element."""

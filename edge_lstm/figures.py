@@ -17,9 +17,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_SCORES = ("precision", "recall", "f1", "texts")
-_DECIMALS = 4  # as the model card shows them, in percent
-
 
 def in_label_order(training: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of a checkpoint as a model file holds them. They may be incomplete."""
@@ -54,8 +51,9 @@ def _listed_scores(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, list[fl
     A whole number becomes an int, whose JSON is shorter.
     """
     listed: dict[str, list[float]] = {}
-    for name in _SCORES:
-        numbers = [round(row[name], _DECIMALS) for row in scores.values()]
+    for name in ("precision", "recall", "f1", "texts"):
+        # Four decimal places: the model card shows them in percent.
+        numbers = [round(row[name], 4) for row in scores.values()]
         listed[name] = [int(number) if number == int(number) else number for number in numbers]
     return listed
 

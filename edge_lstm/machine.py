@@ -27,7 +27,6 @@ ARM_CORES = {
     "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd41": "Cortex-A78",
 }
 # fmt: on
-_NO_LIMIT = 2**60  # cgroup version 1 writes a number near 2**63 for "no limit"
 
 
 @dataclass(frozen=True)
@@ -193,4 +192,5 @@ def _memory_limit(root: Path) -> int | None:
     texts = group_files(root, "memory", "memory.max")
     texts += group_files(root, "memory", "memory.limit_in_bytes")
     limits = [int(text) for text in texts if text.isdecimal()]
-    return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
+    # Version 1 writes a number near 2**63 for "no limit".
+    return min((limit for limit in limits if limit < 2**60), default=None)

@@ -19,7 +19,6 @@ from edge_lstm.modelfile import ModelFile, embedded_model
 from edge_lstm.printable import listed, printable, shorten
 
 _MANY_LABELS = 20  # the most that are listed
-_LONGEST_TEXT = 500  # characters of a text
 # Facts about the embedded model that no key of the metadata holds.
 _EMBEDDED_LIMITS = (
     (
@@ -33,8 +32,6 @@ _EMBEDDED_LIMITS = (
     "Irony and indirect negation mislead it: “It is far from perfect.” is classified as positive.",
 )
 _NOT_STATED = "Not stated in the file."
-_NO_LICENCE = f"{_NOT_STATED} Add it here and as `license:` in the front matter before publishing."
-_TEMPLATE = Path(__file__).with_name("model_card.md")
 # The rows that judged a network, by their names in the metadata.
 HELD_OUT = {
     "own": "the source's own test split",
@@ -57,11 +54,8 @@ _DATA = (
     "unknown_words",
 )
 _NETWORK = ("embedding_dim", "ngram_words", "ngram_slots")
-_TRAINING = ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
-_INT8 = ("lstm", "embedding", "ngrams", "head")
 _ONE = ("accuracy", "macro_f1", "calibration_error")  # scores for one label per text
 _MULTI_LABEL = ("micro_f1", "macro_f1", "subset_accuracy")  # scores for several
-_BY_LABEL = ("precision", "recall", "f1", "texts")
 
 
 def model_card(model: ModelFile) -> str:
@@ -76,11 +70,18 @@ def model_card(model: ModelFile) -> str:
     if model.thresholds:
         multi_label = ", and every label whose probability reaches its threshold"
     training = [("Layers", described(model.network.layers))]
-    training += [*_rows(model.network.to_dict(), _NETWORK), *_rows(model.training, _TRAINING)]
-    for name, text in _rows(model.quantization or {}, _INT8):
+    training += [
+        *_rows(model.network.to_dict(), _NETWORK),
+        *_rows(
+            model.training, ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
+        ),
+    ]
+    for name, text in _rows(model.quantization or {}, ("lstm", "embedding", "ngrams", "head")):
         training.append((f"int8: {name}", text))
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+    return Template(
+        Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
+    ).substitute(
         licence_tag="license: mit\n" if is_embedded else "",
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(model.path.name.removesuffix(".onnx")),
@@ -95,7 +96,9 @@ def model_card(model: ModelFile) -> str:
         accuracy="\n\n".join(_accuracy(model)),
         training=_table(("", ""), training) or _NOT_STATED,
         limits="\n".join(f"- {line}" for line in limits),
-        licence="MIT." if is_embedded else _NO_LICENCE,
+        licence="MIT."
+        if is_embedded
+        else f"{_NOT_STATED} Add it here and as `license:` in the front matter before publishing.",
         file=_code(model.path.name),
         answer="labels" if model.thresholds else "label",
     )
@@ -146,7 +149,9 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
         if rows := HELD_OUT.get(str(held_out.get(name))):
             yield f"The {name} texts are {rows}."
     title, scores = next(iter(measured.items()))
-    if by_label := _scores("label", _part(scores, "labels"), _BY_LABEL):
+    if by_label := _scores(
+        "label", _part(scores, "labels"), ("precision", "recall", "f1", "texts")
+    ):
         yield f"By label, on the {title} texts:"
         yield by_label
     if model.quantization:
@@ -226,7 +231,7 @@ def _show(part: Mapping[str, Any], key: str) -> str:
 
 def _text(text: str) -> str:
     """Escape a text of the file, so that Markdown shows it as it is."""
-    shown = printable(text)[:_LONGEST_TEXT]
+    shown = printable(text)[:500]
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in shown)
 
 

@@ -57,12 +57,6 @@ OPERATORS = {
 }
 # fmt: on
 
-# The export's largest graph has 130.
-MAX_OPERATORS = 160
-
-# Bytes of the encoded operators together.
-MAX_OPERATOR_BYTES = 2**16
-
 MAX_GOLDEN = 64
 
 # Most probable labels that a golden row has the probabilities of.
@@ -71,9 +65,6 @@ GOLDEN_LABELS = 5
 # The range of a fingerprint of a pair of words, and of the factor of a row of 4-bit numbers.
 MAX_FINGERPRINT = 65_521
 MAX_FACTOR = 18
-
-# Displacements of the table of pairs.
-MAX_DISPLACEMENTS = MAX_NGRAMS
 
 # Bytes of all words together.
 MAX_VOCABULARY = 32 * 2**20
@@ -342,9 +333,10 @@ def check_graph(onnx: OnnxFile, graph: Graph) -> None:
         if node.op_type not in OPERATORS.get(node.domain, ()):
             name = f"{node.domain}.{node.op_type}".strip(".")
             raise ValueError(f"operator {name[:60]!r} is unexpected")
-    require(len(graph.nodes) <= MAX_OPERATORS, "it has too many operators")
+    # The export's largest graph has 130.
+    require(len(graph.nodes) <= 160, "it has too many operators")
     size = sum(node.nbytes for node in graph.nodes)
-    require(size <= MAX_OPERATOR_BYTES, "its operators are far too large")
+    require(size <= 2**16, "its operators are far too large")
     for name, constant in graph.constants.items():
         for start in range(0, len(constant.raw), _CHECKED_AT_ONCE):
             raw = bytes(constant.raw[start : start + _CHECKED_AT_ONCE])
@@ -486,7 +478,7 @@ class _Weights:
             require(name in self._constants, f"its graph has no constant {name!r}")
             # As many as it has, but at least one.
             count = len(self._constants[name].raw) // 2
-            self._check(name, "uint16", min(max(count, 1), MAX_DISPLACEMENTS))
+            self._check(name, "uint16", min(max(count, 1), MAX_NGRAMS))
         inputs = network.head_inputs(self._more)
         self._check_table("head_w", inputs, network.logits)
         self._check_scales("head_w_scales", inputs, 1)

@@ -109,9 +109,6 @@ _FORMAT = re.compile("[1-9][0-9]{0,8}")
 # Far above any model of this kind: a larger file is refused before it is read.
 MAX_FILE_BYTES = 512 * 2**20
 
-# Every ONNX file begins with its IR version, field 1.
-_FIRST_BYTE = b"\x08"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
@@ -258,7 +255,8 @@ def read_file(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
             # Another file may be very large.
-            if file.peek(1)[:1] != _FIRST_BYTE:
+            # Every ONNX file begins with its IR version, field 1. Another file may be very large.
+            if file.peek(1)[:1] != b"\x08":
                 return file.read(1)
             size = os.fstat(file.fileno()).st_size
             if size > MAX_FILE_BYTES:

@@ -40,13 +40,8 @@ MAX_METADATA = 96 * 2**20
 # opset_import, metadata_props.
 _KNOWN_FIELDS = (1, 2, 3, 4, 5, 7, 8, 14)
 
-_NOTHING = memoryview(b"")
-
 # The wire types of 8 and 4 bytes.
 _FIXED_SIZES = {1: 8, 5: 4}
-
-# TensorProto: segment, external_data, data_location.
-_ELSEWHERE = {3, 13, 14}
 
 
 class OnnxFileError(ValueError):
@@ -199,7 +194,7 @@ class _Message:
         return value
 
     def bytes(self, field: int) -> memoryview:
-        return _bytes(self.last(field, _NOTHING))
+        return _bytes(self.last(field, memoryview(b"")))
 
     def text(self, field: int, most: int = MAX_NAME) -> str:
         return _text(self.bytes(field), most)
@@ -295,7 +290,8 @@ def _tensor(tensor: _Message) -> Tensor:
         raise OnnxFileError(f"{name} has too many axes")
     raw = tensor.bytes(9)
     dtype, size = _element_type(tensor.number(2))
-    if 9 not in tensor.fields or not _ELSEWHERE.isdisjoint(tensor.fields):
+    # TensorProto: segment, external_data, data_location.
+    if 9 not in tensor.fields or not {3, 13, 14}.isdisjoint(tensor.fields):
         raise OnnxFileError(f"{name} is not in the file")
     if len(raw) != size * math.prod(dims):
         raise OnnxFileError(f"{name} does not fit its shape")

@@ -17,8 +17,6 @@ except ImportError:  # Windows
 # flag against the translation of line ends.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # does not wait for the writer of a pipe
-# Windows lets no other process read locked bytes, so the locked byte is behind all data.
-_LOCKED_BYTE = 2**43
 
 
 def open_regular(path: Path) -> io.BufferedReader:
@@ -52,7 +50,8 @@ def lock(handle: int) -> None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP)) from None
     position = os.lseek(handle, 0, os.SEEK_CUR)
     try:
-        os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+        # No other process can read locked bytes, so the locked byte is behind all data.
+        os.lseek(handle, 2**43, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     except PermissionError as error:
         raise _held() from error

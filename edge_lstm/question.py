@@ -26,9 +26,6 @@ CHOICE: Literal["choice"] = "choice"
 YES_NO: Literal["yes_no"] = "yes_no"
 SCORE: Literal["score"] = "score"
 
-# Pairs of labels, in lower case, that say no and yes.
-_YES_NO = (("no", "yes"), ("false", "true"), ("0", "1"))
-
 # Python alone takes 1_000 and digits of other scripts for numbers.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -124,7 +121,7 @@ ANY_CHOICE = Question()
 def yes_label(labels: Sequence[str]) -> str | None:
     """Return the one of two labels that says yes; None if they do not say yes and no."""
     by_name = {label.lower(): label for label in labels}
-    for no, yes in _YES_NO:
+    for no, yes in (("no", "yes"), ("false", "true"), ("0", "1")):
         if len(labels) == 2 and by_name.keys() == {no, yes}:
             return by_name[yes]
     return None

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 _received = 0  # number of the first signal
 _deferred = False
 
@@ -47,7 +46,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         frame = frame.f_back
     if _received:  # the second signal: the person does not want to wait for the clean-up
         if sys.__stderr__ is not None and sys.__stderr__.isatty():
-            os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)
+            # A progress bar has hidden the cursor.
+            os.write(sys.__stderr__.fileno(), b"\x1b[?25h")
         os._exit(128 + number)
     _received = number
     if not _deferred:

@@ -56,10 +56,6 @@ _STARTS = re.compile("([\x00-\x1f])")
 # Characters that no entry of a vocabulary has.
 NEVER_IN_ENTRIES = re.compile(f"[\x00-\x1f{REPLACEMENT}]")
 
-# One end of a long text is read first. This many characters for each id hold enough words in nearly
-# every text.
-_CHARACTERS = 32
-
 # ASCII punctuation, of which the vocabulary may have words.
 MARKS = KERAS_FILTERS.removesuffix("\t\n")
 _ASCII_SPACES = "\t\n\r\x0b\x0c"
@@ -76,12 +72,6 @@ _SPACELESS = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\u2e80-\u303f\u3040-\u30ff\u31f0-\u9fff"
     "\uf900-\ufaff\uff66-\uff9d\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
 )
-
-# Words whose pieces are remembered.
-_MEMO = 20_000
-
-# Characters of the longest word whose pieces are remembered: longer words do not come back.
-_LONGEST_IN_MEMO = 50
 
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
 Lowercase = Literal["unicode", "ascii", "none"]
@@ -381,7 +371,8 @@ class Tokenizer:
 
     def encode_text(self, text: str) -> Encoded:
         """Return a text's ids, at most ``length`` of them, and its status."""
-        most = _CHARACTERS * self.length
+        # This many characters for each id hold enough words in nearly every text.
+        most = 32 * self.length
         if len(text) > 2 * most:
             # Only the words at one end matter. The text is cut at a space, since lower() looks at
             # the letters around a capital sigma.
@@ -437,8 +428,9 @@ class Tokenizer:
         ids: list[int] = []
         for _, _, part in self._parts(word):
             ids += part
-        if len(word) <= _LONGEST_IN_MEMO:
-            if len(self._memo) >= _MEMO:
+        # Longer words do not come back.
+        if len(word) <= 50:
+            if len(self._memo) >= 20_000:
                 self._memo.clear()
             self._memo[word.encode()] = ids
         return ids

@@ -30,7 +30,6 @@ APART = 1e-6
 # CPU.
 EXACT_FEATURES = {"avx2", "fma"}
 LITTLE_MEMORY = 100 * 2**20  # a process with ONNX Runtime and a model of 1 MB takes about 60 MiB
-PACKAGES = ("onnxruntime", "edge-lstm-native", "numpy", "typer", "pyarrow")
 
 State = Literal["ok", "warning", "failed"]
 
@@ -123,7 +122,7 @@ def examine(
 def installed_packages() -> dict[str, str]:
     """Return name → version of the packages that matter, and of every build of ONNX Runtime."""
     versions = {"edge-lstm": __version__}
-    for name in PACKAGES:
+    for name in ("onnxruntime", "edge-lstm-native", "numpy", "typer", "pyarrow"):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

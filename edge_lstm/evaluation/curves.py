@@ -11,13 +11,7 @@ from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Result
 from edge_lstm.html import SERIES, figure
 
-# The risk of the first few texts is noise, and would set the axis.
-LEAST_COVERAGE = 0.05
-LEAST_RISK = 0.01  # that the axis shows
 MOST_POINTS = 300  # of a curve
-LARGEST_RADIUS = 9.0  # pixels, of a bin that has all texts
-SMALLEST_RADIUS = 2.0  # pixels
-LABEL_SPACE = 0.08  # of the coverage, between labels
 
 # A model's results and its colour.
 Shown = tuple[Result, OneLabel, str]
@@ -58,8 +52,9 @@ def _reliability(shown: Sequence[Shown]) -> str:
                 right = round(each.accuracy * each.count)
                 interval = metrics.wilson_interval(right, each.count)
                 chart.line([(x, 100 * interval.low), (x, 100 * interval.high)], colour, width=1)
-                radius = LARGEST_RADIUS * sqrt(each.count / len(result.truth))
-                chart.dot(x, 100 * each.accuracy, colour, max(SMALLEST_RADIUS, radius))
+                radius = 9.0 * sqrt(each.count / len(result.truth))
+                # A bin with all texts has nine pixels.
+                chart.dot(x, 100 * each.accuracy, colour, max(2.0, radius))
     return chart.svg()
 
 
@@ -67,9 +62,10 @@ def _coverage(shown: Sequence[Shown]) -> str:
     lines = []
     for result, _, _ in shown:
         line = metrics.risk_coverage(result.confidence, result.correct)
-        line = line[line[:, 0] >= LEAST_COVERAGE]
+        # The risk of the first few texts is noise, and would set the axis.
+        line = line[line[:, 0] >= 0.05]
         lines.append(line)
-    highest = max(LEAST_RISK, *(float(line[:, 1].max()) for line in lines))
+    highest = max(0.01, *(float(line[:, 1].max()) for line in lines))
     chart = Chart(
         "risk-coverage curve", "answered, %", "wrong among these, %", (100, 110 * highest)
     )
@@ -84,7 +80,8 @@ def _coverage(shown: Sequence[Shown]) -> str:
             x = 100 * point.answered
             y = 100 * point.wrong
             chart.dot(x, y, colour)
-            if colour == SERIES[0] and point.abstain and point.answered - last > LABEL_SPACE:
+            # Labels that are nearer to each other would overlap.
+            if colour == SERIES[0] and point.abstain and point.answered - last > 0.08:
                 chart.label(x, y, f"{100 * point.abstain:g} %")
                 last = point.answered
     return chart.svg()

@@ -22,12 +22,7 @@ from edge_lstm.printable import counted, cut
 from edge_lstm.text import LABEL_JOINT, well_formed
 
 SIGNIFICANT = 0.05  # a difference is significant if McNemar's p value is below
-# With more labels the page shows the most frequent confusions instead of the matrix.
-MATRIX_LABELS = 16
-SHOWN_PAIRS = 20  # pairs of confused labels
 SHOWN_TEXTS = 25  # misclassified texts of each model
-EXCERPT = 240  # characters of a text that are shown
-MISTAKE_COLUMNS = ("row", "label", "predicted", "probability", "text")
 
 
 def texts_line(evaluation: Evaluation) -> str:
@@ -57,7 +52,8 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
         yield _labels(result)
         if result.one_label is None:
             continue
-        show = _confusions if len(result.labels) <= MATRIX_LABELS else _confused_pairs
+        # Of more labels, the page shows the most frequent confusions instead of the matrix.
+        show = _confusions if len(result.labels) <= 16 else _confused_pairs
         yield show(result, result.one_label.confusion)
     for comparison in evaluation.comparisons:
         yield _comparison(evaluation, comparison)
@@ -178,7 +174,7 @@ def _confused_pairs(result: Result, confusion: npt.NDArray[np.int64]) -> Table:
     pairs = np.argwhere(mistakes).tolist()
     pairs.sort(key=lambda pair: -mistakes[tuple(pair)])
     rows = []
-    for true, predicted in pairs[:SHOWN_PAIRS]:
+    for true, predicted in pairs[:20]:
         count = int(mistakes[true, predicted])
         rows.append((result.labels[true], result.labels[predicted], count))
     title = f"{result.name}: most frequent confusions"
@@ -256,7 +252,7 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
         if not evaluation.multi_label:
             predicted += f"\u00a0{result.confidence[i]:.1%}"
         text = evaluation.texts[i]
-        excerpt = cut(text, EXCERPT) if text.strip() else "(empty)"
+        excerpt = cut(text, 240) if text.strip() else "(empty)"
         rows.append((evaluation.numbers[i], true, predicted, excerpt))
     note = (
         f"({counted(len(wrong), 'text')}, at most {SHOWN_TEXTS} shown, the most confident first: "
@@ -283,7 +279,7 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
     result = evaluation.results[0]
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(MISTAKE_COLUMNS)
+    writer.writerow(("row", "label", "predicted", "probability", "text"))
     for i in _confident_mistakes(result).tolist():
         probability = f"{result.confidence[i]:.4f}"
         names = _label_names(result, i)

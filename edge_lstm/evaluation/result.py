@@ -25,8 +25,6 @@ from edge_lstm.modelfile import ModelFile
 # other writers of the same domain stay below.
 OOV_TIMES = 1.25
 OOV_POINTS = 0.02
-# The same limit for models that do not say which share to expect.
-OOV_MANY = 0.2
 
 Scores = npt.NDArray[np.float64]
 
@@ -88,7 +86,7 @@ class OovRate:
         data = model.training.get("data")
         expected = data.get("unknown_words") if isinstance(data, dict) else None
         if not isinstance(expected, (int, float)):
-            return cls(rate, None, rate > OOV_MANY)
+            return cls(rate, None, rate > 0.2)
         return cls(rate, float(expected), rate > OOV_TIMES * expected + OOV_POINTS)
 
     @property

@@ -14,8 +14,6 @@ from edge_lstm.tables.labelled import (
 )
 from edge_lstm.tables.reader import TAR_SUFFIXES, named, read_rows
 
-_SPLIT = "test"
-
 
 def load_labelled(source: str, *, options: LabelOptions = DEFAULT_LABEL_OPTIONS) -> LabelledTexts:
     """Read the texts and label names of a source.
@@ -33,7 +31,7 @@ def load_labelled(source: str, *, options: LabelOptions = DEFAULT_LABEL_OPTIONS)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
         labelled = _test_texts(source)
         return replace(labelled, multi_label=bool(options.multi_label))
-    part = path / _SPLIT
+    part = path / "test"
     return read_labelled([part if part.is_dir() else path], options=options)
 
 

@@ -24,8 +24,6 @@ THROTTLED_NOW = {
 
 # A warning is given above these.
 CLOCK_FELL = 0.05  # fall of the clock, as a share of the clock before or of the highest allowed
-BUSY_PER_CPU = 0.5  # load average per CPU before the measurement
-STOLEN = 0.01  # share of the measured time
 
 
 @dataclass(frozen=True)
@@ -120,13 +118,13 @@ def condition_warnings(
         text = f"the control group grants only {machine.cpu_quota:.2f} CPUs; raise its quota"
         yield ConditionWarning("quota", text)
 
-    if before.load_average and before.load_average / machine.cores > BUSY_PER_CPU:
+    if before.load_average and before.load_average / machine.cores > 0.5:
         load = f"load average {before.load_average:.2f} on {machine.cores} CPUs"
         yield ConditionWarning("busy", f"other processes were running ({load}); stop them")
 
     if before.steal_s is not None and after.steal_s is not None and seconds > 0:
         stolen = (after.steal_s - before.steal_s) / (seconds * machine.cores)
-        if stolen > STOLEN:
+        if stolen > 0.01:
             text = f"the host gave {stolen:.0%} of this virtual machine's CPU time to others"
             yield ConditionWarning("stolen", text)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from edge_lstm.machine import read_text
 
 POLL_S = 0.1  # sensors refresh several times a second
-REST_PART = 0.3  # time at rest, as a share of the time of work
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def measure_energy(meter: Meter, run: Callable[[], int], seconds: float) -> Ener
 
     Return None if the meter fails or stands still.
     """
-    rest = _joules(meter, _rest, seconds * REST_PART)
+    rest = _joules(meter, _rest, seconds * 0.3)
     work = _joules(meter, run, seconds)
     if rest is None or work is None:
         return None

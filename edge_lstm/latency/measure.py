@@ -31,8 +31,6 @@ from edge_lstm.modelfile import open_model
 from edge_lstm.printable import listed
 from edge_lstm.text import texts_digest
 
-MEMORY_TEXTS = 1000  # texts after which the memory of a process is read
-MINUTE_S = 60.0  # between two looks at the state of the machine
 SEED = 0  # orders of texts and settings
 
 Progress = Callable[[str, float], None]
@@ -180,7 +178,8 @@ def _cold_starts(
         tell("cold starts", done / len(turns))
         cold_start, _ = fresh_process(*process, [rng.choice(sample.texts)])
         shared[process].append(cold_start)
-    texts = sample.texts[:MEMORY_TEXTS]
+    # The memory of a process is read after these.
+    texts = sample.texts[:1000]
     for done, recording in enumerate(recordings):
         tell("memory", done / len(recordings))
         setting = recording.setting
@@ -233,7 +232,7 @@ def _steady(
         if settings.duration_s is not None:
             part = elapsed / settings.duration_s
         tell("measuring", min(part, 1.0))
-        if elapsed >= len(states) * MINUTE_S:
+        if elapsed >= len(states) * 60.0:
             states.append(state())
         if number and part >= 1:
             return

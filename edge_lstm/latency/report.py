@@ -18,8 +18,6 @@ from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.native import NATIVE
 from edge_lstm.printable import counted, duration, listed
 
-MOST_DOTS = 1000  # of a setting
-
 
 def machine_line(result: Result) -> str:
     """Return the board, the CPU, the CPUs in use and the versions of a measurement."""
@@ -218,7 +216,7 @@ def _times_by_length(result: Result) -> Iterator[str]:
     slowest = max(float(np.percentile(texts[:, 1], 99)) for _, texts, _ in drawn)
     chart = Chart("time by length of the text", "tokens per text", "ms", (longest, 1.12 * slowest))
     for fit, texts, colour in drawn:
-        step = -(-len(texts) // MOST_DOTS)
+        step = -(-len(texts) // 1000)
         for tokens, time in texts[::step].tolist():
             chart.dot(tokens, time, colour, 1.5)
         ends = [(n, (fit.fixed_us + n * fit.per_token_us) / 1000) for n in (0, longest)]

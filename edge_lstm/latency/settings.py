@@ -18,12 +18,6 @@ from edge_lstm.native import ONNXRUNTIME
 # The settings take turns on blocks of texts: long enough that a block's own noise is small, short
 # enough that a change of the clock affects all settings alike.
 BLOCK_TEXTS = 64
-# Up to this many texts, a block is one pass over all of them, so that every block holds the same
-# texts.
-MOST_TEXTS_OF_A_PASS = 256
-# Batches are made of texts of similar length, as Classifier makes them, out of at least this many.
-BATCHES_IN_BLOCK = 4
-MAX_BLOCK_TEXTS = 8192
 
 MAX_TEXTS = 5000  # they are varied enough; more would only take memory
 LONGEST_S = 30 * 24 * 3600  # 30 days
@@ -157,12 +151,16 @@ class Settings:
         step = math.lcm(*self.batch_sizes)
         largest = max(self.batch_sizes)
         size = BLOCK_TEXTS
-        if texts <= MOST_TEXTS_OF_A_PASS:
+        # A block of few texts is one pass over all of them, so that every block holds the same
+        # texts.
+        if texts <= 256:
             size = math.ceil(BLOCK_TEXTS / texts) * texts
         if largest > 1:
-            size = max(size, BATCHES_IN_BLOCK * largest)
+            # Batches are made of texts of similar length, as Classifier makes them, out of some
+            # batches.
+            size = max(size, 4 * largest)
         size = step * math.ceil(size / step)
-        if size > MAX_BLOCK_TEXTS:
+        if size > 8192:
             sizes = ", ".join(map(str, sorted(self.batch_sizes)))
             raise DataError(
                 f"batch sizes {sizes} have no small common multiple; "

@@ -14,8 +14,6 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 PERCENTILES = (50, 90, 95, 99)
-# A percentile is given if at least this many samples lie beyond it: p99 takes 1,000.
-SAMPLES_BEYOND = 10
 RESAMPLES = 1000  # draws of a bootstrap
 LIMITS = (2.5, 97.5)  # percentiles of the draws at the ends of a 95 % interval
 MIN_CHUNKS = 10  # the least that a bootstrap draws from
@@ -27,7 +25,8 @@ FIT_MIN_RANGE = 30
 
 def samples_needed(percentile: int) -> int:
     """Return the least number of samples for a percentile: 20 for p50, 1,000 for p99."""
-    return math.ceil(SAMPLES_BEYOND * 100 / (100 - percentile))
+    # At least ten samples lie beyond it.
+    return math.ceil(10 * 100 / (100 - percentile))
 
 
 def percentile(samples: Floats, which: int) -> float | None:

@@ -22,8 +22,6 @@ from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
 from edge_lstm.scoring.journal import ROOM, Entry, read_journal, write_journal
 from edge_lstm.tables.schema import Checksum
 
-# Bytes that are read at once to check what an unfinished run has written.
-_READ_AT_ONCE = 2**20
 # Attempts to lock a partial file. Other runs may make and rename it all the while.
 _TRIES = 1000
 
@@ -141,7 +139,7 @@ class FileOutput:
         Raises DataError if the partial file does not hold them.
         """
         left = entry.output_bytes
-        while left and (chunk := self._file.read(min(left, _READ_AT_ONCE))):
+        while left and (chunk := self._file.read(min(left, 2**20))):
             self._checksum.update(chunk)
             left -= len(chunk)
         if left or str(self._checksum) != entry.output_checksum:

@@ -48,13 +48,8 @@ if TYPE_CHECKING:
 # Fewer chunks for each process are not worth its start. A large document is as much work as the
 # chunks that it could fill.
 _CHUNKS_A_PROCESS = 2
-# The first chunks of all processes are read before any is started.
-MAX_PROCESSES = 1024
 # Chunks under way for each process.
 _AHEAD = 4
-# Those that it is given: the one that it scores and the next. The others wait for the first
-# process that has room, since one may be slower than another.
-_GIVEN = 2
 # Bytes of shared memory for each chunk under way. A larger chunk or result goes through the pipe.
 SLOT_BYTES = 2**22
 # Workers can be started here, and the package's commands are tested with them.
@@ -74,7 +69,8 @@ def most_processes(workers: int | None) -> int:
     """
     if not CAN_START:
         return 1
-    return min(MAX_PROCESSES, available_cores() if workers is None else workers)
+    # The first chunks of all processes are read before any is started.
+    return min(1024, available_cores() if workers is None else workers)
 
 
 class _Failure(NamedTuple):
@@ -184,7 +180,9 @@ class WorkerPool:
         try:
             while self._waiting:
                 connection, tasks = min(self._tasks.items(), key=lambda item: len(item[1]))
-                if len(tasks) == _GIVEN:
+                # A process has the chunk that it scores, and the next. The others wait for the
+                # first process that has room, since one may be slower than another.
+                if len(tasks) == 2:
                     break
                 task = self._waiting.popleft()
                 tasks.append(task)

@@ -36,9 +36,6 @@ from edge_lstm.tables.compression import without_suffix
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
 from edge_lstm.tables.schema import ReadOptions
 
-# Folder of the notes in the output. Readers of Parquet skip names that begin with _.
-NOTES = "_edge_lstm"
-
 
 def score_on_cluster(
     inputs: str | Path,
@@ -174,7 +171,8 @@ class FileScorer:
             target = Path(without_suffix(str(target))).with_suffix(
                 FORMATS[target_format].suffixes[0]
             )
-        path = self.target / NOTES / f"{name}.json"
+        # Readers of Parquet skip names that begin with _.
+        path = self.target / "_edge_lstm" / f"{name}.json"
         identity = [*self.identity, source.stat().st_size, source.stat().st_mtime_ns]
         note = json.loads(path.read_text()) if path.exists() and target.exists() else {}
         if note.get("identity") == identity:

@@ -15,13 +15,6 @@ from edge_lstm.serving.service import Service
 
 MAX_BODY_BYTES = 2**20
 
-# A longer body is read to its end, up to this length, so that its client gets the error and not a
-# broken connection.
-_MOST_READ = 64 * 2**20
-
-# Different errors of the event loop that are reported.
-_MOST_COMPLAINTS = 100
-
 _Scope = dict[str, Any]
 _Message = dict[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -89,7 +82,7 @@ class App:
         error = context.get("exception")
         reason = f": {first_line(error)}" if isinstance(error, Exception) else ""
         line = f"{context['message']}{reason}"
-        if line not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS:
+        if line not in self._complaints and len(self._complaints) < 100:
             self._complaints.add(line)
             self._service.report(line)
 
@@ -146,7 +139,9 @@ async def _read(headers: dict[bytes, bytes], receive: _Receive) -> bytes | None:
     parts: list[bytes] = []
     size = 0
     has_more = True
-    while has_more and size <= _MOST_READ:
+    # A longer body is read to its end, up to a length, so that its client gets the error and not a
+    # broken connection.
+    while has_more and size <= 64 * 2**20:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None

@@ -21,10 +21,6 @@ TIME = "time"
 TEXT = "text"
 MODEL = "model"
 ANSWERED = "answered_here"
-_OWN = frozenset({TIME, TEXT, MODEL, ANSWERED})
-
-# Only its owner may read the texts.
-_MODE = 0o600
 
 # How a line begins. It is shorter than the bytes, since a body has a bound.
 _BEGINNING = f'{{"{TIME}": '.encode()
@@ -70,7 +66,7 @@ class DecisionLog:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {TIME: now, TEXT: text, MODEL: model}
         for name, (label, probability) in answers.items():
-            if name in _OWN:
+            if name in frozenset({TIME, TEXT, MODEL, ANSWERED}):
                 continue
             line[name] = label
             column = f"{name}_probability"
@@ -98,7 +94,7 @@ class DecisionLog:
 
     def _open(self) -> io.FileIO:
         """Open the file, so that it ends with a whole line."""
-        file = io.FileIO(self.path, "a+", opener=lambda path, flags: os.open(path, flags, _MODE))
+        file = io.FileIO(self.path, "a+", opener=lambda path, flags: os.open(path, flags, 0o600))
         try:
             lock(file.fileno())
         except BlockingIOError:

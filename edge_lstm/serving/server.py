@@ -15,9 +15,6 @@ with needs("serve", "'serve'"):
 # From as many open connections on, a request gets status 503. Each may hold a body.
 MAX_CONNECTIONS = 512
 
-# Seconds that a connection stays open after an answer: longer than proxies keep theirs.
-_IDLE_SECONDS = 75
-
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket. port: 0 for a free one. Raises OutputError."""
@@ -56,7 +53,7 @@ def serve(service: Service, listening: socket.socket, seconds: float) -> None:
         # Nobody asks for a client's address.
         proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(seconds)),
     )
     uvicorn.Server(config).run(sockets=[listening])

@@ -26,11 +26,6 @@ MODEL = "edge-lstm"
 # Counts a question that no file has: clients name questions as they like.
 OTHER = "other"
 
-# Requests for comparison that are with the upstream at once; more are left out.
-_MOST_SHADOWS = 16
-
-_CHECK_SECONDS = 1.0
-
 
 @dataclass(frozen=True)
 class HandBack:
@@ -143,7 +138,7 @@ class Service:
     async def watch(self) -> None:
         """Look for changed model files until the task is cancelled."""
         while True:
-            await asyncio.sleep(_CHECK_SECONDS)
+            await asyncio.sleep(1.0)
             await self.refresh()
 
     async def close(self) -> None:
@@ -237,7 +232,8 @@ class Service:
                 return
             self._keep(decision, reply, sure)
 
-        if len(self._shadows) < _MOST_SHADOWS:
+        # Of more requests at once, the comparison is left out.
+        if len(self._shadows) < 16:
             task = asyncio.get_running_loop().create_task(compare())
             self._shadows.add(task)
             task.add_done_callback(self._shadows.discard)

@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 PATH = "/v1/systemone"
 
-# Requests that are with the upstream at once.
-_MOST_REQUESTS = 100
 _MOST_BYTES = 4 * 2**20
-
-# Statuses that are about the client's request or key: the client gets them as they are.
-_OF_THE_CLIENT = frozenset({400, 401, 402, 403, 404, 413, 422, 429})
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ class Upstream:
         self._client = httpx.AsyncClient(
             timeout=seconds,
             transport=transport,
-            limits=httpx.Limits(max_connections=_MOST_REQUESTS),
+            limits=httpx.Limits(max_connections=100),
         )
 
     async def ask(
@@ -102,7 +97,8 @@ class Upstream:
         except self._errors as error:
             reason = first_line(error)
             raise _unavailable(f"it cannot be reached ({reason})", "unreachable") from None
-        if status in _OF_THE_CLIENT:
+        # They are about the client's request or key: the client gets them as they are.
+        if status in frozenset({400, 401, 402, 403, 404, 413, 422, 429}):
             raise _refusal(status, data, reply_headers)
         if status != 200:
             raise _unavailable(f"it answered with status {status}", f"status_{status}")

@@ -20,11 +20,8 @@ COMMANDS = {"gzip": "gzip -dc", "zstd": "zstd -dc"}
 # Errors that reading damaged data raises; EOFError: it ends too early.
 DAMAGE = (gzip.BadGzipFile, zlib.error, EOFError)
 
-_GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 _INPUT_BYTES = 2**17
-# Bytes that are decompressed at a time. They become 16 MiB at most, however they were made.
-_ZSTD_INPUT_BYTES = 2**9
 
 
 def compression_of(path: str) -> str:
@@ -45,7 +42,7 @@ def compressed(data: bytes, compression: str) -> bytes:
     Raises MissingPackageError without a package for zstd.
     """
     if compression == "gzip":
-        return gzip.compress(data, _GZIP_LEVEL, mtime=0)
+        return gzip.compress(data, 6, mtime=0)
     if compression == "zstd":
         return _zstd_frame(data)
     return data
@@ -95,7 +92,8 @@ class ZstdReader:
         """Return what the next bytes of the file become, perhaps nothing yet."""
         if self._frame is None:
             self._frame = _decompressor(self._zstd)
-        part = self._left[self._at : self._at + _ZSTD_INPUT_BYTES]
+        # These bytes become 16 MiB at most, however they were made.
+        part = self._left[self._at : self._at + 2**9]
         self._at += len(part)
         try:
             data: bytes = self._frame.decompress(part)

@@ -46,8 +46,6 @@ from edge_lstm.text import well_formed
 
 # The comma first: it wins if another delimiter fits as well.
 DELIMITERS = (",", ";", "\t", "|")
-_SNIFFED_ROWS = 50
-_SNIFFED_LINES = 200
 # A row is at most MAX_ROW_BYTES and one line long when it is cut. The module counts characters.
 csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_ROW_BYTES))
 # The module refuses a carriage return inside a line and, before Python 3.11, a zero byte. They pass
@@ -339,7 +337,7 @@ def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
     lines = head.split(b"\n")[:-1] or [head]
     newline = "\r\n" if lines[0].endswith(b"\r") else "\n"
     if delimiter is None:
-        some = b"\n".join([*lines[:_SNIFFED_LINES], b""])
+        some = b"\n".join([*lines[:200], b""])
         sample, _ = _passed(some.decode("utf-8", "surrogateescape"))
         delimiter = max(DELIMITERS, key=lambda candidate: _fit(sample, candidate))
     return Dialect(delimiter, newline)
@@ -350,7 +348,7 @@ def _fit(sample: str, delimiter: str) -> tuple[float, int]:
     lines = chain(io.StringIO(sample, newline="\n"), [""])
     # The last record is empty, or its quote is open.
     records = [*csv.reader(lines, delimiter=delimiter)][:-1]
-    counts = [len(fields) for fields in records if fields][:_SNIFFED_ROWS]
+    counts = [len(fields) for fields in records if fields][:50]
     if not counts or counts[0] == 1:
         return 0.0, 0
     return counts.count(counts[0]) / len(counts), counts[0]

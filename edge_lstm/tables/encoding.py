@@ -16,10 +16,8 @@ from edge_lstm.tables.schema import STDIN, Source
 from edge_lstm.tables.values import OTHER_ENCODING, utf8_error
 
 _UTF_8 = "utf-8"
-_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ZIP = b"PK\x03\x04"
 _STRICT = "edge-lstm-strict"
-_SAMPLE_BYTES = 200
 # A file is in another encoding as a whole if more of its lines than these are not UTF-8, and more
 # than this multiple of the lines beyond ASCII that are. Fewer are bad rows.
 _MOST_BAD_LINES = 1
@@ -58,7 +56,7 @@ class Utf8:
         """Return a function of bytes and whether they are the last ones. first: of the file."""
         name = self._source.encoding
         errors = self._source.encoding_errors
-        if not name and first.startswith(_UTF_16_MARKS):
+        if not name and first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             name = "utf-16"
         if codecs.lookup(name or _UTF_8).name == _UTF_8 and errors == "strict":
             return lambda data, _: data
@@ -104,7 +102,7 @@ def check_text(source: Source, head: bytes) -> None:
 
     Raises DataError that names the option for another encoding.
     """
-    sample = head[:_SAMPLE_BYTES]
+    sample = head[:200]
     newline = head.find(b"\n")
     pair = head[newline - newline % 2 :][:2]
     if pair in (b"\n\0", b"\0\n") or sample.count(0) > max(3, len(sample) // 5):

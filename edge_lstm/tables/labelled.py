@@ -20,9 +20,6 @@ from edge_lstm.tables.values import BAD_BYTE, cell_text, json_text, json_value
 from edge_lstm.text import LABEL_JOINT
 
 FASTTEXT_PREFIX = "__label__"
-UNLABELLED = "unsup"  # the folder of the IMDB reviews that have no label
-# What pandas writes for a missing value, if it is told to write something.
-_MISSING = {"NaN", "nan", "NaT", "<NA>"}
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 # How far probabilities that someone rounded may be from a sum of 1.
@@ -418,7 +415,8 @@ def _line_labels(row: Row) -> TextAndLabels:
 def _folder_labels(row: Row) -> TextAndLabels | None:
     """Read a file whose label is the first folder of its path, if it lies in one."""
     path = Path(row.values["path"])
-    if len(path.parts) == 1 or path.parts[0] == UNLABELLED:
+    # The IMDB reviews without a label are in this folder.
+    if len(path.parts) == 1 or path.parts[0] == "unsup":
         return None
     if row.text is None:
         raise DataError(f"{Path(row.source, path)}: {row.error}; correct or remove the file")
@@ -508,4 +506,5 @@ def _label(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     label = str(value).strip()
-    return "" if label in _MISSING else label
+    # What pandas writes for a missing value, if it is told to write something.
+    return "" if label in {"NaN", "nan", "NaT", "<NA>"} else label

@@ -42,11 +42,7 @@ from edge_lstm.tables.values import (
 )
 
 RAW_COLUMN = "raw"  # the key of a row that is not a JSON object; its value is the row as a string
-_BREAKS = re.compile("[\t\r\n]")
-_OTHER_LINE = re.compile(rb"\n[^{]")
 _ESCAPE = "surrogateescape"
-# Raised for a line that is no object with a text, or has a number of too many digits for Python.
-_SCAN_ERRORS = (StopIteration, ValueError, RecursionError, KeyError, TypeError)
 
 
 class TextFormat(Format):
@@ -74,7 +70,7 @@ class TextFormat(Format):
                 yield piece
                 continue
             # Lines that begin with a brace are not blank, and of JSONL nearly all do.
-            is_other = not piece.startswith(b"{") or _OTHER_LINE.search(piece)
+            is_other = not piece.startswith(b"{") or re.compile(rb"\n[^{]").search(piece)
             if is_other and not self.has_blank_rows:
                 piece = b"".join(line for line in io.BytesIO(piece) if not _is_blank(line))
             yield lines_of(piece)
@@ -139,11 +135,12 @@ class JsonlFormat(TextFormat):
         own: list[str] = []
         for place, line in enumerate(lines):
             text = None
+            # It is no object with a text, or has a number of too many digits for Python.
             try:
                 row, end = scan_json(line, 0)
                 text = row[key]
                 is_plain = end == len(line) and type(text) is str and fits(row)
-            except _SCAN_ERRORS:
+            except (StopIteration, ValueError, RecursionError, KeyError, TypeError):
                 is_plain = False
             if is_plain and not (is_suspect and _is_suspect(line.encode("utf-8", _ESCAPE))):
                 texts.append(text)
@@ -191,7 +188,7 @@ class JsonlFormat(TextFormat):
 
 def one_line(value: str | None) -> str:
     """Return a value as it stands in a line: with a space for each tab and line end."""
-    return _BREAKS.sub(" ", value or "")
+    return re.compile("[\t\r\n]").sub(" ", value or "")
 
 
 def _first_keys(stream: Stream) -> tuple[str, ...]:

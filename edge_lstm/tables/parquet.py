@@ -18,12 +18,6 @@ from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOption
 from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
-_GROUP_BYTES = 16 * 2**20  # the size at which a row group is written
-# Rows that are decoded at once. A few bytes of a file may stand for any number of long values, and
-# how many bytes a row has is known only then.
-_STEP_ROWS = 64
-_TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
-
 
 def pyarrow() -> Any:
     """Return the pyarrow package.
@@ -59,7 +53,14 @@ class ParquetFormat(Format):
         kind = field.type
         if pyarrow().types.is_dictionary(kind):
             kind = kind.value_type
-        if str(kind) not in _TEXT_TYPES:
+        if str(kind) not in (
+            "string",
+            "large_string",
+            "string_view",
+            "binary",
+            "large_binary",
+            "null",
+        ):
             raise DataError(
                 f"{source.path}: column {field.name!r} holds {field.type}, not text; "
                 "choose another --text-column"
@@ -142,7 +143,7 @@ class ParquetFormat(Format):
             with arrow.parquet.ParquetWriter(output, types, compression="zstd") as writer:
                 while file.tell() < size:
                     tables.append(arrow.ipc.open_stream(file).read_all())
-                    if file.tell() == size or sum(table.nbytes for table in tables) >= _GROUP_BYTES:
+                    if file.tell() == size or sum(table.nbytes for table in tables) >= 16 * 2**20:
                         writer.write_table(arrow.concat_tables(tables).combine_chunks())
                         tables = []
 
@@ -156,7 +157,9 @@ def _tables(file: Any, group: int, limits: tuple[int, int]) -> Iterator[Any]:
     arrow = pyarrow()
     batches: list[Any] = []
     count = size = 0
-    step = min(_STEP_ROWS, max_count)
+    # A few bytes of a file may stand for any number of long values, and how many bytes a row has is
+    # known only when it is decoded.
+    step = min(64, max_count)
     for batch in file.iter_batches(step, row_groups=[group], use_threads=False):
         batches.append(batch)
         count += batch.num_rows

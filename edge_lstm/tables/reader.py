@@ -31,7 +31,6 @@ FORMATS: dict[str, Format] = {
         folder.FOLDER,
     )
 }
-_SPREADSHEETS = {".xlsx", ".xlsm", ".xls", ".ods"}
 _BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.suffixes}
 # Suffixes of archives, which only the workstation reads.
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -261,7 +260,7 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
     if format == folder.FOLDER.name:
         raise DataError(f"{path} is a file, not a folder; leave the format out or name a folder")
     told = format or format_of(path)
-    if told is None and PurePath(path).suffix.lower() in _SPREADSHEETS:
+    if told is None and PurePath(path).suffix.lower() in {".xlsx", ".xlsm", ".xls", ".ods"}:
         raise DataError(f"{path} is a spreadsheet; in Excel, save it as CSV UTF-8")
     if told is None:
         raise DataError(

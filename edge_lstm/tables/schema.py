@@ -17,8 +17,6 @@ STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 # A longer row is hardly a document. It becomes an error row, and is not kept in memory.
 MAX_ROW_BYTES = 16 * 2**20
-# Python's encodings of names and literals, not of files.
-_NO_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7")
 MAX_ROW = f"{MAX_ROW_BYTES // 2**20} MiB"
 TEXT_NAMES = (
     *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
@@ -162,7 +160,14 @@ class Schema:
 def _is_encoding(name: str) -> bool:
     try:
         "".encode(name)
-        return codecs.lookup(name).name not in _NO_FILES
+        # Python has encodings of names and literals, too.
+        return codecs.lookup(name).name not in (
+            "idna",
+            "punycode",
+            "unicode-escape",
+            "raw-unicode-escape",
+            "utf-7",
+        )
     except (LookupError, ValueError):
         return False
 

@@ -16,7 +16,6 @@ from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Checksum, Source
 
 # Columns and dialect are found in these bytes, or in more if the first line is longer.
 HEAD_BYTES = 2**20
-_PIECE_BYTES = 2**17
 
 
 class LongLine(NamedTuple):
@@ -167,7 +166,7 @@ class Stream:
         text = b""
         while not text and not self._is_ended:
             try:
-                data = self._file.read(_PIECE_BYTES) or b""
+                data = self._file.read(2**17) or b""
             except (OSError, *DAMAGE) as error:
                 raise self._read_error(error) from None
             if not self._is_checked:

@@ -27,11 +27,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import text_key, well_formed
 
 POOL = 20_000  # texts that are classified: of more, a random part
-# The least sure texts are compared with each other: this many times those asked for, or FEWEST.
-SHORTLIST = 20
 FEWEST = 500
-MOST_CLUSTERS = 200
-NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts as a copy of another
 
 
 class Suggestions(NamedTuple):
@@ -67,7 +63,7 @@ def suggest(
     probabilities = classifier.probabilities(pool)
     two = np.sort(probabilities, axis=1)[:, -2:].astype(np.float64)
     unsure = 1 - (two[:, 1] - two[:, 0])
-    order = np.argsort(-unsure, kind="stable")[: max(FEWEST, SHORTLIST * count)]
+    order = np.argsort(-unsure, kind="stable")[: max(FEWEST, 20 * count)]
     candidates = [pool[i] for i in order]
     chosen = order[_diverse(candidates, unsure[order] + 1e-9, labelled, count)]
     best = probabilities.argmax(axis=1)
@@ -86,7 +82,7 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
         analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
     )
     vectors = vectorizer.transform(map(well_formed, texts))
-    clusters = min(count, MOST_CLUSTERS, len(texts))
+    clusters = min(count, 200, len(texts))
     with warnings.catch_warnings():
         # Of fewer different vectors than clusters: near-copies are left out below.
         warnings.simplefilter("ignore")
@@ -102,7 +98,8 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
         nearest = 1 - pairwise_distances_argmin_min(vectors, of_labelled, metric="cosine")[1]
     chosen: list[int] = []
     for i in np.lexsort((-weights, is_further)).tolist():
-        if nearest[i] < NEAR_COPY and len(chosen) < count:
+        # From this cosine of character trigrams on, a text counts as a copy of another.
+        if nearest[i] < 0.85 and len(chosen) < count:
             chosen.append(i)
             nearest = np.maximum(nearest, (vectors @ vectors[i].T).toarray().ravel())
     return chosen

@@ -21,7 +21,6 @@ _WRITTEN = "Not GOOD, not bad: it’s as it is. Isn't it? ÄΣ"
 # Words in a row: most pairs of the first words are n-grams.
 _FREQUENT = 10
 _PAIRED = 20
-_PARTS = 3  # pieces of a made-up word
 # Words of the two texts of any words.
 _SHORT = 8
 _LONG = 52
@@ -43,7 +42,7 @@ def golden_texts(
     words = tokenizer.words
     pieces = tokenizer.pieces
     frequent = _drawn(rng, words[:_FREQUENT], _PAIRED)
-    made_up = "".join(_drawn(rng, pieces, _PARTS))
+    made_up = "".join(_drawn(rng, pieces, 3))
     drawn = _drawn(rng, (*words, *pieces), _SHORT + _LONG)
     np.random.default_rng(order).shuffle(drawn)
     mixed = " ".join([_WRITTEN, *frequent, made_up]).rstrip()

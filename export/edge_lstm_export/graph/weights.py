@@ -62,12 +62,6 @@ SATURATED = 20.0
 # -1.
 GATE_SIGNS = np.array([[1, 1], [1, 1], [1, 1], [1, -1]])
 _SMALLEST = 1e-6  # divisors are at least this
-_TIE = 1e-3  # of squares of int8 numbers
-# Shares of the largest weight that are tried as the end of a matrix's range: a smaller one clips
-# few weights, and rounds all others finer.
-CLIPS = (1.0, 0.9, 0.8, 0.7)
-# Of the mean square of a column, for what typical texts do not show.
-_DAMPING = 1e-4
 # The steps to which an int8 file rounds outputs from -1 to 1.
 OUTPUT_STEP = 2 / 255
 _NO_FACTORS = np.ones((1, 1))
@@ -301,7 +295,8 @@ def _fitted_to_int8(values: Array, seen: Sequence[Seen]) -> tuple[Array, Array, 
 def _fitted_matrix(values: Array, seen: Seen) -> tuple[Array, Array, Array]:
     """Round one direction's matrix, [rows, columns], as :func:`_fitted_to_int8` does."""
     least = np.inf
-    for clip in CLIPS:
+    # A smaller range clips few weights, and rounds all others finer.
+    for clip in (1.0, 0.9, 0.8, 0.7):
         scale = _scales(values, None, REDUCED) * np.float32(clip)
         numbers, error = fitted(values / scale, seen, REDUCED)
         error *= float(scale.item()) ** 2
@@ -325,7 +320,8 @@ def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
     """
     held = seen.held.astype(np.float64)
     metric = held.T @ held
-    share = _DAMPING * np.trace(metric) / len(metric)
+    # It stands for what typical texts do not show.
+    share = 1e-4 * np.trace(metric) / len(metric)
     damping = share * np.eye(len(metric))
     metric += damping
     products = seen.exact.T.astype(np.float64) @ held
@@ -522,7 +518,7 @@ def _to_4_bits(scaled: Array, keeps_largest: Array) -> tuple[Array, Array]:
         tried = np.clip(np.rint(scaled / factor), -LARGEST_4_BITS, LARGEST_4_BITS)
         errors = np.square(tried * factor - scaled).sum(axis=1)
         # Sums of equal squares differ by their roundings.
-        is_better = errors < best - _TIE
+        is_better = errors < best - 1e-3
         if factor < LARGEST_FACTOR:
             is_better &= ~keeps_largest
         best[is_better] = errors[is_better]

@@ -13,14 +13,11 @@ from edge_lstm_export.train.data import make_split
 from edge_lstm_export.train.headroom import text_rows
 from edge_lstm_export.train.loop import predict_probabilities
 
-# Points above the share of the largest label below which something is wrong with the texts.
-NEAR_CHANCE = 0.05
 CAUSES = (
     "texts may reach the network otherwise than in its training. The usual causes: labels in "
     "another order, stop words removed or words stemmed before the tokenizer, another tokenizer, "
     "padding on the other side"
 )
-THRESHOLD = 0.5  # a label's probability, if a text may have several
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Accuracy:
     @property
     def is_near_chance(self) -> bool:
         """Whether the network is hardly better than always giving the most frequent label."""
-        return self.accuracy < self.largest + NEAR_CHANCE
+        return self.accuracy < self.largest + 0.05
 
 
 def accuracy_on(imported: Imported, checkpoint: Checkpoint, labelled: LabelledTexts) -> Accuracy:
@@ -59,7 +56,7 @@ def accuracy_on(imported: Imported, checkpoint: Checkpoint, labelled: LabelledTe
     truth = make_split(labelled.texts, labelled.labels, checkpoint.labels, "the data").labels
     rows = text_rows(checkpoint.tokenizer, labelled.texts)
     answers = predict_probabilities(checkpoint.network, rows)
-    given = answers >= THRESHOLD
+    given = answers >= 0.5
     if not imported.model.is_multi_label:
         given = answers.argmax(axis=1)[:, None] == np.arange(truth.shape[1])
     words = [word for text in labelled.texts for word in imported.rule.words_of(text)]

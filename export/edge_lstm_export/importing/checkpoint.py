@@ -20,7 +20,6 @@ from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.network import Network, lstm_name
 
 _FORGET = 1  # the place of its gate
-CLOSED = -40.0  # bias of a gate that lets nothing through, to the last bit
 
 
 def checkpoint_of(imported: Imported) -> Checkpoint:
@@ -167,7 +166,8 @@ def _one_way(lstm: LSTM) -> LSTM:
         array.reshape(2, 4, lstm.hidden, -1).swapaxes(0, 1).copy() for array in (lstm.w, r, lstm.b)
     )
     w[_FORGET, 1] = 0
-    b[_FORGET, 1] = CLOSED
+    # It lets nothing through, to the last bit.
+    b[_FORGET, 1] = -40.0
     rows = 8 * lstm.hidden
     return replace(lstm, w=w.reshape(1, rows, -1), r=r.reshape(1, rows, -1), b=b.reshape(1, rows))
 

@@ -19,10 +19,7 @@ FileKind = Literal["hdf5", "keras zip", "torch", "safetensors"]
 MOST_BYTES = 2**30  # in a file, and in all that a zip archive unpacks to
 MOST_CONFIG_BYTES = 2**24  # in a JSON configuration
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
-_PICKLE = b"\x80"  # PyTorch before 1.6
-_LFS = b"version https://git-lfs"
 _HEAD = 512  # bytes that are looked at
 # What people have instead of a model, by how it begins, and what to do about it.
 _OTHERS = {
@@ -44,11 +41,12 @@ KINDS = "give a .h5, .keras, .pt, .pth or .safetensors file"
 def kind_of(path: Path) -> FileKind:
     """Return the kind of a model's file. Raises DataError, with the reason, for all other files."""
     head = first_bytes(path)
-    if head.startswith(_HDF5):
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
     if head.startswith(_ZIP):
         return _kind_of_zip(path)
-    if head.startswith(_PICKLE):
+    # PyTorch before 1.6
+    if head.startswith(b"\x80"):
         return "torch"
     header = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and 2 <= header < path.stat().st_size:
@@ -75,7 +73,7 @@ def first_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
         raise DataError(f"{path} is empty; copy it again")
     if status.st_size > most:
         raise DataError(f"{path} has {status.st_size:,} bytes; at most {most:,} are read")
-    if head.startswith(_LFS):
+    if head.startswith(b"version https://git-lfs"):
         raise DataError(
             f"{path} is a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'"
         )

@@ -70,12 +70,15 @@ _TOKENIZER_MODULES = (
     "tensorflow.keras.preprocessing.text",
     "tensorflow.python.keras.preprocessing.text",
 )
-_BUILTINS = ("builtins", "__builtin__")
 _CLASSES: dict[tuple[str, str], Any] = {
     **{(module, "Tokenizer"): TokenizerState for module in _TOKENIZER_MODULES},
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "defaultdict"): defaultdict,
-    **{(module, kind.__name__): kind for module in _BUILTINS for kind in (int, dict, object)},
+    **{
+        (module, kind.__name__): kind
+        for module in ("builtins", "__builtin__")
+        for kind in (int, dict, object)
+    },
     ("__builtin__", "long"): int,
     ("copy_reg", "_reconstructor"): _reconstruct,
     ("copyreg", "_reconstructor"): _reconstruct,

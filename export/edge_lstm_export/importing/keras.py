@@ -57,8 +57,6 @@ _SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
     "Bidirectional": {"merge_mode": ("concat",)},
     "ReLU": {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)},
 }
-_MODELS = ("Sequential", "Functional", "Model")
-_DEFAULT_EPSILON = 1e-3  # Keras's for a BatchNormalization
 # Places of a layer's arrays within its folder of a .keras archive, in the order of get_weights().
 _PLACES = ("", "/cell", "/forward_layer/cell", "/backward_layer/cell")
 
@@ -154,7 +152,7 @@ def read_live(model: Any, options: Options) -> ImportedModel:
 def _layers_of(config: Any) -> list[LayerConfig]:
     """Return the layers of a model's configuration in their order. Raises DataError."""
     kind = config.get("class_name") if isinstance(config, dict) else None
-    if kind not in _MODELS:
+    if kind not in ("Sequential", "Functional", "Model"):
         raise DataError(
             f"the model is a {kind!s:.40}, whose layers no file names; only Sequential and "
             "Functional models are read from files"
@@ -363,7 +361,7 @@ def _normalization(layer: LayerConfig) -> Iterator[AnyLayer]:
     scale = arrays.pop(0) if has_scale else None
     shift = arrays.pop(0) if has_shift else None
     mean, variance = arrays
-    epsilon = float(layer.get("epsilon", _DEFAULT_EPSILON))
+    epsilon = float(layer.get("epsilon", 1e-3))
     yield Normalization.of(layer.name, mean, variance, epsilon, scale, shift)
 
 

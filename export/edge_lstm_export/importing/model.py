@@ -27,7 +27,6 @@ Side = Literal["pre", "post"]
 SIDES: dict[str, Truncation] = {"pre": "front", "post": "behind"}
 
 ACTIVATIONS: tuple[str, ...] = get_args(HiddenActivation)
-_ANSWERS = ("linear", *get_args(Answer))  # linear: the last layer gives logits
 # The first letters of the layers, but for normalizations and activations.
 _ORDER = re.compile(f"EL{{1,{MAX_LSTMS}}}PD{{1,{MAX_DENSE + 1}}}")
 
@@ -303,7 +302,7 @@ class ImportedModel:
         layers = _folded(found)
         *hidden, last = _those(layers, Dense)
         for layer in (*hidden, last):
-            known = _ANSWERS if layer is last else ACTIVATIONS
+            known = ("linear", *get_args(Answer)) if layer is last else ACTIVATIONS
             if layer.activation not in known:
                 raise DataError(
                     f"layer {layer.name!r} has the activation {layer.activation!r:.40}; only "

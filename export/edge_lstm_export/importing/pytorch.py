@@ -36,15 +36,12 @@ _LSTM_WEIGHT = re.compile(
     r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d+)(_reverse)?"
 )
 _GATES = {1: "an RNN", 3: "a GRU"}  # matrices of other recurrent layers
-_EPSILON = 1e-5  # PyTorch's default for a BatchNorm1d
 # Classes of live modules that have no effect when a text is classified, or that are known.
 _KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", "Dropout2d"}
 _KNOWN |= {"Sequential", "ModuleList", "ModuleDict", "Identity", "Softmax", "LogSoftmax", "Flatten"}
 _ACTIVATIONS: dict[str, HiddenActivation] = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
-_OF_TORCH = "torch.nn.modules."
 _SAVE = "save the weights alone: torch.save(model.state_dict(), …)"
 SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
-MOST_ORDERED = 6  # layers whose order is looked for
 
 
 def read_torch(path: Path, options: Options) -> ImportedModel:
@@ -123,7 +120,7 @@ def read_live(module: Any, options: Options) -> ImportedModel:
     found: set[HiddenActivation] = set()
     for name, part in module.named_modules():
         kind = type(part).__name__
-        if not type(part).__module__.startswith(_OF_TORCH):
+        if not type(part).__module__.startswith("torch.nn.modules."):
             continue  # a class of the caller's, made of the parts that follow
         if kind not in _KNOWN and kind not in _ACTIVATIONS:
             raise DataError(f"layer {name!r} is a {kind}, which is not imported")
@@ -232,7 +229,7 @@ def _dense(
     found = [_dense_or_normalization(prefix, part) for prefix, part in parts.items()]
     names = ", ".join(layer.name for layer in found)
     orders: list[Sequence[Dense | Normalization]] = []
-    if len(found) <= MOST_ORDERED:
+    if len(found) <= 6:
         # The order of the names comes first, if their widths allow it.
         orders = [order for order in permutations(found) if _fit(order, width)]
     if not orders:
@@ -263,7 +260,7 @@ def _dense_or_normalization(prefix: str, part: Mapping[str, Array]) -> Dense | N
     match part:
         case {"running_mean": mean, "running_var": variance}:
             scale = part.get("weight")
-            return Normalization.of(prefix, mean, variance, _EPSILON, scale, part.get("bias"))
+            return Normalization.of(prefix, mean, variance, 1e-5, scale, part.get("bias"))
     weight = part.get("weight", np.zeros(0))
     if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:
         kind = "a convolution" if weight.ndim > 2 else "no dense layer"

@@ -25,8 +25,6 @@ from edge_lstm_export.importing.model import (
 )
 from edge_lstm_export.importing.words import TextRule
 
-_FEW_WORDS = 0.5  # of the rows of the embedding
-
 
 @dataclass(frozen=True)
 class Imported:
@@ -45,7 +43,7 @@ class Imported:
         """What a person should look at, in sentences."""
         notes = []
         rows = len(self.model.embedding.weights)
-        if len(self.rule.known) < rows * _FEW_WORDS:
+        if len(self.rule.known) < rows * 0.5:
             notes.append(
                 f"the tokenizer has {len(self.rule.known):,} words, and the network's embedding "
                 f"{rows:,} rows: is it this network's tokenizer?"

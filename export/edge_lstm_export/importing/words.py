@@ -17,14 +17,11 @@ from edge_lstm_export.importing import inert_pickle
 from edge_lstm_export.importing.files import first_bytes, open_zip, readable
 from edge_lstm_export.importing.model import Vectorization, check_settings
 
-MOST_LETTERS = 200  # the longest word in a file of one word a line
 MOST_BYTES = 2**25  # in a tokenizer's file
 _HEAD = 512  # bytes by which its kind is known
 
 # The characters at which Python's str.split() splits.
 PYTHON_SPACES = "".join(chr(c) for c in range(0x110000) if chr(c).isspace())
-# The characters at which TensorFlow's strings.split() splits.
-ASCII_SPACES = "\t\n\x0b\x0c\r "
 # TextVectorization removes these. A backslash stands in its expression before some of them.
 TEXT_VECTORIZATION_PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 
@@ -44,11 +41,6 @@ _TOKENIZER: dict[str, tuple[Any, ...]] = {
 
 # keras.datasets.imdb: rank of a word + 3; 1 starts a text, 2 is any other word.
 IMDB_OFFSET = 3
-IMDB_START = 1
-IMDB_OOV = 2
-# By these two numbers its index is known: no other has the same order of rare words.
-_IMDB_WORDS = 88_584
-_IMDB_RANK = ("fawn", 34_701)
 # And so is a part of it that begins with its most frequent words.
 _IMDB_FIRST = ("the", "and", "a", "of", "to", "is", "br", "in", "it", "i")
 
@@ -63,8 +55,6 @@ _ROLES = {
 # signs of currencies, and the punctuation of East Asia.
 _TRIED = (*range(0x250), *range(0x2000, 0x20D0), *range(0x3000, 0x3020))
 _BRACKETS = "<>[](){}_|"
-_FIRST_IDS = range(4)
-_FEWEST_LETTERS = 10  # entries of one letter each: a dictionary of letters
 _KNOWN = (
     "give a tokenizer's pickle or to_json(), a JSON file or pickle of word to id, or a "
     "vocabulary.txt"
@@ -197,7 +187,7 @@ def read_words(path: Path) -> TextRule:
     except UnicodeDecodeError:
         lines = []
     longest = max(map(len, lines), default=0)
-    if b"\0" in data[:_HEAD] or len(lines) < 3 or longest > MOST_LETTERS:
+    if b"\0" in data[:_HEAD] or len(lines) < 3 or longest > 200:
         raise DataError(f"{path} is neither a pickle nor JSON nor one word a line; {_KNOWN}")
     return rule_of(lines, name)
 
@@ -262,9 +252,10 @@ def _vectorization_rule(layer: Vectorization, name: str) -> TextRule:
         raise DataError(f"{kind} has no vocabulary; give it with --words")
     check_settings(layer.config, _TEXT_VECTORIZATION, kind)
     standardize = layer.config.get("standardize", "lower_and_strip_punctuation") or ""
+    # The characters at which TensorFlow's strings.split() splits.
     splits = splitting(
         "ascii" if "lower" in standardize else "none",
-        ASCII_SPACES,
+        "\t\n\x0b\x0c\r ",
         TEXT_VECTORIZATION_PUNCTUATION if "strip" in standardize else "",
     )
     ids = {word: i for word, i in _places(layer.vocabulary, name).items() if i > 1}
@@ -329,8 +320,8 @@ def _rule_of_dict(ids: dict[str, int], name: str) -> TextRule:
     if offset is not None:
         shifted = {word: i - offset + IMDB_OFFSET for word, i in words.items()}
         splits = splitting("unicode", KERAS_FILTERS)
-        return TextRule(shifted, splits, IMDB, oov_id=IMDB_OOV, start_id=IMDB_START)
-    if len(words) >= _FEWEST_LETTERS and max(map(len, words)) == 1:
+        return TextRule(shifted, splits, IMDB, oov_id=2, start_id=1)
+    if len(words) >= 10 and max(map(len, words)) == 1:
         raise DataError(f"{name} gives ids to letters, not to words, which is not imported")
     ids_by_role = {role: ids[token] for token, role in tokens.items()}
     has_capitals = any(word != word.lower() for word in words)
@@ -352,7 +343,7 @@ def _tokens_of(ids: Mapping[str, int]) -> dict[str, str]:
     An entry in brackets is one with any id. Bare, it may be a word of English: it is one with one
     of the first ids or the last, if no other entry stands for the same.
     """
-    bare_ids = {*_FIRST_IDS, max(ids.values(), default=0)}
+    bare_ids = {*range(4), max(ids.values(), default=0)}
     found: dict[str, str] = {}
     for token in sorted(ids, key=_is_bare):
         role = _ROLES.get(token.strip(_BRACKETS).lower())
@@ -379,8 +370,9 @@ def _without_marks(words: Iterable[str]) -> str:
 
 def _imdb_offset(words: Mapping[str, int]) -> int | None:
     """Return what was added to the ranks of Keras's index of IMDB; None for other words."""
-    word, rank = _IMDB_RANK
-    if len(words) == _IMDB_WORDS and words.get(word) in (rank, rank + IMDB_OFFSET):
+    word, rank = ("fawn", 34_701)
+    # No other index has the same order of rare words.
+    if len(words) == 88_584 and words.get(word) in (rank, rank + IMDB_OFFSET):
         return words[word] - rank
     # The most frequent words alone, with room for the tokens before them: a Tokenizer that learnt
     # from the reviews has the same ranks, but begins with 1.

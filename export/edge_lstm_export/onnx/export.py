@@ -44,8 +44,6 @@ from edge_lstm_export.train.headroom import (
 from edge_lstm_export.train.network import threads
 
 DRAWS = 4  # roundings, of which the best is kept
-# Tokens of --data, of which the texts are tried in batches: every k-th of more.
-MOST_TRIED = 20_000
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def export(
     say("rounding weights to int8")
     given: Rows = []
     if labelled is not None:
-        given = [texts[i] for i in spread([len(text) for text in texts], MOST_TRIED)]
+        given = [texts[i] for i in spread([len(text) for text in texts], 20_000)]
     tried = rows + given
     bears = None if labelled is None else partial(_bears, texts, answers)
     int8, headroom, closings = _int8(fp32, length, tried, given, bears, say)

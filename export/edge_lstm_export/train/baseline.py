@@ -30,7 +30,6 @@ MOST_WORK = 100_000_000
 COUNTING = 12  # an estimate
 PASSES = 5  # of liblinear; more change no more labels than another order of the rows
 FLOAT32_BYTES = 4
-PAIR_BYTES = 8  # two ids
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def ngram_baseline(
     """
     entries = (*tokenizer.words, *tokenizer.pieces)
     vocabulary = sum(len(entry.encode()) + 1 for entry in entries)
-    pairs = PAIR_BYTES * len(sparse.features.pairs)
+    pairs = 8 * len(sparse.features.pairs)
     size = vocabulary + pairs + FLOAT32_BYTES * logits.shape[1] * len(sparse.features)
     scores = set_scores(targets > 0.5, _given(logits, dataset.multi_label), dataset.labels)
     return Baseline("linear model on the n-grams alone", scores, size)

@@ -27,7 +27,6 @@ from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probab
 
 # A figure in its longest form: six decimals, and another place before the point.
 LONGEST = 0.1234567  # its length in a file counts
-LONGEST_THRESHOLD = 0.00012345  # its length in a file counts
 MOST_TEXTS = 9_999_999  # more than a training has
 
 
@@ -243,7 +242,7 @@ def longest_answers(labels: int, question: Question = ANY_CHOICE, *, multi_label
     labels: their number.
     """
     if multi_label:
-        return Answers((LONGEST_THRESHOLD,) * labels, question=question)
+        return Answers((0.00012345,) * labels, question=question)
     point = Point(LONGEST, MOST_TEXTS, MOST_TEXTS)
     curve = RiskCoverage(
         "training texts, cross-validated",

@@ -36,8 +36,6 @@ from edge_lstm_export.train.network import Network
 # The format of release 1.0.
 CHECKPOINT_FORMAT = 11
 _KEY = "edge_lstm_checkpoint"
-_WHOLE_NUMBERS = ("ngrams.displacements", "ngrams.fingerprints")
-MOST_HEADER_BYTES = 2**24
 _HEADER_BYTES = 8  # of a safetensors file: the length of its header, which is JSON
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the
 # digest.
@@ -173,7 +171,7 @@ def _unsealed(path: Path, advice: str) -> Contents:
                 f"{path} is a model file already; give the checkpoint that it was made from"
             )
         end = _HEADER_BYTES + int.from_bytes(data[:_HEADER_BYTES], "little")
-        if end > MOST_HEADER_BYTES:
+        if end > 2**24:
             raise DataError(f"{path} holds no checkpoint, or is cut short; {advice}")
         tensors = load(data)
         metadata = json.loads(data[_HEADER_BYTES:end]).get("__metadata__", {})
@@ -222,7 +220,11 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
         raise ValueError(f"its network has no {name!r}")
     network = Network(config, blank=True)
     for name, value in weights.items():
-        dtype = torch.int64 if name in _WHOLE_NUMBERS else torch.float32
+        dtype = (
+            torch.int64
+            if name in ("ngrams.displacements", "ngrams.fingerprints")
+            else torch.float32
+        )
         if value.dtype != dtype or not torch.isfinite(value).all():
             raise ValueError(f"{name} is not all {dtype}, or holds values that are not numbers")
     starts = [

@@ -32,10 +32,6 @@ UNSEGMENTED_SHARE = 0.3
 # More labels than this are ids or a column of numbers: each is a row of the head and a column of
 # targets.
 MOST_LABELS = 1000
-# With this many different values or more, a label column may be one of ids or of numbers.
-_MANY_VALUES = 20
-# Unicode categories: control characters, line and paragraph separators.
-_CONTROL = {"Cc", "Zl", "Zp"}
 
 
 @dataclass(frozen=True)
@@ -204,7 +200,7 @@ def label_names(names: Sequence[str], where: str, *, multi_label: bool = False) 
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
     numbers = _numbers(distinct)
     there = f"{len(distinct):,} different labels for {len(names):,} texts"
-    is_many = len(distinct) > _MANY_VALUES
+    is_many = len(distinct) > 20
     if len(distinct) > MOST_LABELS or (is_many and len(names) < 2 * len(distinct)):
         advice = (
             f"name another --label-column (at most {MOST_LABELS:,} labels, several texts of each)"
@@ -225,7 +221,7 @@ def _fault(name: str, multi_label: bool) -> str | None:
         return "which is empty"
     if "Cs" in categories:
         return "which is not UTF-8; convert it"
-    if categories & _CONTROL:
+    if categories & {"Cc", "Zl", "Zp"}:
         return "which holds a control character or a line break; rename it"
     if multi_label and LABEL_JOINT in name:
         return f"which holds {LABEL_JOINT!r}; rename it, or give --label-separator '{LABEL_JOINT}'"

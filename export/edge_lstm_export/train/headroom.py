@@ -26,12 +26,8 @@ Rows = list[list[int]]
 # Below the largest output; many times what the export asks for, since other texts drive units
 # farther than the tried ones.
 MARGIN = 1e-4
-# Of the weights of a unit's output gate, if it comes nearer; its square the second time, and so on.
-GATE_FACTOR = 0.9
 MOST_TIMES = 50  # after which nothing is left of a float32 weight
 BATCH = 128  # texts that are tried at once
-TYPICAL = 64  # texts of typical_rows
-RANDOM_LENGTHS = 11  # random lengths between the shortest and the longest row
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
@@ -41,7 +37,7 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     """
     rng = np.random.default_rng(seed)
     n = tokenizer.length
-    drawn = rng.integers(1, n + 1, size=RANDOM_LENGTHS).tolist()
+    drawn = rng.integers(1, n + 1, size=11).tolist()
     sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *drawn}), n + 1]
     first = min(OOV_ID, tokenizer.num_ids - 1)
     return _kept(
@@ -58,7 +54,7 @@ def typical_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     ids = np.arange(min(OOV_ID, tokenizer.num_ids - 1), tokenizer.num_ids)
     shares = 1 / np.arange(1, len(ids) + 1)
     shares /= shares.sum()
-    sizes = np.exp(rng.uniform(0, np.log(tokenizer.length), size=TYPICAL)).astype(int)
+    sizes = np.exp(rng.uniform(0, np.log(tokenizer.length), size=64)).astype(int)
     return _kept(tokenizer, (rng.choice(ids, size=size, p=shares) for size in sizes))
 
 
@@ -143,5 +139,5 @@ def close(network: Network, units: Sequence[Bools], closed: Sequence[Ints]) -> N
     factors = []
     for of_layer, times in zip(units, closed):
         times += of_layer
-        factors.append(np.where(of_layer, GATE_FACTOR**times, 1.0).astype(np.float32))
+        factors.append(np.where(of_layer, 0.9**times, 1.0).astype(np.float32))
     network.scale_output_gates([torch.from_numpy(values) for values in factors])

@@ -11,7 +11,6 @@ from edge_lstm_export.options import LONGEST_CHARACTERS
 from edge_lstm_export.train.data import Bools, Floats
 
 Matrix = Any  # scipy.sparse.csr_matrix, float32
-SVM_TOLERANCE = 1e-2  # of liblinear's stopping rule; labels do not change below it
 # C of SVMs on TF-IDF of words, word pairs and characters.
 SVM_C = 0.5
 SVM_PASSES = 500  # passes of liblinear, at most
@@ -58,7 +57,8 @@ def svm_weights(
     weights = np.zeros((x.shape[1], targets.shape[1]), np.float32)
     bias = np.where(targets.all(axis=0), 1, -1).astype(np.float32)
     for column in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
-        model = LinearSVC(C=c, tol=SVM_TOLERANCE, random_state=0, max_iter=passes)
+        # Below this tolerance, labels do not change.
+        model = LinearSVC(C=c, tol=1e-2, random_state=0, max_iter=passes)
         model.fit(x, targets[:, column])
         weights[:, column] = model.coef_[0]
         bias[column] = model.intercept_[0]

@@ -33,7 +33,6 @@ from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.optimizer import adamw
 from edge_lstm_export.train.stages import Stage
 
-EVALUATION_BATCH = 64  # texts per batch where nothing is learnt
 Outcome = Literal["finished", "stopped early"]
 Tensors = dict[str, Tensor]
 _SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")
@@ -299,7 +298,7 @@ def predict_logits(
     network.eval()
     logits = torch.empty(len(examples), network.config.logits, dtype=network.head.weight.dtype)
     with torch.no_grad():
-        for rows in sorted_batches(examples.lengths, np.arange(len(examples)), EVALUATION_BATCH):
+        for rows in sorted_batches(examples.lengths, np.arange(len(examples)), 64):
             logits[torch.from_numpy(rows)] = network(*examples.padded(rows))
             on_batch()
     return logits

@@ -27,7 +27,6 @@ from edge_lstm_export.train.teachers.base import Member
 from edge_lstm_export.train.warnings import result_warnings
 
 FOLDS = ("folds", "group folds")  # names of rows that folds judge
-MOST_PARAMETERS = 10**9  # more than a network has
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def longest_provenance(
         test=None if dataset.test is None else _longest_scores(dataset, dataset.test),
         members=members,
         teachers_accuracy=LONGEST if members else None,
-        parameters=MOST_PARAMETERS,
+        parameters=10**9,
         unknown_words=LONGEST,
     )
     longest: dict[str, Any] = _lengthened(provenance(dataset, plan, rows, transfer, measured))

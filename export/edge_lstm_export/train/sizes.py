@@ -29,7 +29,6 @@ from edge_lstm_export.train.stats import DatasetStats
 # them. The training counts exactly, once its vocabulary is chosen (training_data.py).
 FIGURES = 1_600  # an estimate
 LABEL_FIGURES = 60  # an estimate
-MOST_UNITS = 4096  # no bound
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _largest_lstm(stats: DatasetStats, preset: Preset, *, english: bool) -> tupl
     if english and preset.is_large:
         return defaults.ENGLISH_SHAPE
     if english and stats.rows < defaults.FEW_ROWS:
-        return MOST_UNITS, defaults.FEW_ROWS_HIDDEN
+        return 4096, defaults.FEW_ROWS_HIDDEN
     return defaults.LARGE_VOCABULARY_SHAPE
 
 

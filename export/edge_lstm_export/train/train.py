@@ -62,9 +62,6 @@ from edge_lstm_export.train.training_data import TrainingData, ask_teachers, cho
 from edge_lstm_export.train.vocabulary import unknown_share
 from edge_lstm_export.train.warnings import result_warnings
 
-# Accuracy that the network may lose to its teachers before a remark asks for texts without labels.
-LOST_BY_NETWORK = 0.03  # decides a remark alone
-
 
 @dataclass(frozen=True)
 class Result:
@@ -323,7 +320,8 @@ def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[s
     if scores is None or data.transfer.from_log:
         return
     reached = scores.subset_accuracy
-    if teachers.accuracy - reached >= LOST_BY_NETWORK:
+    # It decides a remark alone.
+    if teachers.accuracy - reached >= 0.03:
         rates = (
             f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
         )

@@ -26,7 +26,6 @@ from edge_lstm_export.options import TextOptions
 from edge_lstm_export.train.data import Bools
 
 LONGEST_WORD = 60  # characters; a longer word is read as subwords
-MOST_CHARACTERS = 1000  # a longer word says nothing of subwords, and would take minutes
 
 
 def build_vocabulary(
@@ -144,11 +143,12 @@ def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
 
 def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
     """Return the subwords, at most ``most``, the most used first."""
+    # A longer word says nothing of subwords, and would take minutes.
     weights = {
         # An unsegmented script repeats its parts inside sentences; elsewhere different words count.
         word: float(count) if spaceless(word) else 1 + math.log(count)
         for word, count in counts.items()
-        if word not in MARKS and len(word) <= MOST_CHARACTERS
+        if word not in MARKS and len(word) <= 1000
     }
     characters: dict[str, float] = defaultdict(float)
     parts: dict[str, float] = defaultdict(float)

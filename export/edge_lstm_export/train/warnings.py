@@ -15,9 +15,7 @@ from edge_lstm.printable import counted, listed, shorten
 from edge_lstm.question import number
 from edge_lstm_export.train.data import Dataset, Split
 
-_FEW_OF_A_LABEL = 20
 _FEWEST_LEVELS = 3  # of a scale
-_MANY_DUPLICATES = 0.01  # reviews and tickets always hold a few
 
 
 def checked(dataset: Dataset) -> Dataset:
@@ -39,7 +37,8 @@ def checked(dataset: Dataset) -> Dataset:
     conflicts = _conflicting(train)
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
     warnings = [*dataset.warnings, *_label_warnings(dataset), *_group_warnings(dataset)]
-    if repeated > _MANY_DUPLICATES * texts:
+    # Reviews and tickets always hold a few.
+    if repeated > 0.01 * texts:
         share = f"{counted(repeated, 'training text')} ({repeated / texts:.1%})"
         verb = "is a duplicate" if repeated == 1 else "are duplicates"
         warnings.append(f"{share} {verb} {but}: keep one of each")
@@ -71,11 +70,7 @@ def _conflicting(split: Split) -> int:
 def _label_warnings(dataset: Dataset) -> Iterator[str]:
     names = dataset.labels
     counts = dataset.train.counts()
-    if few := [
-        f"{shorten(name)} ({count})"
-        for name, count in zip(names, counts)
-        if count < _FEW_OF_A_LABEL
-    ]:
+    if few := [f"{shorten(name)} ({count})" for name, count in zip(names, counts) if count < 20]:
         yield f"few training texts of {listed(few)}: collect more, or merge the label into another"
     words = [shorten(name) for name in names if number(name) is None]
     if words and len(names) - len(words) >= _FEWEST_LEVELS:

@@ -15,7 +15,6 @@ from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.examples import Examples
 
 SMALLEST_NORM = 1e-6  # a shorter vector is 0
-SVD_ITERATIONS = 3  # power iterations of the randomized decomposition
 
 
 def word_vectors(examples: Examples, num_words: int, dim: int, seed: int) -> Floats | None:
@@ -36,7 +35,7 @@ def word_vectors(examples: Examples, num_words: int, dim: int, seed: int) -> Flo
     positive = information > 0
     where = counts.row[positive], counts.col[positive]
     matrix = sparse.csr_matrix((information[positive].astype(np.float32), where), together.shape)
-    left, strength, _ = randomized_svd(matrix, dim, n_iter=SVD_ITERATIONS, random_state=seed)
+    left, strength, _ = randomized_svd(matrix, dim, n_iter=3, random_state=seed)
     vectors: Floats = (left * np.sqrt(strength)).astype(np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):

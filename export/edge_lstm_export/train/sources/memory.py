@@ -22,7 +22,6 @@ from edge_lstm_export.train.data import (
 )
 
 NAME = "texts"  # of the data set
-GROUPS = "groups"  # the name of a program's groups, as a file's have their column's
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
@@ -68,7 +67,7 @@ def dataset_from(
     digest = texts_digest(checked, names)
     if train.shares is not None:
         digest = hashlib.sha256(digest.encode() + train.shares.tobytes()).hexdigest()
-    column = "" if groups is None else GROUPS
+    column = "" if groups is None else "groups"
     return Dataset(
         NAME, all_labels, train, None, digest, read.multi_label, more, group_column=column
     )

@@ -32,9 +32,6 @@ from edge_lstm_export.train.warnings import checked
 SOURCES = (
     "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
 )
-# Fewer texts are cross-validated instead.
-FEWEST_TO_TEST = 2000
-TEST_SHARE = 0.1
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
 Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
 
@@ -67,8 +64,9 @@ def read_dataset(
         dataset = _read_files(paths, options)
     else:
         dataset = _label(labeller, paths, options)
-    is_enough = len(dataset.train) >= FEWEST_TO_TEST and not few_groups(dataset.groups)
-    usual = TEST_SHARE if is_enough else 0.0
+    is_enough = len(dataset.train) >= 2000 and not few_groups(dataset.groups)
+    # Fewer texts are cross-validated instead.
+    usual = 0.1 if is_enough else 0.0
     share = usual if options.test_share is None else options.test_share
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
