@@ -40,7 +40,7 @@ def engine_name(engine: str | None) -> str:
     engine: ``native``, ``onnxruntime``, or ``onnxruntime:`` and an execution provider; None: the
         engine that the variable EDGE_LSTM_ENGINE names, else ``onnxruntime``.
 
-    Raises DataError if the engine is unknown, TypeError if it is no string.
+    Raises DataError if the engine is unknown, TypeError if it is not a string.
     """
     chosen = os.environ.get(VARIABLE) or ONNXRUNTIME if engine is None else engine
     instance("engine", chosen, str, "a string")

@@ -2,7 +2,7 @@
 
 files.py       files and options → the evaluation of each question
 sources.py     named source → labelled texts
-one_label.py   what is measured if each text has one label
+one_label.py   measurements of texts with one label each
 result.py      the results: metrics of a model, a comparison, the whole evaluation
 compare.py     two models on the same texts, paired
 evaluate.py    models and labelled texts → metrics and comparisons

@@ -37,8 +37,8 @@ class LabelOptions(ReadOptions):
     indicator_columns: the names or numbers of the columns of 0 and 1.
     multi_label: whether texts may have several labels; None: as the data are. If true,
         LABEL_JOINT is the default separator.
-    skip_unlabelled: leave rows without a label out even where a text may have none: they answer
-        other questions.
+    skip_unlabelled: leave rows without a label out even if a text may have no label: they
+        answer other questions.
     confidence_column: the name or number of the column with the confidence in each label.
     group_column: the column of each row's group, as its author, document or day.
     """
@@ -94,7 +94,7 @@ class LabelledTexts:
         return [names[0] for names in self.labels]
 
     def notes(self, source: str) -> Iterator[str]:
-        """Yield what became of rows without a label or a text, a line each.
+        """Yield a line about rows without a label, and one about rows without a text.
 
         source: where the texts come from.
         """
@@ -177,7 +177,7 @@ def read_labelled(
 
 
 def _without_text(bad: Sequence[tuple[Row, DataError]], name: str | None) -> DataError:
-    """Return the error for rows without a text: that of the first, and the names of the others.
+    """Return the error for rows without a text: its reason, and the names of the other rows.
 
     name: the column with the names of rows; None: they have numbers.
     """

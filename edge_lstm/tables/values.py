@@ -164,7 +164,7 @@ def cell_text(value: Any) -> str:
 
 
 def utf8_error(text: str) -> str | None:
-    """Return what is wrong with a file's text, with its first byte; None if it is UTF-8.
+    """Return the fault of a file's text, with its first byte; None if it is UTF-8.
 
     The position is counted in bytes of UTF-8.
     """

@@ -67,7 +67,7 @@ def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
 def _answer(path: Path, read: Callable[[], Contents], pipe: int, size: int) -> NoReturn:
     """Read the file in the child, answer through the pipe, and end.
 
-    An answer that is not complete is none: then nothing is written.
+    The answer is written whole, or not at all.
     """
     try:
         # How the parent ends is not how the child does.

@@ -43,7 +43,7 @@ WORKSTATION_FLOORS = (
     "onnx",
     "train",
     "graph",
-    "options __init__",
+    "options bounded __init__",
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to
 # evaluate on.

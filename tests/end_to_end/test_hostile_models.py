@@ -22,7 +22,7 @@ TEXTS = [
     "Dull, and far too long.",
     "The cast is fine, the script is not.",
 ]
-COMMANDS = ["inspect m.onnx", "explain a -m m.onnx", "score t.txt -m m.onnx -o o -w 1"]
+COMMANDS = ["inspect -m m.onnx", "explain a -m m.onnx", "score t.txt -m m.onnx -o o -w 1"]
 
 
 @pytest.mark.parametrize("hostile", [*DAMAGED, *HARMFUL], ids=str)

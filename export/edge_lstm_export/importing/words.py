@@ -338,7 +338,7 @@ def _rule_of_dict(ids: dict[str, int], name: str) -> TextRule:
 
 
 def _tokens_of(ids: Mapping[str, int]) -> dict[str, str]:
-    """Return the entries that are no words, with what each stands for: pad, oov, other.
+    """Return the entries that stand for something else than a word: pad, oov, other.
 
     An entry in brackets is one with any id. Bare, it may be a word of English: it is one with one
     of the first ids or the last, if no other entry stands for the same.

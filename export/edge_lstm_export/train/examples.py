@@ -44,7 +44,7 @@ class Examples:
 
     @property
     def by_length(self) -> sparse.dia_matrix:
-        """float32 [n, n], diagonal: divides what is counted in each text by its root."""
+        """float32 [n, n], diagonal: divides the counts of each text by its root."""
         return sparse.diags((1 / self.roots[:, 0]).astype(np.float32))
 
     @classmethod

@@ -72,7 +72,7 @@ class Features:
     def held(self, examples: Examples) -> Matrix:
         """Return the n-grams that a text holds, as the model file has them.
 
-        They are float32 [texts, n], CSR: what each counts, as a multiple of what it counts once.
+        They are float32 [texts, n], CSR: the count of each, as a multiple of a single one.
         """
         blocks = [sparse.csr_matrix((0, len(self)), dtype=np.float32)]
         multiples = np.array(self.counts, np.float32) / np.float32(self.counts[0])

@@ -3,8 +3,8 @@
 It is decided from the data's statistics before the training runs.
 
 :func:`make_plan` is the one place that decides; defaults.py has its tables. A plan can be printed
-(``train --dry-run``), edited and run again (``--plan FILE``), and is kept in the checkpoint. What
-has one value in every plan stands where the training uses it.
+(``train --dry-run``), edited and run again (``--plan FILE``), and is kept in the checkpoint. A
+value that all plans share stands where the training uses it.
 """
 
 from __future__ import annotations
