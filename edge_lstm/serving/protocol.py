@@ -32,7 +32,7 @@ _DIGITS = 7
 
 
 def _finite(text: str) -> float:
-    """Return a number of JSON. NaN and Infinity are not numbers of JSON, and 1e999 is read as infinity."""
+    """Return a number of JSON, which NaN, Infinity and 1e999 are not."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text[:20]} is not a finite number")
@@ -275,7 +275,7 @@ def labels_of(question: Question, kind: AnswerKind | None) -> tuple[str, ...]:
 def option_of(question: Question, given: Any) -> tuple[int, float | None]:
     """Return the option that an upstream's answer chooses, and its probability if there is one.
 
-    The options of a noul are no and yes. A score is its nearest level, without a probability.
+    A noul has the options no and yes. A score is its nearest level, without a probability.
 
     Raises ValueError if the answer does not answer the question.
     """
