@@ -115,12 +115,11 @@ def remove_leftovers(path: Path) -> None:
     pattern = glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"
     for partial in path.parent.glob(pattern):
         # OSError: the file belongs to another user.
-        with (
-            suppress(OSError),
-            io.FileIO(os.open(partial, os.O_RDWR | NO_FOLLOW | NO_WAIT), "r+") as file,
-        ):
-            if _is_left(file.fileno()) and leads_to(partial, file.fileno()):
-                rename_or_remove(file, partial.unlink)
+        with suppress(OSError):
+            handle = os.open(partial, os.O_RDWR | NO_FOLLOW | NO_WAIT)
+            with io.FileIO(handle, "r+") as file:
+                if _is_left(handle) and leads_to(partial, handle):
+                    rename_or_remove(file, partial.unlink)
 
 
 def rename_or_remove(file: BinaryIO, act: Callable[[], object]) -> None:

@@ -254,7 +254,6 @@ def read_file(path: Path) -> bytes:
     """
     try:
         with open_regular(path) as file:
-            # Another file may be very large.
             # Every ONNX file begins with its IR version, field 1. Another file may be very large.
             if file.peek(1)[:1] != b"\x08":
                 return file.read(1)

@@ -290,7 +290,7 @@ def _tensor(tensor: _Message) -> Tensor:
         raise OnnxFileError(f"{name} has too many axes")
     raw = tensor.bytes(9)
     dtype, size = _element_type(tensor.number(2))
-    # TensorProto: segment, external_data, data_location.
+    # Segments, external data and the place of data say that it is elsewhere.
     if 9 not in tensor.fields or not {3, 13, 14}.isdisjoint(tensor.fields):
         raise OnnxFileError(f"{name} is not in the file")
     if len(raw) != size * math.prod(dims):

@@ -121,6 +121,7 @@ ANY_CHOICE = Question()
 def yes_label(labels: Sequence[str]) -> str | None:
     """Return the one of two labels that says yes; None if they do not say yes and no."""
     by_name = {label.lower(): label for label in labels}
+    # Labels in lower case that say no and yes.
     for no, yes in (("no", "yes"), ("false", "true"), ("0", "1")):
         if len(labels) == 2 and by_name.keys() == {no, yes}:
             return by_name[yes]

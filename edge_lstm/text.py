@@ -371,7 +371,7 @@ class Tokenizer:
 
     def encode_text(self, text: str) -> Encoded:
         """Return a text's ids, at most ``length`` of them, and its status."""
-        # This many characters for each id hold enough words in nearly every text.
+        # 32 characters for each id hold enough words in nearly every text.
         most = 32 * self.length
         if len(text) > 2 * most:
             # Only the words at one end matter. The text is cut at a space, since lower() looks at
@@ -430,7 +430,7 @@ class Tokenizer:
             ids += part
         # Longer words do not come back.
         if len(word) <= 50:
-            if len(self._memo) >= 20_000:
+            if len(self._memo) >= 20_000:  # words
                 self._memo.clear()
             self._memo[word.encode()] = ids
         return ids

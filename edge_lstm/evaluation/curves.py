@@ -52,8 +52,8 @@ def _reliability(shown: Sequence[Shown]) -> str:
                 right = round(each.accuracy * each.count)
                 interval = metrics.wilson_interval(right, each.count)
                 chart.line([(x, 100 * interval.low), (x, 100 * interval.high)], colour, width=1)
+                # Of a bin that has all texts it is nine pixels.
                 radius = 9.0 * sqrt(each.count / len(result.truth))
-                # A bin with all texts has nine pixels.
                 chart.dot(x, 100 * each.accuracy, colour, max(2.0, radius))
     return chart.svg()
 
@@ -65,6 +65,7 @@ def _coverage(shown: Sequence[Shown]) -> str:
         # The risk of the first few texts is noise, and would set the axis.
         line = line[line[:, 0] >= 0.05]
         lines.append(line)
+    # The axis shows at least one per cent.
     highest = max(0.01, *(float(line[:, 1].max()) for line in lines))
     chart = Chart(
         "risk-coverage curve", "answered, %", "wrong among these, %", (100, 110 * highest)
@@ -80,7 +81,7 @@ def _coverage(shown: Sequence[Shown]) -> str:
             x = 100 * point.answered
             y = 100 * point.wrong
             chart.dot(x, y, colour)
-            # Labels that are nearer to each other would overlap.
+            # Of the coverage, between two labels.
             if colour == SERIES[0] and point.abstain and point.answered - last > 0.08:
                 chart.label(x, y, f"{100 * point.abstain:g} %")
                 last = point.answered

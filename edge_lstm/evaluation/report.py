@@ -52,7 +52,7 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
         yield _labels(result)
         if result.one_label is None:
             continue
-        # Of more labels, the page shows the most frequent confusions instead of the matrix.
+        # Of more than 16 labels, the page shows the most frequent confusions instead of the matrix.
         show = _confusions if len(result.labels) <= 16 else _confused_pairs
         yield show(result, result.one_label.confusion)
     for comparison in evaluation.comparisons:

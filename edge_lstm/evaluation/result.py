@@ -86,7 +86,7 @@ class OovRate:
         data = model.training.get("data")
         expected = data.get("unknown_words") if isinstance(data, dict) else None
         if not isinstance(expected, (int, float)):
-            return cls(rate, None, rate > 0.2)
+            return cls(rate, None, rate > 0.2)  # the model does not say which to expect
         return cls(rate, float(expected), rate > OOV_TIMES * expected + OOV_POINTS)
 
     @property

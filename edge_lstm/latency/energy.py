@@ -115,7 +115,7 @@ def measure_energy(meter: Meter, run: Callable[[], int], seconds: float) -> Ener
 
     Return None if the meter fails or stands still.
     """
-    rest = _joules(meter, _rest, seconds * 0.3)
+    rest = _joules(meter, _rest, seconds * 0.3)  # the share of the time of work
     work = _joules(meter, run, seconds)
     if rest is None or work is None:
         return None

@@ -232,7 +232,7 @@ def _steady(
         if settings.duration_s is not None:
             part = elapsed / settings.duration_s
         tell("measuring", min(part, 1.0))
-        if elapsed >= len(states) * 60.0:
+        if elapsed >= len(states) * 60.0:  # a look each minute
             states.append(state())
         if number and part >= 1:
             return

@@ -156,8 +156,8 @@ class Settings:
         if texts <= 256:
             size = math.ceil(BLOCK_TEXTS / texts) * texts
         if largest > 1:
-            # Batches are made of texts of similar length, as Classifier makes them, out of some
-            # batches.
+            # Batches are made of texts of similar length, as Classifier makes them, out of four
+            # or more.
             size = max(size, 4 * largest)
         size = step * math.ceil(size / step)
         if size > 8192:

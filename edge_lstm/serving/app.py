@@ -139,7 +139,7 @@ async def _read(headers: dict[bytes, bytes], receive: _Receive) -> bytes | None:
     parts: list[bytes] = []
     size = 0
     has_more = True
-    # A longer body is read to its end, up to a length, so that its client gets the error and not a
+    # A body that is too long is read to its end, up to 64 MiB: its client gets the error and not a
     # broken connection.
     while has_more and size <= 64 * 2**20:
         message = await receive()

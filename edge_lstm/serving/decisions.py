@@ -66,7 +66,7 @@ class DecisionLog:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {TIME: now, TEXT: text, MODEL: model}
         for name, (label, probability) in answers.items():
-            if name in frozenset({TIME, TEXT, MODEL, ANSWERED}):
+            if name in (TIME, TEXT, MODEL, ANSWERED):
                 continue
             line[name] = label
             column = f"{name}_probability"
@@ -94,6 +94,7 @@ class DecisionLog:
 
     def _open(self) -> io.FileIO:
         """Open the file, so that it ends with a whole line."""
+        # Only its owner may read the texts.
         file = io.FileIO(self.path, "a+", opener=lambda path, flags: os.open(path, flags, 0o600))
         try:
             lock(file.fileno())

@@ -53,6 +53,7 @@ def serve(service: Service, listening: socket.socket, seconds: float) -> None:
         # Nobody asks for a client's address.
         proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS,
+        # Longer than proxies keep their connections.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(seconds)),
     )

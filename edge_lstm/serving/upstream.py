@@ -97,8 +97,8 @@ class Upstream:
         except self._errors as error:
             reason = first_line(error)
             raise _unavailable(f"it cannot be reached ({reason})", "unreachable") from None
-        # They are about the client's request or key: the client gets them as they are.
-        if status in frozenset({400, 401, 402, 403, 404, 413, 422, 429}):
+        # These statuses are about the client's request or key: the client gets them as they are.
+        if status in (400, 401, 402, 403, 404, 413, 422, 429):
             raise _refusal(status, data, reply_headers)
         if status != 200:
             raise _unavailable(f"it answered with status {status}", f"status_{status}")

@@ -18,6 +18,8 @@ from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOption
 from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
 from edge_lstm.text import well_formed
 
+_TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
+
 
 def pyarrow() -> Any:
     """Return the pyarrow package.
@@ -53,14 +55,7 @@ class ParquetFormat(Format):
         kind = field.type
         if pyarrow().types.is_dictionary(kind):
             kind = kind.value_type
-        if str(kind) not in (
-            "string",
-            "large_string",
-            "string_view",
-            "binary",
-            "large_binary",
-            "null",
-        ):
+        if str(kind) not in _TEXT_TYPES:
             raise DataError(
                 f"{source.path}: column {field.name!r} holds {field.type}, not text; "
                 "choose another --text-column"
@@ -143,7 +138,7 @@ class ParquetFormat(Format):
             with arrow.parquet.ParquetWriter(output, types, compression="zstd") as writer:
                 while file.tell() < size:
                     tables.append(arrow.ipc.open_stream(file).read_all())
-                    if file.tell() == size or sum(table.nbytes for table in tables) >= 16 * 2**20:
+                    if file.tell() == size or sum(table.nbytes for table in tables) >= 2**24:
                         writer.write_table(arrow.concat_tables(tables).combine_chunks())
                         tables = []
 

@@ -320,7 +320,7 @@ def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
     """
     held = seen.held.astype(np.float64)
     metric = held.T @ held
-    # It stands for what typical texts do not show.
+    # Of the mean square of a column, for what typical texts do not show.
     share = 1e-4 * np.trace(metric) / len(metric)
     damping = share * np.eye(len(metric))
     metric += damping

@@ -166,7 +166,7 @@ def _one_way(lstm: LSTM) -> LSTM:
         array.reshape(2, 4, lstm.hidden, -1).swapaxes(0, 1).copy() for array in (lstm.w, r, lstm.b)
     )
     w[_FORGET, 1] = 0
-    # It lets nothing through, to the last bit.
+    # This bias lets nothing through, to the last bit.
     b[_FORGET, 1] = -40.0
     rows = 8 * lstm.hidden
     return replace(lstm, w=w.reshape(1, rows, -1), r=r.reshape(1, rows, -1), b=b.reshape(1, rows))

@@ -361,7 +361,7 @@ def _normalization(layer: LayerConfig) -> Iterator[AnyLayer]:
     scale = arrays.pop(0) if has_scale else None
     shift = arrays.pop(0) if has_shift else None
     mean, variance = arrays
-    epsilon = float(layer.get("epsilon", 1e-3))
+    epsilon = float(layer.get("epsilon", 1e-3))  # Keras's default
     yield Normalization.of(layer.name, mean, variance, epsilon, scale, shift)
 
 

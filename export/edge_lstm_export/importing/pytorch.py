@@ -229,7 +229,7 @@ def _dense(
     found = [_dense_or_normalization(prefix, part) for prefix, part in parts.items()]
     names = ", ".join(layer.name for layer in found)
     orders: list[Sequence[Dense | Normalization]] = []
-    if len(found) <= 6:
+    if len(found) <= 6:  # the order of more is not looked for
         # The order of the names comes first, if their widths allow it.
         orders = [order for order in permutations(found) if _fit(order, width)]
     if not orders:
@@ -260,6 +260,7 @@ def _dense_or_normalization(prefix: str, part: Mapping[str, Array]) -> Dense | N
     match part:
         case {"running_mean": mean, "running_var": variance}:
             scale = part.get("weight")
+            # PyTorch's default of epsilon, which no file holds.
             return Normalization.of(prefix, mean, variance, 1e-5, scale, part.get("bias"))
     weight = part.get("weight", np.zeros(0))
     if weight.ndim != 2 or not set(part) <= {"weight", "bias"}:

@@ -43,7 +43,7 @@ class Imported:
         """What a person should look at, in sentences."""
         notes = []
         rows = len(self.model.embedding.weights)
-        if len(self.rule.known) < rows * 0.5:
+        if len(self.rule.known) < rows / 2:
             notes.append(
                 f"the tokenizer has {len(self.rule.known):,} words, and the network's embedding "
                 f"{rows:,} rows: is it this network's tokenizer?"

@@ -130,6 +130,7 @@ def export(
     say("rounding weights to int8")
     given: Rows = []
     if labelled is not None:
+        # Every k-th of more tokens.
         given = [texts[i] for i in spread([len(text) for text in texts], 20_000)]
     tried = rows + given
     bears = None if labelled is None else partial(_bears, texts, answers)

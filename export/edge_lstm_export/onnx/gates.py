@@ -141,6 +141,7 @@ def rounding_errors(network: Network, rows: Rows, probabilities: Floats) -> Floa
         with torch.no_grad():
             for weights in rounded.parameters():
                 moved = torch.rand(weights.shape, generator=random, dtype=weights.dtype) * 2 - 1
+                # The most that a float32 is rounded by.
                 weights.mul_(1 + 2.0**-24 * moved)
         distance = np.abs(predict_probabilities(rounded, rows) - exact).max(axis=1)
         errors = np.maximum(errors, distance)

@@ -68,7 +68,7 @@ def ngram_baseline(
     """
     entries = (*tokenizer.words, *tokenizer.pieces)
     vocabulary = sum(len(entry.encode()) + 1 for entry in entries)
-    pairs = 8 * len(sparse.features.pairs)
+    pairs = 8 * len(sparse.features.pairs)  # two ids each
     size = vocabulary + pairs + FLOAT32_BYTES * logits.shape[1] * len(sparse.features)
     scores = set_scores(targets > 0.5, _given(logits, dataset.multi_label), dataset.labels)
     return Baseline("linear model on the n-grams alone", scores, size)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.printable import shorten
 from edge_lstm.tables.labelled import Columns, Shares
 from edge_lstm.text import LABEL_JOINT, text_key, well_formed
@@ -27,8 +27,6 @@ Names = tuple[str, ...]  # the labels
 # The test texts: the source's own, of another file, or held out at random or by groups.
 TestRows = Literal["own", "file", "random", "groups"]
 
-# Texts are in an unsegmented script where more of their words than this hold a character of one.
-UNSEGMENTED_SHARE = 0.3
 # More labels than this are ids or a column of numbers: each is a row of the head and a column of
 # targets.
 MOST_LABELS = 1000
@@ -200,6 +198,7 @@ def label_names(names: Sequence[str], where: str, *, multi_label: bool = False) 
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
     numbers = _numbers(distinct)
     there = f"{len(distinct):,} different labels for {len(names):,} texts"
+    # Then a label column may be one of ids or of numbers.
     is_many = len(distinct) > 20
     if len(distinct) > MOST_LABELS or (is_many and len(names) < 2 * len(distinct)):
         advice = (
@@ -221,6 +220,7 @@ def _fault(name: str, multi_label: bool) -> str | None:
         return "which is empty"
     if "Cs" in categories:
         return "which is not UTF-8; convert it"
+    # Control characters, line and paragraph separators.
     if categories & {"Cc", "Zl", "Zp"}:
         return "which holds a control character or a line break; rename it"
     if multi_label and LABEL_JOINT in name:
@@ -243,11 +243,6 @@ def file_digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise read_error(path, error) from None
-
-
-def read_error(path: Path, error: OSError) -> DataError:
-    """Return the error for a file that cannot be read."""
-    return DataError(f"cannot read {path}: {error.strerror}; check the file and its permissions")
 
 
 def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:

@@ -139,5 +139,6 @@ def close(network: Network, units: Sequence[Bools], closed: Sequence[Ints]) -> N
     factors = []
     for of_layer, times in zip(units, closed):
         times += of_layer
+        # Its square the second time, and so on.
         factors.append(np.where(of_layer, 0.9**times, 1.0).astype(np.float32))
     network.scale_output_gates([torch.from_numpy(values) for values in factors])

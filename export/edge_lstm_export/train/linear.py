@@ -57,7 +57,7 @@ def svm_weights(
     weights = np.zeros((x.shape[1], targets.shape[1]), np.float32)
     bias = np.where(targets.all(axis=0), 1, -1).astype(np.float32)
     for column in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
-        # Below this tolerance, labels do not change.
+        # Labels do not change with a smaller tolerance.
         model = LinearSVC(C=c, tol=1e-2, random_state=0, max_iter=passes)
         model.fit(x, targets[:, column])
         weights[:, column] = model.coef_[0]

@@ -138,7 +138,7 @@ def longest_provenance(
         test=None if dataset.test is None else _longest_scores(dataset, dataset.test),
         members=members,
         teachers_accuracy=LONGEST if members else None,
-        parameters=10**9,
+        parameters=10**9,  # more than a network has
         unknown_words=LONGEST,
     )
     longest: dict[str, Any] = _lengthened(provenance(dataset, plan, rows, transfer, measured))

@@ -320,7 +320,7 @@ def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[s
     if scores is None or data.transfer.from_log:
         return
     reached = scores.subset_accuracy
-    # It decides a remark alone.
+    # Accuracy that the network lost to its teachers; it decides a remark alone.
     if teachers.accuracy - reached >= 0.03:
         rates = (
             f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.tables.labelled import (
     FASTTEXT_PREFIX,
     Columns,
@@ -64,8 +64,8 @@ def read_dataset(
         dataset = _read_files(paths, options)
     else:
         dataset = _label(labeller, paths, options)
-    is_enough = len(dataset.train) >= 2000 and not few_groups(dataset.groups)
     # Fewer texts are cross-validated instead.
+    is_enough = len(dataset.train) >= 2000 and not few_groups(dataset.groups)
     usual = 0.1 if is_enough else 0.0
     share = usual if options.test_share is None else options.test_share
     if options.test is not None:
@@ -283,6 +283,6 @@ def _reading(path: Path, options: DataOptions) -> DataOptions:
         with path.open("rb") as file:
             start = file.read(4096).removeprefix(BOM).lstrip()
     except OSError as error:
-        raise data.read_error(path, error) from None
+        raise read_error(path, error) from None
     is_fasttext = start.startswith(FASTTEXT_PREFIX.encode())
     return replace(options, format=TEXT.name) if is_fasttext else options
