@@ -135,7 +135,7 @@ class JsonlFormat(TextFormat):
         own: list[str] = []
         for place, line in enumerate(lines):
             text = None
-            # It is no object with a text, or has a number of too many digits for Python.
+            # It is not an object with a text, or has a number of too many digits for Python.
             try:
                 row, end = scan_json(line, 0)
                 text = row[key]

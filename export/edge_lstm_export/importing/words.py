@@ -44,14 +44,14 @@ IMDB_OFFSET = 3
 # And so is a part of it that begins with its most frequent words.
 _IMDB_FIRST = ("the", "and", "a", "of", "to", "is", "br", "in", "it", "i")
 
-# Entries of own dictionaries that are no words of a text, in lower case and without brackets.
+# Entries of own dictionaries for something else than a word, in lower case and without brackets.
 _ROLES = {
     **dict.fromkeys(("pad", "padding"), "pad"),
     **dict.fromkeys(("unk", "oov", "unknown"), "oov"),
     **dict.fromkeys(("start", "sos", "bos", "s", "cls", "end", "eos", "/s", "sep"), "other"),
     **dict.fromkeys(("mask", "unused"), "other"),
 }
-# Characters that a regular expression of words is tried with: those of Latin texts, punctuation,
+# Characters to try a regular expression of words with: letters of Latin texts, punctuation,
 # signs of currencies, and the punctuation of East Asia.
 _TRIED = (*range(0x250), *range(0x2000, 0x20D0), *range(0x3000, 0x3020))
 _BRACKETS = "<>[](){}_|"

@@ -36,7 +36,7 @@ from edge_lstm_export.train.network import Network
 # The format of release 1.0.
 CHECKPOINT_FORMAT = 11
 _KEY = "edge_lstm_checkpoint"
-_HEADER_BYTES = 8  # of a safetensors file: the length of its header, which is JSON
+_HEADER_BYTES = 8  # of a safetensors file: the length of its header in JSON
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the
 # digest.
 _DIGEST = re.compile(

@@ -323,7 +323,7 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
     transposed = sparse.csr_matrix(x.T)
     texts = len(data.examples)
     outputs = data.outputs
-    # Less where the package's model learns what its LSTM leaves, of many texts (tools/sentiment).
+    # Less where the package's model learns what its LSTM leaves, from many texts (tools/sentiment).
     ridge = 1e-6 if data.options.fit == "residual" else 1e-4
     if outputs == 1:  # one logit stands for two that are each half of it
         ridge /= 2

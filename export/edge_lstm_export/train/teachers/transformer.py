@@ -161,7 +161,7 @@ def multiplies_bfloat16() -> bool:
 
     try:
         bfloat16 = min(seconds(bfloat16=True) for _ in range(_TRIES))
-    except RuntimeError:  # of oneDNN, where it may not use what the CPU has
+    except RuntimeError:  # of oneDNN, if it may not use all instructions of the CPU
         return False
     float32 = min(seconds(bfloat16=False) for _ in range(_TRIES))
     return bfloat16 < _CLEARLY_LESS * float32
