@@ -80,12 +80,13 @@ class GroupedCommand(TyperCommand):
         takes_models = any("-m" in each.opts for each in self.params)
         if takes_models and not ctx.resilient_parsing:
             values, unexpected, _ = self.make_parser(ctx).parse_args(list(args))
-            given = [values.get(str(each.name)) or () for each in arguments]
-            texts = [text for each in given for text in ([each] if isinstance(each, str) else each)]
-            models = [text for text in unexpected if text.endswith(MODEL_SUFFIXES)]
+            texts = list(unexpected)
+            for each in arguments:
+                given = values.get(str(each.name)) or ()
+                texts += [given] if isinstance(given, str) else given
             # A text may end in the suffix, too. os.path.isfile() is False for one that is too long
             # for a path; pathlib raises.
-            models += [
+            models = [
                 text
                 for text in texts
                 if text.endswith(MODEL_SUFFIXES) and os.path.isfile(text)  # noqa: PTH113

@@ -2,7 +2,42 @@
  * Arrow. */
 #include "texts.h"
 
+#include <stdint.h>
 #include <string.h>
+
+/* The C data interface and the C stream interface of Apache Arrow, as it specifies them. */
+struct ArrowSchema {
+    const char *format;
+    const char *name;
+    const char *metadata;
+    int64_t flags;
+    int64_t n_children;
+    struct ArrowSchema **children;
+    struct ArrowSchema *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void **buffers;
+    struct ArrowArray **children;
+    struct ArrowArray *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+
+struct ArrowArrayStream {
+    int (*get_schema)(struct ArrowArrayStream *, struct ArrowSchema *);
+    int (*get_next)(struct ArrowArrayStream *, struct ArrowArray *);
+    const char *(*get_last_error)(struct ArrowArrayStream *);
+    void (*release)(struct ArrowArrayStream *);
+    void *private_data;
+};
 
 PyTypeObject *texts_type;
 
@@ -22,24 +57,18 @@ static void texts_dealloc(Texts *self) {
 /* Make room for this many texts more. Return whether there is the memory. */
 static int make_room(Texts *t, size_t more) {
     size_t count = (size_t)t->count + more;
-    if (count > PY_SSIZE_T_MAX / sizeof *t->starts) {
-        PyErr_NoMemory();
-        return 0;
+    if (count <= PY_SSIZE_T_MAX / sizeof *t->starts) {
+        const char **starts = PyMem_Realloc((void *)t->starts, (count + 1) * sizeof *starts);
+        if (starts)
+            t->starts = starts;
+        size_t *sizes = PyMem_Realloc(t->sizes, (count + 1) * sizeof *sizes);
+        if (sizes)
+            t->sizes = sizes;
+        if (starts && sizes)
+            return 1;
     }
-    const char **starts = PyMem_Realloc((void *)t->starts, (count + 1) * sizeof *starts);
-    if (starts)
-        t->starts = starts;
-    size_t *sizes = PyMem_Realloc(t->sizes, (count + 1) * sizeof *sizes);
-    if (sizes)
-        t->sizes = sizes;
-    if (starts && sizes)
-        return 1;
     PyErr_NoMemory();
     return 0;
-}
-
-static Texts *new_texts(void) {
-    return (Texts *)PyType_GenericAlloc(texts_type, 0); /* all zero */
 }
 
 /* --- A list ---------------------------------------------------------------------------------- */
@@ -50,7 +79,7 @@ static PyObject *of_strings(PyObject *module, PyObject *strings) {
     Py_ssize_t count = PyTuple_Size(strings);
     if (count < 0)
         return NULL;
-    Texts *t = new_texts();
+    Texts *t = (Texts *)PyType_GenericAlloc(texts_type, 0);
     if (!t || !make_room(t, (size_t)count))
         goto failed;
     t->owner = Py_NewRef(strings);
@@ -97,15 +126,13 @@ static int is_valid(const struct ArrowArray *array, size_t i) {
 /* Find the i-th text of an array, counted from the beginning of its buffers. */
 static const char *text_at(const struct ArrowArray *array, text_format format, size_t i,
                            size_t *size) {
-    if (format == UTF8) {
-        const int32_t *offsets = array->buffers[1];
-        *size = (size_t)(offsets[i + 1] - offsets[i]);
-        return (const char *)array->buffers[2] + offsets[i];
-    }
-    if (format == LARGE_UTF8) {
-        const int64_t *offsets = array->buffers[1];
-        *size = (size_t)(offsets[i + 1] - offsets[i]);
-        return (const char *)array->buffers[2] + offsets[i];
+    if (format != UTF8_VIEW) {
+        const int32_t *small = array->buffers[1];
+        const int64_t *large = array->buffers[1];
+        int64_t start = format == UTF8 ? small[i] : large[i];
+        int64_t end = format == UTF8 ? small[i + 1] : large[i + 1];
+        *size = (size_t)(end - start);
+        return (const char *)array->buffers[2] + start;
     }
     const char *view = (const char *)array->buffers[1] + VIEW_BYTES * i;
     int32_t words[4]; /* size, first bytes, buffer, offset */
@@ -165,7 +192,7 @@ static PyObject *of_array(PyObject *module, PyObject *arguments) {
     text_format format = checked_format(schema);
     if (format == NOT_TEXT)
         return NULL;
-    Texts *t = new_texts();
+    Texts *t = (Texts *)PyType_GenericAlloc(texts_type, 0);
     if (t && add_array(t, array, format))
         return (PyObject *)t;
     Py_XDECREF(t);
@@ -205,7 +232,7 @@ static PyObject *of_stream(PyObject *module, PyObject *capsule) {
     struct ArrowArrayStream *stream = PyCapsule_GetPointer(capsule, "arrow_array_stream");
     if (!stream)
         return NULL;
-    Texts *t = new_texts();
+    Texts *t = (Texts *)PyType_GenericAlloc(texts_type, 0);
     if (t && make_room(t, 0) && add_stream(t, stream))
         return (PyObject *)t;
     Py_XDECREF(t);

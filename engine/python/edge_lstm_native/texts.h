@@ -5,8 +5,6 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "arrow.h"
-
 typedef struct {
     PyObject_HEAD
     Py_ssize_t count;
