@@ -13,9 +13,10 @@ from edge_lstm.errors import EdgeLSTMError
 
 _OPEN_FILES = 4  # the most that are open at once while packages are loaded
 # Messages of the loader of shared objects, of ONNX Runtime and of PyTorch if memory is exhausted.
-# The first one, by PyTorch, does not mention memory: oneDNN has none left for its code.
+# The first two, by PyTorch, do not mention memory: oneDNN has none left.
 _REASONS = (
     "could not create a primitive",
+    "could not execute a primitive",
     "failed to map segment",
     "allocate memory",
     "bad_alloc",

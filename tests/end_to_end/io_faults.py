@@ -134,7 +134,8 @@ def each_fault(library: ctypes.CDLL, name: str, top: Path) -> dict[str, int]:
             if code == 0:
                 assert kept == wanted, where
             else:
-                assert fired, where
+                # A file is read in a child of its own, whose faults only its error shows.
+                assert fired or any(name in said for name in FILES), where
                 if code != -signal.SIGSEGV:  # a library that does not look, as a kill
                     assert code == 1, where
                     check_error(said, operation)

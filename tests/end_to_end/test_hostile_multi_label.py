@@ -33,7 +33,7 @@ CASES = cases(
     other labels of the test | {MULTI_LABEL} --test one.csv | which the training texts lack
     a model of one label | evaluate d.csv --label-separator '|' | gives one label per text
     other labels | evaluate d.csv -m several.onnx | the model has neg, pos
-    both kinds of model | evaluate one.csv -m several.onnx -m {SMALL} | gives one label per text
+    both kinds of model | evaluate one.csv -m several.onnx -m '{SMALL}' | gives one label per text
     a threshold | score d.csv -m several.onnx --threshold 0.9 -o o.csv | threshold of its own
     a share | predict -m several.onnx --abstain 0.02 text | leave --abstain and --threshold out
     rows that are never unsure | score d.csv -m several.onnx --only-abstained -o o.csv

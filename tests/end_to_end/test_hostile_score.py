@@ -62,9 +62,9 @@ OPTIONS = cases(
     a threshold that is no number | --threshold nan | exit 1,2
     a threshold of 2 | --threshold 2 | exit 2
     only wrong answers | --abstain 1 | above 0 and below 1
-    a file without a curve | --model {SMALL} --abstain 0.02 | or give --threshold
+    a file without a curve | --model '{SMALL}' --abstain 0.02 | or give --threshold
     only unfamiliar texts | --unfamiliar 1 | above 0 and below 1
-    a file without thresholds | --model {SMALL} --unfamiliar 0.05
+    a file without thresholds | --model '{SMALL}' --unfamiliar 0.05
         | no thresholds for --unfamiliar; export it again
     rows that are never unsure | --only-abstained | add --abstain
     more labels than there are | --top 3 | must be from 1 to 2
