@@ -147,7 +147,7 @@ def each_fault(library: ctypes.CDLL, name: str, top: Path) -> dict[str, int]:
                     code, _, said = attempt(library, act, folder, "none", -1)
                     assert code == 0 and outputs(folder) == wanted, (*where, said[-500:])
             shutil.rmtree(folder)
-            if not fired:
+            if code == 0 and not fired:
                 break
             done[operation] += 1
     return done
