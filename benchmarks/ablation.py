@@ -26,10 +26,10 @@ from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
 from edge_lstm_export.options import SourceFile, TrainingRequest, Validation
-from edge_lstm_export.train.defaults import PRESETS, loop_defaults
-from edge_lstm_export.train.planning import plan_training
+from edge_lstm_export.train.plan.defaults import PRESETS, loop_defaults
+from edge_lstm_export.train.plan.planning import plan_training
+from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.stats import DatasetStats
 from sklearn.metrics import accuracy_score, f1_score
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, read, split

@@ -20,7 +20,7 @@ from edge_lstm_export import TextClassifier
 
 from benchmarks.sets import DATA, Rows, split
 from edge_lstm import Classifier
-from edge_lstm.answering import SHOWN_RISKS, is_abstained
+from edge_lstm.core.risk_coverage import SHOWN_RISKS, is_abstained
 from edge_lstm.metrics import wilson_interval
 
 HEADER = """\

@@ -8,7 +8,7 @@ import platform
 from typing import Any
 
 from benchmarks import without_amx
-from edge_lstm.machine import this_machine
+from edge_lstm.system.machine import this_machine
 
 _AMX = "amx_int8"
 _BUSY = 0.5  # load average per CPU, before the run begins: above it the run shares the machine

@@ -43,9 +43,9 @@ from benchmarks.public_sets import linear_svm
 from benchmarks.sets import DATA, append, lines, read
 from benchmarks.table import markdown_table
 from edge_lstm import Classifier
-from edge_lstm.answering import UNFAMILIAR
+from edge_lstm.core.questions import Questions
+from edge_lstm.core.risk_coverage import UNFAMILIAR
 from edge_lstm.errors import DataError
-from edge_lstm.questions import Questions
 
 RESULTS = Path(__file__).parent / "results" / "decisions.jsonl"
 WAYS = ("log", "handed-back")

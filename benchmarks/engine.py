@@ -40,9 +40,9 @@ from benchmarks.comparison_tools import words
 from benchmarks.same_bits import write_records
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
-from edge_lstm.modelfile import embedded_model, open_model
+from edge_lstm.core.modelfile import embedded_model, open_model
+from edge_lstm.core.text import Tokenizer
 from edge_lstm.models import example_texts
-from edge_lstm.text import Tokenizer
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
@@ -140,14 +140,14 @@ def random_model(preset: str) -> bytes:
     weights.
     """
     import torch
-    from edge_lstm_export.graph.pairs import table_of
-    from edge_lstm_export.onnx.export import export
+    from edge_lstm_export.checkpoint.checkpoint import Checkpoint
+    from edge_lstm_export.network.network import Network
+    from edge_lstm_export.network.pairs import table_of
+    from edge_lstm_export.onnx.exporting import export
     from edge_lstm_export.onnx.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
     from edge_lstm_export.options import TrainingRequest
-    from edge_lstm_export.train.checkpoint import Checkpoint
-    from edge_lstm_export.train.network import Network
-    from edge_lstm_export.train.plan import make_plan
-    from edge_lstm_export.train.stats import DatasetStats
+    from edge_lstm_export.train.plan.decisions import make_plan
+    from edge_lstm_export.train.plan.stats import DatasetStats
 
     base = open_model()
     plan = make_plan(DatasetStats(25_000, 2, mean_length=230), TrainingRequest(preset))

@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.sets import imdb
 from edge_lstm import Classifier
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.core.modelfile import embedded_model
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"

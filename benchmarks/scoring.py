@@ -42,8 +42,8 @@ from pathlib import Path
 
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
-from edge_lstm.model_checks import MAX_LENGTH
-from edge_lstm.modelfile import open_model
+from edge_lstm.core.model_checks import MAX_LENGTH
+from edge_lstm.core.modelfile import open_model
 
 YARDSTICK = """
 import json, sys

@@ -30,7 +30,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.table import markdown_table
-from edge_lstm.modelfile import embedded_model, open_model
+from edge_lstm.core.modelfile import embedded_model, open_model
 from edge_lstm.models import example_texts
 
 ECHO = """

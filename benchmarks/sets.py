@@ -36,7 +36,7 @@ OF_CLONES = (
 )
 
 if TYPE_CHECKING:
-    from edge_lstm_export.train.data import Dataset
+    from edge_lstm_export.train.sources.dataset import Dataset
 
 csv.field_size_limit(2**24)  # characters; a forum post can be a whole book
 

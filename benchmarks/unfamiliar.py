@@ -15,11 +15,11 @@ import onnxruntime
 from scipy.special import logsumexp
 
 from edge_lstm import Classifier
-from edge_lstm.familiarity import RARITY, unfamiliarity
+from edge_lstm.core.familiarity import RARITY, unfamiliarity
+from edge_lstm.core.modelfile import INPUT_NAME
+from edge_lstm.core.text import to_matrix
 from edge_lstm.metrics import auroc
-from edge_lstm.modelfile import INPUT_NAME
 from edge_lstm.tables.reader import read_rows
-from edge_lstm.text import to_matrix
 
 
 def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.ndarray]]:

@@ -35,7 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from edge_lstm.classifier import (
+    from edge_lstm.core.classifier import (
         Classifier,
         MultiLabelPrediction,
         Prediction,
@@ -74,7 +74,12 @@ __all__ = [
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
-    "edge_lstm.classifier": ("Classifier", "Prediction", "MultiLabelPrediction", "ScorePrediction"),
+    "edge_lstm.core.classifier": (
+        "Classifier",
+        "Prediction",
+        "MultiLabelPrediction",
+        "ScorePrediction",
+    ),
     "edge_lstm.scoring": ("RunOptions", "ScoreOptions", "Summary", "score_files"),
     "edge_lstm.scoring.rows": ("ScoredRow", "score"),
     "edge_lstm.tables": ("ReadOptions",),
@@ -93,7 +98,7 @@ def __getattr__(name: str) -> Any:
 
 def _end() -> None:
     """Let no more runs of models begin, and wait for the others."""
-    module = sys.modules.get("edge_lstm.ending")
+    module = sys.modules.get("edge_lstm.system.ending")
     if module is not None:
         module.gate.close()
 

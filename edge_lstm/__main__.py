@@ -6,7 +6,7 @@ Worker processes import the script that started the run. This one costs them not
 
 def main() -> None:
     """Run the command. Signals are handled first, so that Ctrl-C works during the imports."""
-    from edge_lstm.signals import exit_code, handle_signals, restore_signals
+    from edge_lstm.system.signals import exit_code, handle_signals, restore_signals
 
     handle_signals()
     try:

@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edge_lstm.answering import check_label
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.risk_coverage import check_label
+from edge_lstm.core.text import Status, Token
 from edge_lstm.metrics import SMALLEST_PROBABILITY
-from edge_lstm.text import Status, Token
 
 WEAK = 0.05  # words below this share of the strongest effect stay without colour
 

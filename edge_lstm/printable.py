@@ -77,3 +77,21 @@ def json_escape(character: str) -> str:
     r"""Return ``\uXXXX``; beyond U+FFFF two of them, a surrogate pair."""
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+# Joins labels in one column, as ``score`` writes them. No label of a multi-label model may hold it.
+LABEL_JOINT = "|"
+
+
+def well_formed(text: str) -> str:
+    """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD.
+
+    Decoders of UTF-16 do the same. A well-formed text is returned unchanged.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

@@ -21,8 +21,8 @@ import onnx
 import onnx.parser
 from onnx import TensorProto, numpy_helper
 
-from edge_lstm.modelfile import FORMAT_VERSION, parse_model
-from edge_lstm.text import Tokenizer, front_coded
+from edge_lstm.core.modelfile import FORMAT_VERSION, parse_model
+from edge_lstm.core.text import Tokenizer, front_coded
 from tests.cases import rows
 from tests.model_files import DATA, SMALL, compact, edited, entry, field, multi_label
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm import onnx_file
-from edge_lstm.modelfile import KEY_DIGEST
+from edge_lstm.core import onnx_file
+from edge_lstm.core.modelfile import KEY_DIGEST
 
 # Of Keras's text rule, labels neg and pos, without a risk-coverage curve.
 SMALL = Path(__file__).parent / "data" / "keras.int8.onnx"

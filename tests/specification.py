@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edge_lstm.text import Tokenizer
+from edge_lstm.core.text import Tokenizer
 
 sys.path.append(str(Path(__file__).parents[1] / "engine"))  # it is in no package
 import reference

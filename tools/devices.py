@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"

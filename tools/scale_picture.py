@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "engine")]
 
 import reference  # noqa: E402 - the port in NumPy
 
-from edge_lstm.modelfile import open_model  # noqa: E402
+from edge_lstm.core.modelfile import open_model  # noqa: E402
 from edge_lstm.models import example_texts  # noqa: E402
 
 PICTURE = ROOT / "docs" / "images" / "scale.svg"

@@ -26,8 +26,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "export")]
 # From this checkout: MkDocs takes the folders off the path again.
 import edge_lstm  # noqa: E402
 from edge_lstm import cli  # noqa: E402
+from edge_lstm.core.modelfile import open_model  # noqa: E402
 from edge_lstm.live_page import build_page  # noqa: E402
-from edge_lstm.modelfile import open_model  # noqa: E402
 
 _LINK = re.compile(r"(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
 

@@ -20,14 +20,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from edge_lstm_export.options import DataOptions
-from edge_lstm_export.train.pretrained import BITS, ENGLISH, PretrainedWords
+from edge_lstm_export.train.data.pretrained import BITS, ENGLISH, PretrainedWords
 from edge_lstm_export.train.sources.read import read_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, encoder_words
 from safetensors.numpy import save_file
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from edge_lstm.text import FIRST_WORD_ID
+from edge_lstm.core.text import FIRST_WORD_ID
 
 Floats = npt.NDArray[np.float32]
 WIDTH = 96

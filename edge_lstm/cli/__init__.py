@@ -23,7 +23,7 @@ from edge_lstm.cli.streams import abandon_output, prepare_streams
 from edge_lstm.errors import DataError, EdgeLSTMError, first_line
 from edge_lstm.extras import check_installed, missing_package
 from edge_lstm.printable import printable
-from edge_lstm.signals import exit_code
+from edge_lstm.system.signals import exit_code
 
 DEBUG_FLAG = "--debug"
 MODEL_SUFFIXES = (".onnx", ".safetensors")

@@ -38,9 +38,9 @@ def command(
 
     The exit code is 0 if the device is fit, else 1.
     """
+    from edge_lstm.core.native import engine_name
     from edge_lstm.doctor.checks import examine
     from edge_lstm.errors import DataError
-    from edge_lstm.native import engine_name
 
     if not timeout >= 1:  # NaN is in every range
         raise DataError("--timeout must be a number, from 1 to 86,400 seconds")

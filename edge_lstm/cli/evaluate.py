@@ -130,8 +130,8 @@ def _models(
 
     Raise DataError if the names or an option do not fit.
     """
+    from edge_lstm.cli.questions import parse_models, split_name
     from edge_lstm.errors import DataError
-    from edge_lstm.questions import parse_models, split_name
 
     if all(name is None for name, _ in map(split_name, given)):
         return {"": [*given] or [None]}
@@ -159,8 +159,8 @@ def _check(models: list[str | None], mistakes: Path | None, *, one_question: boo
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:
     """Write the files that were asked for."""
-    from edge_lstm.atomic import write_atomically
     from edge_lstm.evaluation import report as reports
+    from edge_lstm.system.atomic import write_atomically
 
     if report is not None:
         write_atomically(reports.report(evaluation), report)

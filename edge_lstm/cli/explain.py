@@ -48,7 +48,7 @@ def command(
     The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. A terminal
     shows the text in colour, blue for words towards the label and orange for those away from it.
     """
-    from edge_lstm.classifier import Classifier
+    from edge_lstm.core.classifier import Classifier
     from edge_lstm.explain import explain
 
     classifier = Classifier.load(model, engine=engine)

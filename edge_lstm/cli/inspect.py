@@ -12,7 +12,7 @@ from edge_lstm.extras import needs
 from edge_lstm.printable import counted, listed, shorten, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.modelfile import ModelFile
+    from edge_lstm.core.modelfile import ModelFile
 
 CHECKPOINT_SUFFIX = ".safetensors"
 QUANTIZED_PARTS = ("lstm", "embedding", "ngrams")  # parts of a network that a person knows
@@ -32,7 +32,8 @@ def command(
     It lists labels, accuracy, size, vocabulary, abstention and example texts; with --json, all its
     metadata. For a checkpoint (.safetensors), it shows the plan and the network.
     """
-    from edge_lstm.modelfile import describe, open_model
+    from edge_lstm.core.modelfile import open_model
+    from edge_lstm.describe import describe
 
     if as_json and card:
         raise DataError("--json and --card exclude each other; give one of them")
@@ -41,12 +42,12 @@ def command(
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
         with needs("train", f"{model} is a checkpoint, which"):
             # A part of the workstation.
-            from edge_lstm_export.train.checkpoint import describe_checkpoint
+            from edge_lstm_export.checkpoint.checkpoint import describe_checkpoint
         print(to_json(describe_checkpoint(model), indent=2))
         return
     opened = open_model(model)
     if card:
-        from edge_lstm.model_card import model_card
+        from edge_lstm.describe import model_card
 
         print(model_card(opened).rstrip("\n"))
         return
@@ -61,8 +62,8 @@ def command(
 
 def overview(model: ModelFile) -> dict[str, str]:
     """Return eleven lines for a person, by name; facts that the file does not state are unknown."""
-    from edge_lstm.layers import described
-    from edge_lstm.model_card import accuracy_line
+    from edge_lstm.core.layers import described
+    from edge_lstm.describe import accuracy_line
 
     tokenizer = model.tokenizer
     network = model.network
@@ -91,7 +92,7 @@ def overview(model: ModelFile) -> dict[str, str]:
 
 def _labels(model: ModelFile) -> str:
     """Return the labels, and the type of a question other than a choice."""
-    from edge_lstm.question import CHOICE
+    from edge_lstm.core.question import CHOICE
 
     kind = model.question.type
     name = "" if kind == CHOICE else f", a {kind.replace('_', '/')} question"

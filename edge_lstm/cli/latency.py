@@ -13,7 +13,7 @@ from edge_lstm.cli import options
 from edge_lstm.cli.notes import print_table, wrapped
 from edge_lstm.cli.options import option
 from edge_lstm.cli.progress import SILENCE_SECONDS
-from edge_lstm.signals import held, received_exit_code
+from edge_lstm.system.signals import held, received_exit_code
 
 if TYPE_CHECKING:
     from edge_lstm.latency.measure import Progress
@@ -55,10 +55,10 @@ def command(
     order.
     """
     options.check_outputs([output, report], [*(model or ()), texts])
+    from edge_lstm.core.modelfile import embedded_model
+    from edge_lstm.core.native import engine_name
     from edge_lstm.latency.measure import measure
     from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
-    from edge_lstm.modelfile import embedded_model
-    from edge_lstm.native import engine_name
 
     engines = [None] if engine is None else engine.split(",")
     settings = Settings(
@@ -81,8 +81,8 @@ def command(
 
 def _show(result: Result, output: Path | None, as_json: bool, report: Path | None) -> None:
     """Write the files that were asked for, and print the result."""
-    from edge_lstm.atomic import write_atomically
     from edge_lstm.cli.streams import is_closed
+    from edge_lstm.system.atomic import write_atomically
 
     if output is not None:
         write_atomically(result.dumps(), output)

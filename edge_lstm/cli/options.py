@@ -99,7 +99,7 @@ def check_outputs(
 
     Raise OutputError if an output cannot be written, DataError if it is an input.
     """
-    from edge_lstm.atomic import check_distinct, check_writable
+    from edge_lstm.system.atomic import check_distinct, check_writable
 
     outputs = [path for path in written if path is not None]
     for path in outputs:

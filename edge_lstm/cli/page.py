@@ -32,10 +32,10 @@ def command(
     The page shows the example texts that 'export --examples' put into the model file, and no other
     text of the data. A line on standard error says how many.
     """
-    from edge_lstm.atomic import is_stream, write_atomically
+    from edge_lstm.cli.questions import one_or_several
+    from edge_lstm.core.modelfile import open_model
     from edge_lstm.live_page import build_page
-    from edge_lstm.modelfile import open_model
-    from edge_lstm.questions import one_or_several
+    from edge_lstm.system.atomic import is_stream, write_atomically
     from edge_lstm.tables.examples import read_examples
 
     models = one_or_several(model)

@@ -11,7 +11,7 @@ from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.classifier import Prediction
+    from edge_lstm.core.classifier import Prediction
 
 
 def command(
@@ -41,8 +41,9 @@ def command(
     line then has the fields of all models, one after the other; with --json, each name has an
     object.
     """
-    from edge_lstm.answering import check_top
-    from edge_lstm.questions import Questions, one_or_several
+    from edge_lstm.cli.questions import one_or_several
+    from edge_lstm.core.questions import Questions
+    from edge_lstm.core.risk_coverage import check_top
 
     models = one_or_several(model)
     paths = models if isinstance(models, dict) else {"": models}
@@ -76,8 +77,8 @@ def _values(prediction: Prediction, top: int) -> dict[str, Any]:
 
 def _fields(prediction: Prediction, top: int) -> list[str]:
     """Return a prediction as the fields of a line."""
-    from edge_lstm.classifier import ScorePrediction
-    from edge_lstm.text import LABEL_JOINT
+    from edge_lstm.core.classifier import ScorePrediction
+    from edge_lstm.printable import LABEL_JOINT
 
     fields = []
     if isinstance(prediction, ScorePrediction):

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from edge_lstm.signals import held
+from edge_lstm.system.signals import held
 
 # Seconds before the bar appears: shorter work needs no bar, nor the import of rich.
 _AFTER_SECONDS = 0.5

@@ -92,9 +92,9 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
+    from edge_lstm.cli.questions import one_or_several
+    from edge_lstm.core.native import engine_name
     from edge_lstm.errors import DataError
-    from edge_lstm.native import engine_name
-    from edge_lstm.questions import one_or_several
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
 
@@ -164,7 +164,7 @@ def _score(
     """
     from edge_lstm.cli.progress import LINE_SECONDS, Bar
     from edge_lstm.scoring import score_files
-    from edge_lstm.signals import exit_code
+    from edge_lstm.system.signals import exit_code
 
     def show(progress: Progress) -> None:
         summary = progress.summary
@@ -198,8 +198,8 @@ def _report(
     workers: as given.
     chosen_by: the option that selects rows, if one was given.
     """
-    from edge_lstm.atomic import write_atomically
     from edge_lstm.scoring.pool import CAN_START
+    from edge_lstm.system.atomic import write_atomically
 
     if path is not None:
         write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)

@@ -64,15 +64,15 @@ def command(
 
         edge-lstm serve --upstream https://HOST --log decisions.jsonl
     """
-    from edge_lstm.atomic import check_distinct
+    from edge_lstm.cli.questions import parse_models
+    from edge_lstm.core.modelfile import EMBEDDED, model_path
+    from edge_lstm.core.native import fastest_engine
     from edge_lstm.errors import DataError
     from edge_lstm.extras import check_installed
-    from edge_lstm.modelfile import EMBEDDED, model_path
-    from edge_lstm.native import fastest_engine
-    from edge_lstm.questions import parse_models
+    from edge_lstm.system.atomic import check_distinct
 
     check_installed("serve", "'serve'")
-    from edge_lstm.serving.decisions import DecisionLog
+    from edge_lstm.serving.log import DecisionLog
     from edge_lstm.serving.models import Models, Settings
     from edge_lstm.serving.server import listen, serve
     from edge_lstm.serving.service import HandBack, Service

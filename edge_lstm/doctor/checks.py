@@ -16,10 +16,10 @@ from platform import python_implementation, python_version
 from typing import Any, Literal
 
 from edge_lstm._version import __version__
+from edge_lstm.core.native import NATIVE, ONNXRUNTIME
 from edge_lstm.doctor.engines import ADVICE
 from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
-from edge_lstm.machine import Machine, this_machine
-from edge_lstm.native import NATIVE, ONNXRUNTIME
+from edge_lstm.system.machine import Machine, this_machine
 
 # Differences of a probability that are allowed. Some CPUs (ARM, x86 without AVX2) have an order of
 # arithmetic of their own, which shows in the answers.

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.native import NATIVE
+from edge_lstm.core.native import NATIVE
 
 if TYPE_CHECKING:
-    from edge_lstm.modelfile import ModelFile
+    from edge_lstm.core.modelfile import ModelFile
 
 _LONG = 300  # words of the longest made text
 ADVICE = "do not use the file: its graph does not do what its metadata say; get another"
@@ -34,7 +34,7 @@ def compare(model: ModelFile) -> dict[str, Any] | None:
     """
     import numpy as np
 
-    from edge_lstm.classifier import Classifier
+    from edge_lstm.core.classifier import Classifier
 
     try:
         engines = [Classifier.from_model(model), Classifier.from_model(model, engine=NATIVE)]

@@ -136,21 +136,21 @@ def _stages(model: str | None, engine: str) -> Iterator[dict[str, Any]]:
 
     yield {"stage": "numpy", "finding": f"numpy {np.__version__} imports"}
 
-    from edge_lstm.native import NATIVE
+    from edge_lstm.core.native import NATIVE
 
     version = ""
     finding = "onnxruntime is not needed by the native engine"
     if engine != NATIVE:
         import onnxruntime
 
-        from edge_lstm.classifier import available_providers
+        from edge_lstm.core.classifier import available_providers
 
         version = onnxruntime.__version__
         finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
     yield {"stage": "onnxruntime", "finding": finding, "version": version}
 
-    from edge_lstm.classifier import Classifier
-    from edge_lstm.modelfile import open_model
+    from edge_lstm.core.classifier import Classifier
+    from edge_lstm.core.modelfile import open_model
 
     opened = open_model(model)
     size = f"{opened.precision}, {len(opened.data) / 1000:,.0f} kB"

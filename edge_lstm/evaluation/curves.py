@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from math import sqrt
 
 from edge_lstm import metrics
-from edge_lstm.charts import Chart
 from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Result
-from edge_lstm.html import SERIES, figure
+from edge_lstm.html.charts import Chart
+from edge_lstm.html.page import SERIES, figure
 
 MOST_POINTS = 300  # of a curve
 

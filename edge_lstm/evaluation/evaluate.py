@@ -9,17 +9,15 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.familiarity import unfamiliarity
+from edge_lstm.core.modelfile import ModelFile, short_names
+from edge_lstm.core.question import number
+from edge_lstm.core.text import text_key, texts_digest
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.compare import compare
 from edge_lstm.evaluation.result import Evaluation, ForeignScores, OovRate, Result, Scores
-from edge_lstm.familiarity import unfamiliarity
-from edge_lstm.metrics import Bools
-from edge_lstm.modelfile import ModelFile, short_names
-from edge_lstm.printable import listed, shorten
-from edge_lstm.question import number
-from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm.text import text_key, texts_digest
+from edge_lstm.tables.labelled import LabelledTexts, label_matrix, listed_labels
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
 
@@ -115,43 +113,6 @@ def _on_scale(labels: Sequence[Sequence[str]], model: ModelFile) -> dict[str, st
     return {label: names[level] for label, level in numbers.items() if level in names}
 
 
-def label_matrix(
-    labels: Sequence[Sequence[str]], names: Sequence[str], label_map: Mapping[str, str], data: str
-) -> Bools:
-    """Return bool [n, names], the labels of each text.
-
-    labels: label names in the data, of each text.
-    names: labels of the model.
-    label_map: label in the data → label of the model, for labels that differ in name.
-    data: name of the texts' source, for errors.
-
-    Raise DataError if a label is unknown to the model.
-    """
-    index = {name: i for i, name in enumerate(names)}
-    present = sorted(set(chain.from_iterable(labels)))
-    for theirs, ours in label_map.items():
-        if ours not in index:
-            raise DataError(
-                f"--label-map: the model has no label {ours!r}; it has {_listed(names)}"
-            )
-        if theirs not in present:
-            raise DataError(
-                f"--label-map: the data has no label {theirs!r}; it has {_listed(present)}"
-            )
-    columns = {label: index.get(label_map.get(label, label), -1) for label in present}
-    if unknown := [label for label in present if columns[label] < 0]:
-        example = ",".join(f"{label}=LABEL" for label in unknown[:3])
-        raise DataError(
-            f"{data} has the labels {_listed(present)}, the model has {_listed(names)}; "
-            f"give a model with these labels, or map them: --label-map {example}"
-        )
-
-    matrix = np.zeros((len(labels), len(names)), dtype=np.bool_)
-    for row, of_text in zip(matrix, labels):
-        row[[columns[label] for label in of_text]] = True
-    return matrix
-
-
 def parse_label_map(text: str) -> dict[str, str]:
     """Parse ``neg=0,pos=1`` into {"neg": "0", "pos": "1"}.
 
@@ -184,8 +145,8 @@ def _check_models(models: Sequence[ModelFile], labelled: LabelledTexts, data: st
             )
         if set(model.labels) != set(first.labels):
             raise DataError(
-                f"{model.path} has the labels {_listed(model.labels)}, {first.path} has "
-                f"{_listed(first.labels)}; evaluate them one by one"
+                f"{model.path} has the labels {listed_labels(model.labels)}, {first.path} has "
+                f"{listed_labels(first.labels)}; evaluate them one by one"
             )
 
 
@@ -233,8 +194,3 @@ def _classify(
         if progress:
             progress(len(encoded))
     return probabilities, scores, dict(statuses)
-
-
-def _listed(labels: Sequence[str]) -> str:
-    """Return the first labels, shortened, for an error."""
-    return listed([shorten(label, 40) for label in labels], most=8)

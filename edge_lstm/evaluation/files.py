@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.evaluation.sources import load_labelled, read_foreign
-from edge_lstm.modelfile import ModelFile
 from edge_lstm.tables.labelled import DEFAULT_LABEL_OPTIONS, LabelledTexts, LabelOptions
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm import metrics
-from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, is_abstained
+from edge_lstm.core.modelfile import ModelFile
+from edge_lstm.core.question import SCORE, Question
+from edge_lstm.core.risk_coverage import SHOWN_RISKS, RiskCoverage, is_abstained
 from edge_lstm.metrics import Bools
-from edge_lstm.modelfile import ModelFile
-from edge_lstm.question import SCORE, Question
 
 # Share of the other label's texts, or of familiar texts, at which recall is reported.
 FALSE_ALARMS = 0.01

@@ -12,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm._version import __version__
-from edge_lstm.answering import SHOWN_RISKS, USUAL_SHARE
-from edge_lstm.atomic import write_atomically
+from edge_lstm.core.risk_coverage import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.evaluation.curves import curves
 from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Comparison, Evaluation, Result
-from edge_lstm.html import Cell, Row, Table, TintedText, items, page, table
-from edge_lstm.printable import counted, cut
-from edge_lstm.text import LABEL_JOINT, well_formed
+from edge_lstm.html.page import Cell, Row, Table, TintedText, items, page, table
+from edge_lstm.printable import LABEL_JOINT, counted, cut, well_formed
+from edge_lstm.system.atomic import write_atomically
 
 SIGNIFICANT = 0.05  # a difference is significant if McNemar's p value is below
 SHOWN_TEXTS = 25  # misclassified texts of each model

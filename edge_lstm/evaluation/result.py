@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm import metrics
-from edge_lstm.answering import USUAL_SHARE, apply_thresholds
+from edge_lstm.core.modelfile import ModelFile
+from edge_lstm.core.risk_coverage import USUAL_SHARE, apply_thresholds
 from edge_lstm.evaluation.one_label import FALSE_ALARMS, OneLabel
 from edge_lstm.metrics import Bools
-from edge_lstm.modelfile import ModelFile
 
 # A text of the training's domain has about the expected share of out-of-vocabulary words. Above
 # this many times that share and these two points more, the texts are of another domain; texts by

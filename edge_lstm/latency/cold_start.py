@@ -108,9 +108,9 @@ def _why(code: int, stderr: bytes) -> str:
 
 def child() -> None:
     """Load, answer, and report on standard output; called in the fresh process."""
-    from edge_lstm.classifier import Classifier
-    from edge_lstm.machine import read_text, sizes
-    from edge_lstm.modelfile import open_model
+    from edge_lstm.core.classifier import Classifier
+    from edge_lstm.core.modelfile import open_model
+    from edge_lstm.system.machine import read_text, sizes
 
     imported = time.monotonic_ns()
     model, threads, engine, texts, batch_size = json.load(sys.stdin.buffer)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lstm.machine import Machine, group_files, read_text
+from edge_lstm.system.machine import Machine, group_files, read_text
 
 # Bits of get_throttled, by the Raspberry Pi firmware's documentation of vcgencmd.
 THROTTLED_NOW = {

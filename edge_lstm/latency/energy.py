@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lstm.machine import read_text
+from edge_lstm.system.machine import read_text
 
 POLL_S = 0.1  # sensors refresh several times a second
 

@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from edge_lstm._version import __version__
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.modelfile import open_model
+from edge_lstm.core.text import texts_digest
 from edge_lstm.latency.cold_start import ColdStart, fresh_process
 from edge_lstm.latency.conditions import ConditionWarning, State, condition_warnings, state
 from edge_lstm.latency.energy import find_meter, measure_energy
 from edge_lstm.latency.recording import Block, Recording, is_steady
 from edge_lstm.latency.result import Result, Texts
 from edge_lstm.latency.settings import Sample, Settings, texts_of
-from edge_lstm.machine import this_machine
-from edge_lstm.modelfile import open_model
 from edge_lstm.printable import listed
-from edge_lstm.text import texts_digest
+from edge_lstm.system.machine import this_machine
 
 SEED = 0  # orders of texts and settings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
 from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import ColdStart, Memory
 from edge_lstm.latency.energy import Energy

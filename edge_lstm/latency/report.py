@@ -10,12 +10,12 @@ from statistics import median
 
 import numpy as np
 
-from edge_lstm.charts import Chart
-from edge_lstm.html import SERIES, Row, Table, figure, items, page, table
+from edge_lstm.core.native import NATIVE
+from edge_lstm.html.charts import Chart
+from edge_lstm.html.page import SERIES, Row, Table, figure, items, page, table
 from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import Memory
 from edge_lstm.latency.result import Result, SettingResult
-from edge_lstm.native import NATIVE
 from edge_lstm.printable import counted, duration, listed
 
 

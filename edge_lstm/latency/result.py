@@ -9,7 +9,7 @@ from edge_lstm.latency.cold_start import ColdStart, Memory
 from edge_lstm.latency.conditions import ConditionWarning
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.statistics import LengthFit, Ratio
-from edge_lstm.machine import Machine
+from edge_lstm.system.machine import Machine
 
 SCHEMA = "edge-lstm.latency"
 VERSION = 1

@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import islice, product
 from pathlib import Path
 
+from edge_lstm.core.modelfile import ModelFile, embedded_model, short_names
+from edge_lstm.core.native import ONNXRUNTIME
 from edge_lstm.errors import DataError
 from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
-from edge_lstm.modelfile import ModelFile, embedded_model, short_names
 from edge_lstm.models import example_texts
-from edge_lstm.native import ONNXRUNTIME
 
 # The settings take turns on blocks of texts: long enough that a block's own noise is small, short
 # enough that a change of the clock affects all settings alike.

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from edge_lstm.modelfile import ModelFile
+from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.printable import printable
 from edge_lstm.tables.schema import TEXT_NAMES
 

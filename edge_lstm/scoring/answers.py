@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_lstm.answering import ABSTAINED, UNFAMILIAR, is_abstained
-from edge_lstm.native import STATUSES as STATUSES_OF_TEXTS
-from edge_lstm.native import Decided, NativeSession
+from edge_lstm.core.native import STATUSES as STATUSES_OF_TEXTS
+from edge_lstm.core.native import Decided, NativeSession
+from edge_lstm.core.risk_coverage import ABSTAINED, UNFAMILIAR, is_abstained
+from edge_lstm.printable import LABEL_JOINT
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.format import Coded, Column, values_of
-from edge_lstm.text import LABEL_JOINT
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge_lstm.classifier import Classifier
+    from edge_lstm.core.classifier import Classifier
 
 # The statuses of rows, in the engine's order.
 STATUSES = (*STATUSES_OF_TEXTS, "error", ABSTAINED, UNFAMILIAR)
@@ -300,7 +300,7 @@ class Predictor:
         classifiers: name of the question → its classifier. A single question has an empty name.
         batch_size: texts in one run of a model; None for the fastest number.
         """
-        from edge_lstm.questions import Questions
+        from edge_lstm.core.questions import Questions
 
         self._classifiers = Questions(classifiers)
         self._batch_size = batch_size

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edge_lstm.answering import check_label, check_top, check_windows
+from edge_lstm.checked import check_fields, instance
+from edge_lstm.core.modelfile import EMBEDDED, ModelFile
+from edge_lstm.core.risk_coverage import check_label, check_top, check_windows
 from edge_lstm.errors import DataError
-from edge_lstm.modelfile import EMBEDDED, ModelFile
-from edge_lstm.parameters import check_fields, instance
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.labelled import labels_in

@@ -10,12 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from edge_lstm import atomic, signals
 from edge_lstm._version import __version__
+from edge_lstm.checked import check_fields, check_strings, instance, path
+from edge_lstm.core.modelfile import ModelFile, open_model
+from edge_lstm.core.native import NATIVE, engine_name
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.modelfile import ModelFile, open_model
-from edge_lstm.native import NATIVE, engine_name
-from edge_lstm.parameters import check_fields, check_strings, instance, path
 from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
@@ -28,13 +27,14 @@ from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import WorkerPool, most_processes
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Worker
+from edge_lstm.system import atomic, signals
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.format import Format, OutputColumns
 from edge_lstm.tables.schema import STDIN, Checksum, ReadOptions
 
 if TYPE_CHECKING:
-    from edge_lstm.classifier import Classifier
+    from edge_lstm.core.classifier import Classifier
 
 # A model as score_files takes it.
 _Model: TypeAlias = "str | Path | Classifier | None"
@@ -170,7 +170,7 @@ def score_files(
         [*outputs, *run.also_written], [*(each.path for each in files.values()), *input_files]
     )
     with signals.held():
-        from edge_lstm.classifier import Classifier
+        from edge_lstm.core.classifier import Classifier
     workers = 1 if run.low_memory else run.workers
     classifiers = {
         name: loaded

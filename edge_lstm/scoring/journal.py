@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_lstm import atomic
 from edge_lstm.errors import DataError
-from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
+from edge_lstm.system import atomic
+from edge_lstm.system.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.schema import Source
 
 # The advice if no space is left.

@@ -15,11 +15,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from edge_lstm import atomic
-from edge_lstm.atomic import JOURNAL, PARTIAL, rename_or_remove, write_errors
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
 from edge_lstm.scoring.journal import ROOM, Entry, read_journal, write_journal
+from edge_lstm.system import atomic
+from edge_lstm.system.atomic import JOURNAL, PARTIAL, rename_or_remove, write_errors
+from edge_lstm.system.os_file import NO_FOLLOW, NO_WAIT, leads_to, lock
 from edge_lstm.tables.schema import Checksum
 
 # Attempts to lock a partial file. Other runs may make and rename it all the while.

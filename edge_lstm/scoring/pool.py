@@ -34,11 +34,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from edge_lstm import signals
-from edge_lstm.ending import LATE_SECONDS
 from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.machine import available_cores, memory_to_use, read_text, sizes
 from edge_lstm.scoring.worker import Scored, Worker
+from edge_lstm.system import signals
+from edge_lstm.system.ending import LATE_SECONDS
+from edge_lstm.system.machine import available_cores, memory_to_use, read_text, sizes
 from edge_lstm.tables.reader import LIMITS, Chunk
 
 if TYPE_CHECKING:

@@ -17,13 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_lstm import signals
-from edge_lstm.atomic import check_distinct, is_leftover, write_atomically
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.modelfile import open_model
+from edge_lstm.core.native import engine_name
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import check_installed
-from edge_lstm.modelfile import open_model
-from edge_lstm.native import engine_name
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
@@ -32,6 +30,8 @@ from edge_lstm.scoring.columns import (
 )
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
+from edge_lstm.system import signals
+from edge_lstm.system.atomic import check_distinct, is_leftover, write_atomically
 from edge_lstm.tables.compression import without_suffix
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
 from edge_lstm.tables.schema import ReadOptions

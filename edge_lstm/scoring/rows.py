@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.checked import optional_whole, path, whole
+from edge_lstm.core.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.parameters import optional_whole, path, whole
 from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
@@ -34,7 +34,7 @@ class ScoredRow(Mapping[Any, Any]):
     label: None for an error row, and if the probability is below the threshold.
     probability: of the most probable label; None for an error row.
     probabilities: of every label; None for an error row, or if they are not asked for.
-    status: of the text (see edge_lstm.text), ``unfamiliar``, ``abstained`` or ``error``.
+    status: of the text (see edge_lstm.core.text), ``unfamiliar``, ``abstained`` or ``error``.
     error: the reason why the row has no prediction, or None.
     added: the columns of the prediction, as the mapping has them: name → value. The next best
         labels, and ``predicted`` of an abstained row, are only here.

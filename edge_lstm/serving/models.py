@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_lstm.classifier import Classifier, Prediction
+from edge_lstm.core.classifier import Classifier, Prediction
+from edge_lstm.core.questions import Questions
 from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.questions import Questions
 from edge_lstm.serving.protocol import AnswerKind, kind_of
 
 # A file's number, size and time: another one says that it was changed.

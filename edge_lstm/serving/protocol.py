@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from edge_lstm import question as typed
+from edge_lstm.core import question as typed
 from edge_lstm.errors import RequestError
 from edge_lstm.printable import shorten
 

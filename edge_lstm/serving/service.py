@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_lstm._version import __version__
-from edge_lstm.answering import ABSTAINED
+from edge_lstm.core.risk_coverage import ABSTAINED
 from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import protocol
 from edge_lstm.serving.batching import Batcher
-from edge_lstm.serving.decisions import DecisionLog
+from edge_lstm.serving.log import DecisionLog
 from edge_lstm.serving.metrics import Metrics
 from edge_lstm.serving.models import Answer, Models
 from edge_lstm.serving.protocol import Decision, Question

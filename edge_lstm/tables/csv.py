@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import well_formed
 from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import (
     ANY_KEYS,
@@ -42,7 +43,6 @@ from edge_lstm.tables.schema import (
 )
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, refuse_bytes, utf8_error
-from edge_lstm.text import well_formed
 
 # The comma first: it wins if another delimiter fits as well.
 DELIMITERS = (",", ";", "\t", "|")

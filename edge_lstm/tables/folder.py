@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError, read_error
-from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
+from edge_lstm.system.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.encoding import Utf8
 from edge_lstm.tables.format import ANY_KEYS, Block, Format, Keys, Piece, Rows
 from edge_lstm.tables.schema import (

@@ -6,18 +6,21 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import counted, cut, listed
+from edge_lstm.printable import LABEL_JOINT, counted, cut, listed, shorten
 from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_column
 from edge_lstm.tables.values import BAD_BYTE, cell_text, json_text, json_value
-from edge_lstm.text import LABEL_JOINT
+
+if TYPE_CHECKING:  # score reads labels of columns without NumPy
+    import numpy as np
+    import numpy.typing as npt
 
 FASTTEXT_PREFIX = "__label__"
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
@@ -508,3 +511,48 @@ def _label(value: Any) -> str:
     label = str(value).strip()
     # What pandas writes for a missing value, if it is told to write something.
     return "" if label in {"NaN", "nan", "NaT", "<NA>"} else label
+
+
+def label_matrix(
+    labels: Sequence[Sequence[str]], names: Sequence[str], label_map: Mapping[str, str], data: str
+) -> npt.NDArray[np.bool_]:
+    """Return bool [n, names], the labels of each text.
+
+    labels: label names in the data, of each text.
+    names: labels of the model.
+    label_map: label in the data → label of the model, for labels that differ in name.
+    data: name of the texts' source, for errors.
+
+    Raise DataError if a label is unknown to the model.
+    """
+    import numpy as np
+
+    index = {name: i for i, name in enumerate(names)}
+    present = sorted(set(chain.from_iterable(labels)))
+    for theirs, ours in label_map.items():
+        if ours not in index:
+            raise DataError(
+                f"--label-map: the model has no label {ours!r}; it has {listed_labels(names)}"
+            )
+        if theirs not in present:
+            raise DataError(
+                f"--label-map: the data has no label {theirs!r}; it has {listed_labels(present)}"
+            )
+    columns = {label: index.get(label_map.get(label, label), -1) for label in present}
+    if unknown := [label for label in present if columns[label] < 0]:
+        example = ",".join(f"{label}=LABEL" for label in unknown[:3])
+        raise DataError(
+            f"{data} has the labels {listed_labels(present)}, "
+            f"the model has {listed_labels(names)}; "
+            f"give a model with these labels, or map them: --label-map {example}"
+        )
+
+    matrix = np.zeros((len(labels), len(names)), dtype=np.bool_)
+    for row, of_text in zip(matrix, labels):
+        row[[columns[label] for label in of_text]] = True
+    return matrix
+
+
+def listed_labels(labels: Sequence[str]) -> str:
+    """Return the first labels, shortened, for an error."""
+    return listed([shorten(label, 40) for label in labels], most=8)

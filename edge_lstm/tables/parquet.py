@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 from edge_lstm.errors import DataError, first_line, read_error
 from edge_lstm.extras import needs
+from edge_lstm.printable import well_formed
 from edge_lstm.tables.format import ANY_KEYS, Block, Column, Format, Keys, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
-from edge_lstm.text import well_formed
 
 _TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from edge_lstm.atomic import is_leftover
+from edge_lstm.checked import instance
 from edge_lstm.errors import DataError, read_error
-from edge_lstm.parameters import instance
+from edge_lstm.system.atomic import is_leftover
 from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.compression import compression_of, without_suffix
 from edge_lstm.tables.format import Block, Format, Row, Rows

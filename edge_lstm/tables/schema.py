@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_lstm.checked import check_fields
 from edge_lstm.errors import DataError
-from edge_lstm.parameters import check_fields
-from edge_lstm.printable import listed
-from edge_lstm.text import well_formed
+from edge_lstm.printable import listed, well_formed
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"

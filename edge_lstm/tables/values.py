@@ -17,7 +17,7 @@ from json.scanner import make_scanner
 from operator import ne
 from typing import Any
 
-from edge_lstm.nesting import depth
+from edge_lstm.checked import depth
 from edge_lstm.printable import counted
 
 # Lists and objects may be nested this deep. The code that walks through them is recursive, and

@@ -16,10 +16,10 @@ from edge_lstm._version import __version__
 
 if TYPE_CHECKING:
     from edge_lstm_export.estimator import TextClassifier
-    from edge_lstm_export.options import TrainingRequest
-    from edge_lstm_export.train.plan import Plan, make_plan
+    from edge_lstm_export.options import Plan, TrainingRequest
+    from edge_lstm_export.train.plan.decisions import make_plan
+    from edge_lstm_export.train.plan.stats import DatasetStats
     from edge_lstm_export.train.run import train_files
-    from edge_lstm_export.train.stats import DatasetStats
 
 __all__ = [
     "DatasetStats",
@@ -33,10 +33,10 @@ __all__ = [
 _MODULES = {
     "TextClassifier": "edge_lstm_export.estimator",
     "train_files": "edge_lstm_export.train.run",
-    "DatasetStats": "edge_lstm_export.train.stats",
-    "Plan": "edge_lstm_export.train.plan",
+    "DatasetStats": "edge_lstm_export.train.plan.stats",
+    "Plan": "edge_lstm_export.options",
     "TrainingRequest": "edge_lstm_export.options",
-    "make_plan": "edge_lstm_export.train.plan",
+    "make_plan": "edge_lstm_export.train.plan.decisions",
 }
 
 

@@ -13,20 +13,20 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from edge_lstm.answering import apply_thresholds
-from edge_lstm.atomic import write_atomically
+from edge_lstm.checked import whole
+from edge_lstm.core.question import QuestionType
+from edge_lstm.core.risk_coverage import apply_thresholds
 from edge_lstm.errors import DataError
-from edge_lstm.parameters import whole
-from edge_lstm.question import QuestionType
-from edge_lstm_export.options import TrainingRequest
-from edge_lstm_export.train.checkpoint import save_checkpoint
-from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
-from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.planning import plan_training, with_teacher_kind
-from edge_lstm_export.train.progress import Display
+from edge_lstm.system.atomic import write_atomically
+from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
+from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.options import Plan, TrainingRequest
+from edge_lstm_export.progress import Display
+from edge_lstm_export.train.fit import fit, quiet_thread
+from edge_lstm_export.train.lstm.loop import SILENT, Callbacks
+from edge_lstm_export.train.plan.planning import check_fits, plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.train import fit, quiet_thread
-from edge_lstm_export.train.warnings import checked
+from edge_lstm_export.train.sources.warnings import checked
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -115,7 +115,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(
                     f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict"
                 )
-            plan.check_fits(dataset)
+            check_fits(plan, dataset)
             callbacks = self._callbacks(plan)
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
         self.plan_ = plan
@@ -229,7 +229,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raise CheckError if a check fails or the file is too large, DataError, OutputError.
         """
-        from edge_lstm_export.onnx.export import export
+        from edge_lstm_export.onnx.exporting import export
 
         check_is_fitted(self)
         exported = export(

@@ -7,29 +7,25 @@ field.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
+from edge_lstm.checked import Range, check_ranges
+from edge_lstm.core.layers import MAX_IDS, MAX_LABELS, MAX_NGRAMS, Lstm, NetworkConfig, NGramCounts
+from edge_lstm.core.model_checks import MAX_LENGTH
+from edge_lstm.core.question import CHOICE, QuestionType
+from edge_lstm.core.text import DEFAULT_LENGTH
 from edge_lstm.errors import DataError
-from edge_lstm.layers import (
-    MAX_IDS,
-    MAX_LABELS,
-    MAX_NGRAMS,
-    Lstm,
-    NetworkConfig,
-    NGramCounts,
-)
-from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.printable import CONTROL_CHARACTER
-from edge_lstm.question import QuestionType
-from edge_lstm.ranges import Range, check_ranges
 from edge_lstm.tables.labelled import LabelOptions
-from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
 SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
+PresetName = Literal["tiny", "small", "medium", "base", "seed"]
+Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
 TeacherKind = Literal["linear", "model", "probe", "fine-tuned", "classifier"]
 
 UNTUNED = 0.5  # the threshold of a label that no validation text has
@@ -167,7 +163,7 @@ class DataOptions(LabelOptions, Options):
 class TextOptions(Options):
     """How a text becomes ids.
 
-    rule: of words (edge_lstm.text): Keras's, or words with subwords for unknown ones.
+    rule: of words (edge_lstm.core.text): Keras's, or words with subwords for unknown ones.
     length: ids of a text that the model reads, its last ones.
     """
 
@@ -366,3 +362,102 @@ class TrainingRequest(Options):
     balance: bool = False
     question: QuestionType | None = None
     seed: Seed = 0
+
+
+WordTable = Literal["none", "english", "encoder"]
+
+
+PLAN_FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Plan(Options):
+    """Everything that a training does.
+
+    preset: name of the preset that it was made from.
+    max_kilobytes: the largest int8 file, in 1,000 bytes.
+    kind: kind of the data, which decided the defaults.
+    start: model file whose LSTM and embeddings the network starts from.
+    network.ngram_words, network.ngram_slots: upper bounds; the vocabulary, the texts and the size
+        of the file may leave fewer.
+    teachers: in the order of their use; the first is always kept.
+    word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
+        file.
+    unlabelled: largest number of texts without a label that are learnt from.
+    hard_label_weight: of a row's own label in its target; the rest is what the teachers predict.
+    question: what the labels are: a choice, yes and no, or the numbers of a score.
+    balance: rare labels are found as often as the macro F1 is best, at a cost in accuracy.
+    """
+
+    preset: PresetName = "small"
+    max_kilobytes: Count = 300
+    kind: Kind = "short"
+    question: QuestionType = CHOICE
+    text: TextOptions = field(default_factory=TextOptions)
+    vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    start: SourceFile = field(default_factory=SourceFile)
+    word_table: WordTable = "none"
+    teachers: tuple[TeacherOptions, ...] = ()
+    hard_label_weight: Share = 1.0
+    unlabelled: Annotated[int, Range(0, 10**9)] = 0
+    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+    validation: Validation = field(default_factory=Validation)
+    loop: LoopOptions = field(default_factory=LoopOptions)
+    sparse: SparseOptions = field(default_factory=SparseOptions)
+    balance: bool = False
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Raise DataError for a value out of range, and if the parts do not fit together."""
+        super().__post_init__()
+        if len(set(self.teachers)) < len(self.teachers):
+            raise DataError("the plan names a teacher twice; name each once")
+        if self.augmentation.texts_per_row and not self.teachers:
+            raise DataError("augmented texts need a teacher; set texts_per_row to 0")
+        kinds = {teacher.kind for teacher in self.teachers}
+        if self.word_table == "encoder" and kinds.isdisjoint(("probe", "fine-tuned")):
+            raise DataError(
+                "word_table encoder needs an encoder among the teachers; set word_table to none"
+            )
+        fit = self.sparse.fit
+        network = self.network
+        exact = not fit.startswith("low-rank")
+        if network.ngrams and exact and network.ngram_dim != network.logits:
+            raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
+        if network.ngrams and not exact and network.logits == 1:
+            raise DataError(f"sparse fit {fit} needs three labels or more; use svm or logistic")
+        if fit == "residual" and (self.validation.folds or not network.ngrams):
+            raise DataError("sparse fit residual needs n-grams, and a validation without folds")
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the texts are long, with words between spaces."""
+        return self.kind in ("long", "topics")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {"format": PLAN_FORMAT, **asdict(self, dict_factory=_as_json)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """Read what :meth:`to_dict` returned.
+
+        Raise DataError for an unknown or missing name, and for a value out of range.
+        """
+        values = dict(values) if isinstance(values, Mapping) else {}
+        if values.pop("format", None) != PLAN_FORMAT:
+            how = "write it with 'edge-lstm train --dry-run --json'"
+            raise DataError(f"the plan does not have format {PLAN_FORMAT}; {how}")
+        teachers = values.get("teachers", ())
+        if not isinstance(teachers, (list, tuple)):
+            raise DataError(f"teachers must be a list of tables, not {teachers!r:.40}")
+        read = [from_plain(TeacherOptions, teacher, "a teacher") for teacher in teachers]
+        if "teachers" in values:
+            values["teachers"] = tuple(read)
+        return from_plain(cls, values, "the plan")
+
+
+def _as_json(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return fields by name, with lists for tuples, as JSON gives them back."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields}

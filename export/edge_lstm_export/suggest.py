@@ -21,10 +21,11 @@ from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from edge_lstm.atomic import write_atomically
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.text import text_key
 from edge_lstm.errors import DataError
-from edge_lstm.text import text_key, well_formed
+from edge_lstm.printable import well_formed
+from edge_lstm.system.atomic import write_atomically
 
 POOL = 20_000  # texts that are classified: of more, a random part
 FEWEST = 500

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_lstm_export import options
 from edge_lstm_export.estimator import TextClassifier
-from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.options import Plan
 
 PATH = Path(__file__).parent / "keras.int8.onnx"
 TEXTS = 3000

@@ -22,7 +22,8 @@ from edge_lstm import (
     score,
     score_files,
 )
-from edge_lstm.answering import (
+from edge_lstm.core.modelfile import ModelFile, parse_model
+from edge_lstm.core.risk_coverage import (
     MOST_POINTS,
     Point,
     RiskCoverage,
@@ -30,12 +31,11 @@ from edge_lstm.answering import (
     fewest_texts,
     is_abstained,
 )
+from edge_lstm.core.text import texts_digest
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.evaluation.result import Evaluation
-from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm.text import texts_digest
 
 TEXTS = [
     "A wonderful film.",

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm import atomic
-from edge_lstm.atomic import (
+from edge_lstm.cli import run
+from edge_lstm.errors import DataError, OutputError
+from edge_lstm.system import atomic
+from edge_lstm.system.atomic import (
     check_distinct,
     check_writable,
     open_atomically,
     own_descriptor,
     write_atomically,
 )
-from edge_lstm.cli import run
-from edge_lstm.errors import DataError, OutputError
 
 
 @pytest.mark.parametrize("is_link", [False, True])
@@ -158,7 +158,8 @@ def test_dev_stdout_is_this_process_s_own_also_where_a_file_or_a_link_leads_to_i
     link.symlink_to("/dev/stdout")
     assert own_descriptor(link) == own_descriptor("/dev/stdout") == 1
     code = (
-        "import sys; from pathlib import Path; from edge_lstm.atomic import write_atomically\n"
+        "import sys; from pathlib import Path\n"
+        "from edge_lstm.system.atomic import write_atomically\n"
         "print('before')\n"
         "for name in sys.argv[1:]: write_atomically(b'by name\\n', Path(name))"
     )

@@ -33,7 +33,7 @@ def test_help_lists_every_command_and_imports_no_runtime() -> None:
 
 
 def test_inspect_imports_the_card_for_a_card_alone() -> None:
-    card = "edge_lstm.model_card"
+    card = "edge_lstm.describe"
     assert card not in run_and_imports("inspect", "--json")[1]
     assert card in run_and_imports("inspect", "--card")[1]
 

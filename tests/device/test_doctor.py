@@ -15,9 +15,9 @@ from hostile import run_here
 from machines import files
 from model_files import DATA, SMALL, edited
 
-from edge_lstm import machine
+from edge_lstm.core.modelfile import open_model
 from edge_lstm.doctor.checks import Check, Diagnosis, examine, package_checks
-from edge_lstm.modelfile import open_model
+from edge_lstm.system import machine
 
 Row = dict[str, Any]
 

@@ -12,13 +12,13 @@ from model_files import SMALL, edited, multi_label
 from pages import Page
 
 from edge_lstm import Classifier
-from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
-from edge_lstm.charts import HEIGHT, WIDTH
+from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
+from edge_lstm.core.risk_coverage import SHOWN_RISKS, RiskCoverage
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report, tables
 from edge_lstm.evaluation.result import Evaluation, Result
-from edge_lstm.html import Table
-from edge_lstm.modelfile import ModelFile, open_model, parse_model
+from edge_lstm.html.charts import HEIGHT, WIDTH
+from edge_lstm.html.page import Table
 from edge_lstm.tables.labelled import LabelledTexts
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film the film"]

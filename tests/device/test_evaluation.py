@@ -16,13 +16,13 @@ from hostile import run_here
 from pages import Page
 
 from edge_lstm import Classifier, DataError
+from edge_lstm.core.modelfile import ModelFile, open_model
+from edge_lstm.core.text import Tokenizer
 from edge_lstm.evaluation.compare import compare
 from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
 from edge_lstm.evaluation.report import report, tables, write_mistakes
 from edge_lstm.evaluation.result import Evaluation, OovRate, Result
-from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.tables.labelled import LabelledTexts, read_labelled
-from edge_lstm.text import Tokenizer
 
 MODEL = open_model()
 KNOWN = Tokenizer(("the", "film", "good"))

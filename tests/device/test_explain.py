@@ -17,9 +17,9 @@ from test_cli import run_and_imports
 
 from edge_lstm import Classifier
 from edge_lstm.cli.explain import coloured, readable
+from edge_lstm.core.text import KERAS
 from edge_lstm.explain import explain
 from edge_lstm.metrics import SMALLEST_PROBABILITY
-from edge_lstm.text import KERAS
 
 CLASSIFIER = Classifier.load(SMALL)  # a word that it does not know is unknown, and not its pieces
 LABELS = CLASSIFIER.labels

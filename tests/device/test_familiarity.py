@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from model_files import SMALL, edited, multi_label
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
-from edge_lstm.answering import SHARES, Point, RiskCoverage, binomial_cdf, cost_thresholds
 from edge_lstm.cli import run
+from edge_lstm.core.familiarity import unfamiliarity
+from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
+from edge_lstm.core.risk_coverage import SHARES, Point, RiskCoverage, binomial_cdf, cost_thresholds
+from edge_lstm.core.text import KERAS_FILTERS, TextRule, Tokenizer
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import tables
 from edge_lstm.evaluation.result import Evaluation
-from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import auroc, recall_at
-from edge_lstm.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm.text import KERAS_FILTERS, TextRule, Tokenizer
 
 TEXTS = [
     "A wonderful film.",

@@ -15,11 +15,12 @@ from cases import rows
 from model_files import SMALL, edited, multi_label
 
 from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
+from edge_lstm.core.modelfile import parse_model
+from edge_lstm.describe import describe
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.explain import explain
-from edge_lstm.modelfile import describe, parse_model
 from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
 
 HERE = Path("model.onnx")

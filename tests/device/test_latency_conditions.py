@@ -11,7 +11,7 @@ from machines import files
 from edge_lstm.latency import energy
 from edge_lstm.latency.conditions import State, condition_warnings, state
 from edge_lstm.latency.energy import Meter, find_meter, measure_energy
-from edge_lstm.machine import this_machine
+from edge_lstm.system.machine import this_machine
 
 CPU0 = "sys/devices/system/cpu/cpu0"
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -7,7 +7,7 @@ from model_files import SMALL
 from pages import Page
 
 from edge_lstm.cli.notes import table_lines
-from edge_lstm.html import Table
+from edge_lstm.html.page import Table
 from edge_lstm.latency.conditions import ConditionWarning
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import measure

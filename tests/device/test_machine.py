@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from machines import files
 
-from edge_lstm import machine
+from edge_lstm.system import machine
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from hostile import run_here
 
 from edge_lstm.cli import run
 from edge_lstm.cli.inspect import overview
+from edge_lstm.core.modelfile import open_model
+from edge_lstm.describe import model_card
 from edge_lstm.errors import DataError
-from edge_lstm.model_card import model_card
-from edge_lstm.modelfile import open_model
 
 MODEL = open_model()
 PAGE = Path(__file__).parents[2] / "docs" / "models" / "sentiment.md"

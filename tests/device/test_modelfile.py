@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_files import DATA, entry, sealed
 
+from edge_lstm.core.modelfile import open_model, parse_model, short_names
+from edge_lstm.describe import describe
 from edge_lstm.errors import NotAModelFileError
-from edge_lstm.modelfile import describe, open_model, parse_model, short_names
 
 HERE = Path("model.onnx")
 

@@ -24,12 +24,13 @@ from edge_lstm import (
     score,
     score_files,
 )
+from edge_lstm.core.modelfile import parse_model
+from edge_lstm.core.question import Question, yes_label
+from edge_lstm.describe import describe
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.one_label import ScaleMetrics
 from edge_lstm.evaluation.report import report
 from edge_lstm.metrics import spearman
-from edge_lstm.modelfile import describe, parse_model
-from edge_lstm.question import Question, yes_label
 from edge_lstm.tables.labelled import LabelledTexts
 
 HERE = Path("stars.onnx")

@@ -16,8 +16,9 @@ from model_files import compact, edited, multi_label
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.cli import run
-from edge_lstm.questions import Questions, one_or_several, parse_models
-from edge_lstm.text import Tokenizer
+from edge_lstm.cli.questions import one_or_several, parse_models
+from edge_lstm.core.questions import Questions
+from edge_lstm.core.text import Tokenizer
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film", ""]
 

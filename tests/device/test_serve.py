@@ -20,7 +20,7 @@ from model_files import compact, edited, multi_label  # noqa: E402
 
 from edge_lstm.errors import DataError, OutputError  # noqa: E402
 from edge_lstm.serving.app import MAX_BODY_BYTES, App  # noqa: E402
-from edge_lstm.serving.decisions import DecisionLog  # noqa: E402
+from edge_lstm.serving.log import DecisionLog  # noqa: E402
 from edge_lstm.serving.models import Models, Settings  # noqa: E402
 from edge_lstm.serving.service import HandBack, Service  # noqa: E402
 from edge_lstm.serving.upstream import Upstream, endpoint  # noqa: E402

@@ -9,9 +9,9 @@ import pytest
 from cases import raw as raw_bytes
 from cases import rows
 
+from edge_lstm.core.question import Question as FileQuestion
+from edge_lstm.core.question import QuestionType
 from edge_lstm.errors import RequestError
-from edge_lstm.question import Question as FileQuestion
-from edge_lstm.question import QuestionType
 from edge_lstm.serving.protocol import (
     Question,
     answer,

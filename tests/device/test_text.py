@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from specification import reference, specification
 
-from edge_lstm.text import (
+from edge_lstm.core.text import (
     KERAS_FILTERS,
     TextRule,
     Tokenizer,
     front_coded,
     front_decoded,
     text_key,
-    well_formed,
 )
+from edge_lstm.printable import well_formed
 
 KERAS = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
 WORDS = ("the", "film", "good", "!", "don't")

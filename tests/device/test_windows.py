@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm import Classifier, DataError, ScoreOptions, score_files
+from edge_lstm.core.windows import combine, cut
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm.windows import combine, cut
 
 SHORT = "A wonderful film."
 LONG = "Dull, and far too long! " * 300 + "A wonderful film. " * 300

@@ -54,7 +54,7 @@ def run_command(*arguments: str) -> None:
 def add_decisions() -> None:
     """Three lines of a decision log, each of which may fail."""
     from edge_lstm.errors import OutputError
-    from edge_lstm.serving.decisions import DecisionLog
+    from edge_lstm.serving.log import DecisionLog
 
     failed = 0
     for text in ("one", "two", "three"):
@@ -192,7 +192,7 @@ def prepare(folder: Path, name: str) -> None:
 def warm_up(name: str, top: Path) -> None:
     """Import once what each run imports."""
     if name == "export":
-        import edge_lstm_export.onnx.export  # noqa: F401
+        import edge_lstm_export.onnx.exporting  # noqa: F401
     elif name == "train":  # which imports as it goes
         prepare(top / "warm", name)
         os.chdir(top / "warm")

@@ -21,8 +21,8 @@ import pytest
 pytest.importorskip("edge_lstm_export")
 
 from edge_lstm_export import make_plan
-from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.stats import DatasetStats, TeacherTrial
+from edge_lstm_export.options import Plan
+from edge_lstm_export.train.plan.stats import DatasetStats, TeacherTrial
 
 from benchmarks import (
     ablation,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm.serving.decisions import DecisionLog
+from edge_lstm.serving.log import DecisionLog
 from edge_lstm.tables.labelled import LabelOptions, read_labelled
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "decisions.md"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.settings import Settings
-from edge_lstm.modelfile import embedded_model
 
 PROJECT = Path(__file__).parents[2]
 

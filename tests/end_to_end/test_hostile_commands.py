@@ -17,7 +17,7 @@ import pytest
 from hostile import Case, both, cases, check, put
 from model_files import SMALL
 
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.core.modelfile import embedded_model
 
 QUICK = "latency --runs 20 --cold-starts 0"
 TEXTS = put("text.csv", "text,label\nA fine film.,pos\nA dull film.,neg\n")

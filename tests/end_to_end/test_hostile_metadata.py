@@ -14,12 +14,12 @@ import pytest
 
 from edge_lstm import Classifier, EdgeLSTMError
 from edge_lstm.cli.inspect import overview
+from edge_lstm.core.modelfile import ModelFile, embedded_model, open_model, parse_model
+from edge_lstm.describe import describe, model_card
 from edge_lstm.doctor.probe import run_probe_here
 from edge_lstm.evaluation.result import OovRate
 from edge_lstm.explain import explain
 from edge_lstm.live_page import build_page
-from edge_lstm.model_card import model_card
-from edge_lstm.modelfile import ModelFile, describe, embedded_model, open_model, parse_model
 from edge_lstm.printable import to_json
 from tests.model_files import DATA, SMALL, compact, edited, multi_label
 

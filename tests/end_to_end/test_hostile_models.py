@@ -13,8 +13,8 @@ from hostile import Case, check
 from model_files import DATA, edited
 
 from edge_lstm import EdgeLSTMError
+from edge_lstm.core.modelfile import parse_model
 from edge_lstm.doctor.checks import examine
-from edge_lstm.modelfile import parse_model
 from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile, asks_for_memory, graph
 
 TEXTS = [

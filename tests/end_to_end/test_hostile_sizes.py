@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lstm import onnx_file
-from edge_lstm.text import front_coded
+from edge_lstm.core import onnx_file
+from edge_lstm.core.text import front_coded
 from tests.engine.conftest import compiled, program  # noqa: F401
 from tests.model_files import DATA, compact, edited, encode, field, message, sealed, tensor
 
@@ -133,7 +133,7 @@ OPEN = """
 import resource, sys, time
 from pathlib import Path
 from edge_lstm import EdgeLSTMError
-from edge_lstm.modelfile import open_model
+from edge_lstm.core.modelfile import open_model
 sys.path.append({engine!r})
 import reference
 resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))

@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train import checkpoint as checkpoints
-from edge_lstm_export.train import stages
-from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.plan import make_plan
-from edge_lstm_export.train.stats import DatasetStats
+from edge_lstm_export.checkpoint import checkpoint as checkpoints
+from edge_lstm_export.checkpoint import stages
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import DatasetStats
 from hostile import Case, Prepare, both, cases, check, given, member, put, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
-from edge_lstm.layers import Lstm, NetworkConfig
-from edge_lstm.modelfile import embedded_model
-from edge_lstm.os_file import lock
-from edge_lstm.text import Tokenizer, front_coded
+from edge_lstm.core.layers import Lstm, NetworkConfig
+from edge_lstm.core.modelfile import embedded_model
+from edge_lstm.core.text import Tokenizer, front_coded
+from edge_lstm.system.os_file import lock
 
 OUTPUT = "-o m.safetensors --preset seed --epochs 1"
 MADE = frozenset({"m.safetensors", "m.history.json"})

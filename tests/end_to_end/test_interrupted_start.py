@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm import signals
+from edge_lstm.system import signals
 
 # Command → the modules at whose import a signal comes. The two signals in turn: which one it is,
 # and where it comes, have nothing to do with each other.
@@ -20,7 +20,7 @@ MOMENTS = {
     "evaluate ../x.csv": ["edge_lstm.cli.evaluate"],
     "score ../x.csv -o y.csv": ["edge_lstm.cli.score", "numpy"],
     "latency --runs 1": ["edge_lstm.cli.latency", "onnxruntime"],
-    "inspect": ["edge_lstm.modelfile"],
+    "inspect": ["edge_lstm.core.modelfile"],
     "doctor": ["subprocess"],
     "train ../x.csv -o m.safetensors": ["edge_lstm_export.cli.train", "numpy", "torch"],
     "export m.safetensors -o m.onnx": ["edge_lstm_export.cli.export", "torch"],
@@ -72,7 +72,7 @@ def test_a_signal_during_an_import_ends_the_command_without_a_word(
 def test_a_signal_that_is_ignored_stays_so() -> None:
     # As under nohup, or in the background of a script.
     code = (
-        "import signal; from edge_lstm.signals import handle_signals; handle_signals(); "
+        "import signal; from edge_lstm.system.signals import handle_signals; handle_signals(); "
         "print(*(signal.getsignal(n) == signal.SIG_IGN for n in (signal.SIGINT, signal.SIGTERM)))"
     )
     shell = f"trap '' INT TERM; exec '{sys.executable}' -c '{code}'"

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import SCHEMA, VERSION
 from edge_lstm.latency.settings import Settings
-from edge_lstm.modelfile import embedded_model
 
 PROJECT = Path(__file__).parents[2]
 ENERGY = Energy("RAPL", "CPU", 1.0, 1.0, 1.0, 1.0)

@@ -17,7 +17,7 @@ pytest.importorskip("edge_lstm_export")
 sys.path.append(str(Path(__file__).parents[2] / "tools" / "sentiment"))
 import labels
 import make
-from edge_lstm_export.train.checkpoint import load_checkpoint
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
 from negation import negated_clauses
 from sentences import labelled_sentences
 

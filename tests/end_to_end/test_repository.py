@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import edge_lstm
-from edge_lstm.model_checks import OPERATORS
+from edge_lstm.core.model_checks import OPERATORS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -58,29 +58,11 @@ def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() ->
     assert tested and re.findall(r"3\.\d+", tested[1]) == said
 
 
-@pytest.mark.parametrize(
-    ("row", "folders"),
-    [
-        ("edge_lstm/", "edge_lstm"),
-        ("serving/", "edge_lstm/serving"),
-        ("export/edge_lstm_export/", "export/edge_lstm_export"),
-        ("train/", "export/edge_lstm_export/train"),
-        ("train/sources/", "export/edge_lstm_export/train/sources"),
-        ("train/teachers/", "export/edge_lstm_export/train/teachers"),
-        ("importing/", "export/edge_lstm_export/importing"),
-        ("graph/` `onnx/", "export/edge_lstm_export/graph export/edge_lstm_export/onnx"),
-        ("tools/sentiment/", "tools/sentiment"),
-    ],
-)
-def test_the_table_of_contributing_md_names_the_modules_that_there_are(
-    row: str, folders: str
-) -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    line = re.search(rf"^\| `{row}` \| (.*)$", text, re.MULTILINE)
-    assert line
-    paths = [path for name in folders.split() for path in (ROOT / name).glob("*.py")]
-    modules = {path.name for path in paths if not path.name.startswith("_")}
-    assert set(re.findall(r"`(\w+\.py)`", line[1])) == modules
+def test_contributing_md_draws_the_rooms_that_there_are() -> None:
+    drawn = subprocess.run(
+        [sys.executable, "tools/rooms.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert drawn.returncode == 0, drawn.stderr
 
 
 WholeCheck = Callable[[str], "subprocess.CompletedProcess[str]"]

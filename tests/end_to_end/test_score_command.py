@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from kills import DRIVER, kill_at_random_moments
 
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.core.modelfile import embedded_model
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
 KILLS = int(os.environ.get("EDGE_LSTM_KILLS", "3"))

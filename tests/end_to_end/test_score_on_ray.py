@@ -12,15 +12,8 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import (
-    DataError,
-    OutputError,
-    ReadOptions,
-    RunOptions,
-    ScoreOptions,
-    score_files,
-    signals,
-)
+from edge_lstm import DataError, OutputError, ReadOptions, RunOptions, ScoreOptions, score_files
+from edge_lstm.system import signals
 
 pytestmark = pytest.mark.cluster
 

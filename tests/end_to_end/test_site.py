@@ -13,8 +13,8 @@ from test_outputs import OPTIONS
 
 import edge_lstm
 from edge_lstm.cli import COMMANDS
+from edge_lstm.core.modelfile import open_model
 from edge_lstm.live_page import build_page
-from edge_lstm.modelfile import open_model
 
 ROOT = Path(__file__).parents[2]
 SITE = runpy.run_path(str(ROOT / "tools" / "site.py"))

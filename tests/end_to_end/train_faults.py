@@ -26,8 +26,8 @@ from types import FrameType
 import torch
 from edge_lstm_export import train as train_package
 from edge_lstm_export.options import TeacherOptions, TrainingRequest
-from edge_lstm_export.train.plan import make_plan
-from edge_lstm_export.train.stats import DatasetStats
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import DatasetStats
 from safetensors.torch import load_file
 
 from edge_lstm.cli import main

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import Classifier
-from edge_lstm.printable import printable
-from edge_lstm.text import LABEL_JOINT
+from edge_lstm.printable import LABEL_JOINT, printable
 from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile, finished
 from tests.model_files import compact, edited
 from tests.ports.conftest import Case

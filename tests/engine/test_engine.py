@@ -19,8 +19,8 @@ import pytest
 import reference
 import unicode_tables
 
-from edge_lstm import onnx_file
-from edge_lstm.text import KERAS
+from edge_lstm.core import onnx_file
+from edge_lstm.core.text import KERAS
 from tests.engine.conftest import (
     ENGINE,
     HERE,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
-from edge_lstm.native import NATIVE
+from edge_lstm.core.native import NATIVE
 from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT, finished, importable
 from tests.model_files import SMALL, edited, graph_with

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.core.modelfile import embedded_model
 from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, Compile, finished
 
 SMALL = PROJECT / "tests" / "data" / "keras.int8.onnx"

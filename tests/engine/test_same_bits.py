@@ -14,7 +14,7 @@ import pytest
 import reference
 
 from edge_lstm import Classifier
-from edge_lstm.familiarity import unfamiliarity
+from edge_lstm.core.familiarity import unfamiliarity
 from tests.cases import named, rows
 from tests.engine.conftest import (
     DECODED,

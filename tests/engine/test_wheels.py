@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import __version__
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.core.modelfile import embedded_model
 from tests.engine.conftest import ENGINE, MOST_BYTES, PROJECT, finished, kernels, zig
 
 HERE = f"manylinux_2_17_{platform.machine()}"

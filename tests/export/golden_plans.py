@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm_export import DatasetStats, TrainingRequest, make_plan
-from edge_lstm_export.train.stats import TeacherTrial
+from edge_lstm_export.train.plan.stats import TeacherTrial
 
 from edge_lstm.errors import DataError
 

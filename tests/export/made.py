@@ -12,25 +12,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.graph.pairs import table_of
-from edge_lstm_export.options import NetworkOptions
-from edge_lstm_export.train.checkpoint import Checkpoint
-from edge_lstm_export.train.components import choose_features
-from edge_lstm_export.train.data import Dataset, make_split
-from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.ngrams import Features
-from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.pretrained import WordEmbeddings
-from edge_lstm_export.train.rows import hold_out_rows, make_transfer_set
+from edge_lstm_export.checkpoint.checkpoint import Checkpoint
+from edge_lstm_export.checkpoint.stages import NOT_KEPT
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.network.pairs import table_of
+from edge_lstm_export.options import NetworkOptions, Plan
+from edge_lstm_export.train.data.pretrained import WordEmbeddings
+from edge_lstm_export.train.data.rows import hold_out_rows
+from edge_lstm_export.train.data.training_data import TrainingData
+from edge_lstm_export.train.data.transfer import make_transfer_set
+from edge_lstm_export.train.data.vocabulary import choose_vocabulary
+from edge_lstm_export.train.lstm.loop import Callbacks
+from edge_lstm_export.train.provenance import longest_provenance
 from edge_lstm_export.train.run import Job, run_job
-from edge_lstm_export.train.stages import NOT_KEPT
-from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.training_data import TrainingData, ask_teachers, choose_vocabulary
+from edge_lstm_export.train.sources.dataset import Dataset, make_split
+from edge_lstm_export.train.sparse.component import choose_features
+from edge_lstm_export.train.sparse.ngrams import Features
+from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
 
-from edge_lstm.layers import NetworkConfig
-from edge_lstm.modelfile import ModelFile, parse_model
-from edge_lstm.text import KERAS, TextRule, Tokenizer
+from edge_lstm.core.layers import NetworkConfig
+from edge_lstm.core.modelfile import ModelFile, parse_model
+from edge_lstm.core.text import KERAS, TextRule, Tokenizer
 
 Rows = list[tuple[str, str]]
 FILLERS = [f"filler{i}" for i in range(12)]
@@ -111,7 +113,8 @@ def prepare(dataset: Dataset, plan: Plan) -> Prepared:
     teachers = Teachers(plan, dataset.labels)
     held = hold_out_rows(dataset, plan)
     transfer = make_transfer_set(held, (), None, plan)
-    vocabulary = choose_vocabulary(dataset, held, transfer, plan, teachers.words)
+    longest = longest_provenance(dataset, plan, held, transfer)
+    vocabulary = choose_vocabulary(dataset, held, transfer, plan, teachers.words, longest)
     predictions = ask_teachers(teachers, held, transfer, plan, NOT_KEPT, lambda _: None)
     data = TrainingData(dataset.labels, plan, held, transfer, vocabulary, predictions)
     embeddings = None

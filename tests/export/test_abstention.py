@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from commands import command
 from conftest import Trained
-from edge_lstm_export.onnx.export import export
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.options import TrainingRequest
-from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
-from edge_lstm_export.train.plan import make_plan
-from edge_lstm_export.train.stats import dataset_stats
-from edge_lstm_export.train.train import Result, fit
+from edge_lstm_export.train.fit import Result, fit
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import dataset_stats
 from made import dataset, make_checkpoint, opened, rows, write_csv
 
-from edge_lstm.answering import Point, RiskCoverage
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.modelfile import open_model
+from edge_lstm.core.risk_coverage import Point, RiskCoverage
 from edge_lstm.errors import DataError
-from edge_lstm.modelfile import open_model
 
 POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 CURVE = RiskCoverage("validation part", 1000, POINTS, unfamiliar=((0.01, 1.25), (0.05, 1.125)))

@@ -14,13 +14,13 @@ from cases import rows
 from commands import command, train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.options import DataOptions, TrainingRequest
-from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.plan import decide
+from edge_lstm_export.train.data.training_data import smoothed
+from edge_lstm_export.train.plan.decisions import decide
+from edge_lstm_export.train.plan.stats import dataset_stats
+from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset
-from edge_lstm_export.train.stats import dataset_stats
-from edge_lstm_export.train.training_data import smoothed
-from edge_lstm_export.train.warnings import checked
+from edge_lstm_export.train.sources.warnings import checked
 from made import FILLERS, write_csv
 
 from edge_lstm.errors import DataError

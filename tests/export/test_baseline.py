@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from commands import train
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.options import Validation
+from edge_lstm_export.options import Plan, Validation
 from edge_lstm_export.train import baseline
-from edge_lstm_export.train.baseline import TOKEN, fit_baseline, linear_svm
-from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.rows import LabelledRows, hold_out_rows
+from edge_lstm_export.train.baseline import fit_baseline
+from edge_lstm_export.train.data.rows import LabelledRows, hold_out_rows
+from edge_lstm_export.train.sources.dataset import Dataset
+from edge_lstm_export.train.sparse.linear import TOKEN, linear_svm
 from made import dataset, rows, write_csv
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union

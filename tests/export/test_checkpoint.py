@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from commands import command, train
 from conftest import Trained
-from edge_lstm_export.onnx.export import export
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.options import TrainingRequest
-from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.run import Job
 from made import make_checkpoint, stop_after_an_epoch
 

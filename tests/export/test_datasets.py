@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export.options import DataOptions
-from edge_lstm_export.train.data import Dataset, Split, folds_of, hold_out, label_names
+from edge_lstm_export.train.sources.dataset import Dataset, Split, folds_of, hold_out, label_names
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from hypothesis import given

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edge_lstm_export.train.history import EpochLines, EpochRecord
+from edge_lstm_export.progress import EpochLines
+from edge_lstm_export.train.lstm.history import EpochRecord
 
 
 def record(epoch: int, seconds: float) -> EpochRecord:

@@ -16,12 +16,12 @@ pytest.importorskip("transformers")
 
 from cases import rows as cases
 from commands import train
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
 from edge_lstm_export.options import (
     TrainingRequest,
 )
-from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.run import Job, run_job
+from edge_lstm_export.train.sources.dataset import folds_of
 from edge_lstm_export.train.teachers import transformer
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts

@@ -19,12 +19,13 @@ import pytest
 import sklearn
 from cases import rows as cases
 from edge_lstm_export import TextClassifier, make_plan, train_files
-from edge_lstm_export.graph.weights import coded, rounded
-from edge_lstm_export.onnx.export import export
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
+from edge_lstm_export.onnx.codes import coded
+from edge_lstm_export.onnx.exporting import export
+from edge_lstm_export.onnx.rounding import rounded
 from edge_lstm_export.options import DataOptions, TrainingRequest
-from edge_lstm_export.train.checkpoint import load_checkpoint
+from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.stats import DatasetStats
 from made import multi_label_rows, rows, write_csv
 from scipy import sparse
 from sklearn.base import clone
@@ -33,7 +34,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
 from edge_lstm.errors import DataError
 
 TEXTS, LABELS = (list(column) for column in zip(*rows(60)))

@@ -18,17 +18,17 @@ import torch
 from cases import raw, rows
 from commands import command, train
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.graph.golden import ORDERS, golden_texts
-from edge_lstm_export.onnx.export import export
-from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.onnx.exporting import export
+from edge_lstm_export.onnx.golden import ORDERS, golden_texts
 from made import make_checkpoint, opened, write_csv
 
+from edge_lstm.core.modelfile import open_model
+from edge_lstm.core.text import Tokenizer
 from edge_lstm.doctor.checks import examine
 from edge_lstm.errors import DataError
 from edge_lstm.live_page import build_page
-from edge_lstm.modelfile import open_model
 from edge_lstm.tables.examples import LONGEST_EXAMPLE, read_examples
-from edge_lstm.text import Tokenizer
 
 PROJECT = Path(__file__).parents[2]
 SYLLABLES = ["ba", "de", "fi", "go", "lu", "me", "ni", "po", "ra", "su", "ti", "vo"]

@@ -17,31 +17,30 @@ import pytest
 import torch
 from cases import rows
 from commands import command
+from edge_lstm_export.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.cli.display import print_exported
-from edge_lstm_export.graph import weights
-from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx.export import Exported, export
-from edge_lstm_export.options import UNTUNED, TrainingRequest
-from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
-from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.headroom import (
+from edge_lstm_export.network.examples import Examples
+from edge_lstm_export.network.headroom import (
     MARGIN,
     random_rows,
     text_rows,
     tried_rows,
     with_headroom,
 )
-from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.onnx import gates, weights
+from edge_lstm_export.onnx.exporting import Exported, export
+from edge_lstm_export.options import UNTUNED, TrainingRequest
+from edge_lstm_export.train.fit import fit, quiet_thread
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.stats import dataset_stats
-from edge_lstm_export.train.train import fit, quiet_thread
 from made import make_checkpoint, opened, write_csv
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.text import FIRST_WORD_ID
+from edge_lstm.describe import describe
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.modelfile import describe
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm.text import FIRST_WORD_ID
 
 NGRAMS = {"ngram_words": 60, "ngram_slots": 60, "ngram_dim": 3}
 SHAPES: list[dict[str, Any]] = [

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export.network.examples import Examples
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.network.predict import predict_logits
 from edge_lstm_export.options import (
     AugmentationOptions,
     NetworkOptions,
@@ -16,11 +19,13 @@ from edge_lstm_export.options import (
     TextOptions,
 )
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
-from edge_lstm_export.train.components import assembled, fit_sparse
-from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.loop import predict_logits
-from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.ngrams import (
+from edge_lstm_export.train.components import assembled
+from edge_lstm_export.train.data.vocabulary import build_vocabulary
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import dataset_stats
+from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.sparse.component import fit_sparse
+from edge_lstm_export.train.sparse.ngrams import (
     Features,
     SparseData,
     SparsePart,
@@ -31,13 +36,9 @@ from edge_lstm_export.train.ngrams import (
     with_characters,
     with_embeddings,
 )
-from edge_lstm_export.train.plan import make_plan
-from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.stats import dataset_stats
-from edge_lstm_export.train.vocabulary import build_vocabulary
 from made import prepare, rows
 
-from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm.core.text import FIRST_WORD_ID, Tokenizer
 
 OPTIONS = SparseOptions()
 

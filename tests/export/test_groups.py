@@ -13,13 +13,13 @@ from cases import named
 from commands import command, train
 from edge_lstm_export import TextClassifier, make_plan
 from edge_lstm_export.options import DataOptions, TrainingRequest
-from edge_lstm_export.train.data import Dataset, Split, folds_of, hold_out
-from edge_lstm_export.train.planning import plan_training
-from edge_lstm_export.train.rows import hold_out_rows
+from edge_lstm_export.train.data.rows import hold_out_rows
+from edge_lstm_export.train.plan.planning import plan_training
+from edge_lstm_export.train.plan.stats import dataset_stats
+from edge_lstm_export.train.sources.dataset import Dataset, Split, folds_of, hold_out
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset
-from edge_lstm_export.train.stats import dataset_stats
-from edge_lstm_export.train.warnings import checked
+from edge_lstm_export.train.sources.warnings import checked
 from hypothesis import given
 from hypothesis import strategies as st
 from made import write_csv

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from edge_lstm_export.options import DataOptions, TextOptions
-from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.data.vocabulary import build_vocabulary, count_words
+from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.sources.read import read_dataset
-from edge_lstm_export.train.vocabulary import build_vocabulary, count_words
 
-from edge_lstm.text import Tokenizer, split_words
+from edge_lstm.core.text import Tokenizer, split_words
 
 pytestmark = pytest.mark.imdb
 

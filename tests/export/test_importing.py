@@ -26,14 +26,14 @@ from commands import command
 from edge_lstm_export import importing
 from edge_lstm_export.importing import Imported, Options, inert_pickle
 from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost
-from edge_lstm_export.onnx.export import export
-from edge_lstm_export.train.loop import predict_probabilities
+from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.onnx.exporting import export
 from safetensors.torch import save_file
 from torch import nn
 
 from edge_lstm import Classifier
+from edge_lstm.core.text import NEVER_IN_ENTRIES
 from edge_lstm.errors import DataError
-from edge_lstm.text import NEVER_IN_ENTRIES
 
 h5py = pytest.importorskip("h5py")
 ENGINES = ("onnxruntime", "native") if find_spec("edge_lstm_native") else ("onnxruntime",)

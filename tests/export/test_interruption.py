@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from commands import command
 from edge_lstm_export.options import DataOptions, TrainingRequest
-from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.plan import make_plan
+from edge_lstm_export.train.lstm.loop import Callbacks
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.run import Job, run_job
-from edge_lstm_export.train.stats import DatasetStats
 from made import rows, write_csv
 from threadpoolctl import threadpool_limits
 
-from edge_lstm import signals
+from edge_lstm.system import signals
 
 MADE = {"m.safetensors", "m.history.json"}
 # What is told when the signal comes, and whether the state is kept then.

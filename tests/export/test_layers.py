@@ -13,33 +13,34 @@ import onnx
 import pytest
 import torch
 from cases import rows
-from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx.export import export
-from edge_lstm_export.onnx.from_network import weights_from_network
-from edge_lstm_export.options import SourceFile, network_config
-from edge_lstm_export.train.checkpoint import (
+from edge_lstm_export.checkpoint.checkpoint import (
     Checkpoint,
     describe_checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from edge_lstm_export.train.headroom import random_rows, typical_rows
-from edge_lstm_export.train.loop import predict_probabilities
-from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.start import LstmShape, first_weights, lstm_shape, open_source
+from edge_lstm_export.network.headroom import random_rows, typical_rows
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.onnx import gates
+from edge_lstm_export.onnx.exporting import export
+from edge_lstm_export.onnx.from_network import weights_from_network
+from edge_lstm_export.onnx.source import open_source
+from edge_lstm_export.options import SourceFile, network_config
+from edge_lstm_export.train.lstm.start import LstmShape, first_weights, lstm_shape
 from made import checkpoint_of, opened, words_of
 
-from edge_lstm.classifier import Classifier
 from edge_lstm.cli.inspect import overview
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.layers import Dense, Layer, Lstm, NetworkConfig, PaddingCost
+from edge_lstm.core.modelfile import parse_model
+from edge_lstm.core.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 from edge_lstm.errors import DataError
 from edge_lstm.explain import explain
 from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import Result
 from edge_lstm.latency.settings import Sample, Settings
-from edge_lstm.layers import Dense, Layer, Lstm, NetworkConfig, PaddingCost
-from edge_lstm.modelfile import parse_model
-from edge_lstm.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
 
 
 def constants_of(data: bytes) -> dict[str, Any]:
@@ -188,7 +189,7 @@ def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
         with monkeypatch.context() as patched:
             if to_nearest:
                 patched.setattr(
-                    "edge_lstm_export.onnx.export.weights_from_network",
+                    "edge_lstm_export.onnx.exporting.weights_from_network",
                     lambda network, rows: weights_from_network(network),
                 )
             exported = export(checkpoint, quantize="int8")

@@ -11,6 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export.checkpoint.stages import Stage
+from edge_lstm_export.network.examples import Examples, shuffled_batches, sorted_batches
+from edge_lstm_export.network.logits import fit_temperature, log_probabilities, soft_cross_entropy
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.network.predict import predict_logits
 from edge_lstm_export.options import LoopOptions, NetworkOptions
 from edge_lstm_export.train.calibrate import (
     ComponentLogits,
@@ -19,19 +24,11 @@ from edge_lstm_export.train.calibrate import (
     rarity_offset,
     score,
 )
-from edge_lstm_export.train.examples import Examples, shuffled_batches, sorted_batches
-from edge_lstm_export.train.history import best_of
-from edge_lstm_export.train.logits import (
-    fit_temperature,
-    log_probabilities,
-    soft_cross_entropy,
-)
-from edge_lstm_export.train.loop import Callbacks, fit_network, predict_logits
-from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.stages import Stage
+from edge_lstm_export.train.lstm.history import best_of
+from edge_lstm_export.train.lstm.loop import Callbacks, fit_network
 
+from edge_lstm.core.text import Tokenizer
 from edge_lstm.errors import DataError
-from edge_lstm.text import Tokenizer
 
 OPTIONS = LoopOptions(3, 8, 0.02)
 WORDS = ("good", "bad", "film", "the", "plot")

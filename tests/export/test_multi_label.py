@@ -12,12 +12,12 @@ import pytest
 from cases import rows
 from commands import train
 from conftest import Trained
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
 from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx.export import export
+from edge_lstm_export.onnx.exporting import export
+from edge_lstm_export.onnx.quantize import rounded_to_int8
 from edge_lstm_export.options import UNTUNED
 from edge_lstm_export.train.calibrate import choose_thresholds
-from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.quantize import rounded_to_int8
 from made import make_checkpoint, multi_label_rows, opened, write_csv
 
 from edge_lstm import Classifier, MultiLabelPrediction

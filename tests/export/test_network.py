@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from edge_lstm_export.graph.pairs import PairTable
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.network.pairs import PairTable
 from edge_lstm_export.options import NetworkOptions
-from edge_lstm_export.train.network import Network
 
 
 def test_the_seed_preset_has_keras_parameters() -> None:

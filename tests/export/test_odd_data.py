@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from cases import named
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.options import TrainingRequest, Validation
-from edge_lstm_export.train.plan import Plan, make_plan
-from edge_lstm_export.train.stats import DatasetStats
+from edge_lstm_export.options import Plan, TrainingRequest, Validation
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import DatasetStats
 from made import rows
 
 from edge_lstm.errors import EdgeLSTMError

@@ -8,18 +8,25 @@ import time
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.graph.build import build
-from edge_lstm_export.graph.pairs import NO_PAIRS, PRIME, PairTable, buckets_of, pair_keys, table_of
+from edge_lstm_export.network.examples import Examples
+from edge_lstm_export.network.pairs import (
+    NO_PAIRS,
+    PRIME,
+    PairTable,
+    buckets_of,
+    pair_keys,
+    table_of,
+)
 from edge_lstm_export.onnx.from_network import weights_from_network
-from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.ngrams import Features
+from edge_lstm_export.onnx.graph import build
+from edge_lstm_export.train.sparse.ngrams import Features
 from hypothesis import given
 from hypothesis import strategies as st
 from made import make_checkpoint
 from onnx import helper
 from onnxruntime import InferenceSession
 
-from edge_lstm.text import to_matrix
+from edge_lstm.core.text import to_matrix
 
 IDS = st.integers(1, 131_070)
 

@@ -12,15 +12,16 @@ from cases import rows as cases
 from commands import train
 from conftest import Trained
 from edge_lstm_export import Plan, make_plan
-from edge_lstm_export.onnx.export import export
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
+from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.options import TrainingRequest
-from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.defaults import PRESETS
-from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.plan import decide, fields_of
-from edge_lstm_export.train.planning import plan_training
-from edge_lstm_export.train.stats import DatasetStats, dataset_stats
-from edge_lstm_export.train.train import fit
+from edge_lstm_export.train.fit import fit
+from edge_lstm_export.train.lstm.loop import Callbacks
+from edge_lstm_export.train.plan.decisions import decide
+from edge_lstm_export.train.plan.defaults import PRESETS
+from edge_lstm_export.train.plan.in_words import fields_of
+from edge_lstm_export.train.plan.planning import plan_training
+from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
 from hypothesis import given
 from hypothesis import strategies as st
 from made import dataset, multi_label_rows, rows, write_csv

@@ -8,7 +8,7 @@ from typing import Any
 
 import golden_plans
 import pytest
-from edge_lstm_export.train import defaults
+from edge_lstm_export.train.plan import defaults
 
 # These decide the statistics, not the plan: tests/export/test_teachers.py tries them.
 STATISTICS = {
@@ -66,8 +66,8 @@ def test_a_golden_plan_notices_a_changed_number(name: str, monkeypatch: pytest.M
         with monkeypatch.context() as patch:
             patch.setattr(defaults, name, other)
             if name == "PRESETS":
-                for module in ("plan", "sizes"):
-                    patch.setattr(f"edge_lstm_export.train.{module}.PRESETS", other)
+                for module in ("decisions", "sizes"):
+                    patch.setattr(f"edge_lstm_export.train.plan.{module}.PRESETS", other)
             if (name, str(other)) not in EQUIVALENT and not is_noticed():
                 missed.append(other)
     assert not missed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from edge_lstm_export.options import DataOptions
-from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.sources.read import read_dataset
 from hostile import tar_bytes
 

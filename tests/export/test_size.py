@@ -13,26 +13,26 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import command, train
-from edge_lstm_export.graph.description import Answers
-from edge_lstm_export.onnx.export import export
+from edge_lstm_export.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from edge_lstm_export.onnx.description import Answers
+from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.onnx.size import file_parts
-from edge_lstm_export.options import AugmentationOptions, TrainingRequest
+from edge_lstm_export.options import AugmentationOptions, Plan, TrainingRequest
 from edge_lstm_export.train.calibrate import longest_answers
-from edge_lstm_export.train.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.train.components import network_config
-from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.defaults import PRESETS
-from edge_lstm_export.train.plan import Plan, make_plan
+from edge_lstm_export.train.fit import fit
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.defaults import PRESETS
+from edge_lstm_export.train.plan.sizes import expected_parts
+from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.provenance import longest_provenance
-from edge_lstm_export.train.sizes import expected_parts
-from edge_lstm_export.train.stats import DatasetStats, dataset_stats
-from edge_lstm_export.train.train import fit
+from edge_lstm_export.train.sources.dataset import Dataset
 from made import Prepared, dataset, make_checkpoint, opened, prepare, write_csv
 
+from edge_lstm.core.familiarity import level
+from edge_lstm.core.modelfile import KEY_GOLDEN, KEY_LABELS, KEY_TRAINING, KEY_VOCABULARY
+from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.familiarity import level
-from edge_lstm.modelfile import KEY_GOLDEN, KEY_LABELS, KEY_TRAINING, KEY_VOCABULARY
-from edge_lstm.text import FIRST_WORD_ID
 
 # words of a text
 SHORT = 8

@@ -11,19 +11,21 @@ import numpy as np
 import pytest
 from commands import train
 from edge_lstm_export import TextClassifier, importing
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
 from edge_lstm_export.importing import Imported, ImportedModel, model
 from edge_lstm_export.importing.checkpoint import checkpoint_of
 from edge_lstm_export.importing.words import rule_of
+from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.onnx.source import open_source
 from edge_lstm_export.options import SourceFile
-from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.loop import predict_probabilities
-from edge_lstm_export.train.start import first_weights, open_source
+from edge_lstm_export.train.lstm.start import first_weights
 from made import rows, words_of, write_csv
 from model_files import DATA, edited, message
 
-from edge_lstm import Classifier, onnx_file
-from edge_lstm.layers import Lstm
-from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm import Classifier
+from edge_lstm.core import onnx_file
+from edge_lstm.core.layers import Lstm
+from edge_lstm.core.text import FIRST_WORD_ID, Tokenizer
 
 QUICK = ("--preset", "tiny", "--epochs", "1")
 # Words that the small model of tests/data knows, and labels that it does not.

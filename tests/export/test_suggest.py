@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from edge_lstm_export.suggest import POOL, Suggestions, suggest, write_suggestions
 
-from edge_lstm.classifier import Classifier
 from edge_lstm.cli import run
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.errors import DataError
-from edge_lstm.modelfile import embedded_model
 
 PLACES = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty"]
 

@@ -14,15 +14,16 @@ from edge_lstm_export.options import (
     TrainingRequest,
 )
 from edge_lstm_export.train.components import new_network
-from edge_lstm_export.train.data import Split, folds_of
-from edge_lstm_export.train.plan import decide, make_plan
-from edge_lstm_export.train.start import first_weights
-from edge_lstm_export.train.stats import dataset_stats, try_teacher
+from edge_lstm_export.train.fit import fit
+from edge_lstm_export.train.lstm.start import first_weights
+from edge_lstm_export.train.plan.decisions import decide, make_plan
+from edge_lstm_export.train.plan.stats import dataset_stats
+from edge_lstm_export.train.plan.trial import try_teacher
+from edge_lstm_export.train.sources.dataset import Split, folds_of
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.teachers.model import model_teacher
-from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import dataset, multi_label_rows, prepare, rows, words_of

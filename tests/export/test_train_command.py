@@ -15,7 +15,7 @@ import pytest
 import typer
 from commands import command, train
 from conftest import Trained
-from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from made import make_checkpoint, rows, write_csv
 
 from edge_lstm.cli import COMMANDS as ALL_COMMANDS

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import rows
+from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
+from edge_lstm_export.checkpoint.stages import Stage, Stages
 from edge_lstm_export.train import run as run_module
-from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.run import Job
-from edge_lstm_export.train.stages import Stage, Stages
 
 from edge_lstm.cli import run
 from edge_lstm.errors import DataError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from edge_lstm_export.train.unlabelled import augment, choose_unlabelled, misspell
+from edge_lstm_export.train.data.transfer import augment, choose_unlabelled, misspell
 
 LEFT_OUT = {"a red door", "the green wall", "the moon"}
 

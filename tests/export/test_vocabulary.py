@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export.options import TextOptions, TrainingRequest
-from edge_lstm_export.train.plan import make_plan
-from edge_lstm_export.train.planning import known_stats
-from edge_lstm_export.train.pretrained import english
-from edge_lstm_export.train.train import fit
-from edge_lstm_export.train.vocabulary import (
+from edge_lstm_export.train.data.pretrained import english
+from edge_lstm_export.train.data.vocabulary import (
     build_vocabulary,
     in_groups,
     informative_marks,
     words_and_subwords,
 )
+from edge_lstm_export.train.fit import fit
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.planning import known_stats
 from hypothesis import given
 from hypothesis import strategies as st
 from made import Rows, dataset, words_of
 
+from edge_lstm.core.text import Tokenizer
 from edge_lstm.errors import DataError
-from edge_lstm.text import Tokenizer
 
 TEXTS = ["the film", "The end", "a film, the", "b"]
 KERAS = TextOptions("keras", 30)

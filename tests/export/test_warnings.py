@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import score
-from edge_lstm_export.train.data import Dataset, Split, make_split
-from edge_lstm_export.train.warnings import checked, result_warnings
+from edge_lstm_export.train.calibrate import result_warnings, score
+from edge_lstm_export.train.sources.dataset import Dataset, Split, make_split
+from edge_lstm_export.train.sources.warnings import checked
 
 from edge_lstm.errors import DataError
 

@@ -3,23 +3,21 @@
 import numpy as np
 import onnx
 import pytest
-from edge_lstm_export.graph.weights import (
+from edge_lstm_export.arrays import Array
+from edge_lstm_export.onnx.codes import coded
+from edge_lstm_export.onnx.lstm_rounding import OUTPUT_STEP, REDUCED, rounded_lstm
+from edge_lstm_export.onnx.rounding import (
     LARGEST,
     LARGEST_PRODUCT,
-    OUTPUT_STEP,
-    REDUCED,
-    Array,
-    LstmWeights,
     Rounded,
     Seen,
-    coded,
     metric_of,
     rounded,
-    rounded_lstm,
 )
+from edge_lstm_export.onnx.weights import LstmWeights
 from scipy.sparse import csr_matrix
 
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.core.modelfile import embedded_model
 
 
 def table_and_metric(columns: int) -> tuple[Array, Array]:

@@ -14,19 +14,13 @@ import numpy.typing as npt
 import pytest
 import torch
 from edge_lstm_export import TextClassifier
-from edge_lstm_export.onnx.export import export
+from edge_lstm_export.onnx.exporting import export
 
 from edge_lstm import Classifier
-from edge_lstm.layers import Dense, Lstm, NetworkConfig
-from edge_lstm.modelfile import embedded_model
-from edge_lstm.text import (
-    KERAS,
-    KERAS_FILTERS,
-    LABEL_JOINT,
-    NEVER_IN_ENTRIES,
-    TextRule,
-    Tokenizer,
-)
+from edge_lstm.core.layers import Dense, Lstm, NetworkConfig
+from edge_lstm.core.modelfile import embedded_model
+from edge_lstm.core.text import KERAS, KERAS_FILTERS, NEVER_IN_ENTRIES, TextRule, Tokenizer
+from edge_lstm.printable import LABEL_JOINT
 from tests.hostile_files import DAMAGED
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import modelfile
-from edge_lstm.layers import NetworkConfig
-from edge_lstm.text import (
+from edge_lstm.core import modelfile
+from edge_lstm.core.layers import NetworkConfig
+from edge_lstm.core.text import (
     TextRule,
     Tokenizer,
     front_coded,

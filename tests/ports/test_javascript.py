@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, __version__
-from edge_lstm.modelfile import embedded_model
-from edge_lstm.text import well_formed
+from edge_lstm.core.modelfile import embedded_model
+from edge_lstm.printable import well_formed
 from tests.engine.conftest import Compile, answers, compiled, program, strange, zig  # noqa: F401
 from tests.model_files import compact, edited
 from tests.ports.conftest import PROJECT, Case

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import reference
 
+from edge_lstm.core.modelfile import parse_model
 from edge_lstm.errors import ModelFileError
-from edge_lstm.modelfile import parse_model
 from tests.engine.conftest import ENGINE, Compile, compiled  # noqa: F401
 from tests.ports.conftest import Case
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, onnx_file
+from edge_lstm import Classifier, DataError
 from edge_lstm.cli import run
+from edge_lstm.core import onnx_file
+from edge_lstm.core.modelfile import KEY_DIGEST, embedded_model, open_model
 from edge_lstm.live_page import build_page
-from edge_lstm.modelfile import KEY_DIGEST, embedded_model, open_model
 from tests.hostile import run_here
 from tests.model_files import compact, edited, encode, sealed
 from tests.ports.chromium import CHROMIUM, Chromium, served

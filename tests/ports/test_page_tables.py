@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, Prediction, ScorePrediction
+from edge_lstm.core.modelfile import embedded_model, open_model
 from edge_lstm.live_page import build_page
-from edge_lstm.modelfile import embedded_model, open_model
+from edge_lstm.printable import LABEL_JOINT
 from edge_lstm.tables.schema import BOM
-from edge_lstm.text import LABEL_JOINT
 from tests.model_files import compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium
 from tests.ports.conftest import Case

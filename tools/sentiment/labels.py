@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from edge_lstm_export.arrays import Floats
 from edge_lstm_export.options import DataOptions
-from edge_lstm_export.train.data import Dataset, Floats, Split, hold_out
+from edge_lstm_export.train.sources.dataset import Dataset, Split, hold_out
 from edge_lstm_export.train.sources.read import read_dataset
 from safetensors import safe_open
 from spans import NEGATIONS, random_spans, spans_around

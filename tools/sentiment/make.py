@@ -15,19 +15,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from edge_lstm_export.options import SparseOptions, TrainingRequest
-from edge_lstm_export.train.checkpoint import save_checkpoint
-from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.loop import Callbacks
-from edge_lstm_export.train.plan import Plan, make_plan
-from edge_lstm_export.train.stats import dataset_stats
-from edge_lstm_export.train.train import fit, quiet_thread
+from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
+from edge_lstm_export.options import Plan, SparseOptions, TrainingRequest
+from edge_lstm_export.train.fit import fit, quiet_thread
+from edge_lstm_export.train.lstm.loop import Callbacks
+from edge_lstm_export.train.plan.decisions import make_plan
+from edge_lstm_export.train.plan.stats import dataset_stats
+from edge_lstm_export.train.sources.dataset import Dataset
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
 from sentences import labelled_sentences
 
-from edge_lstm.atomic import check_writable
 from edge_lstm.errors import EdgeLSTMError
+from edge_lstm.system.atomic import check_writable
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.text import spaceless
+from edge_lstm.core.text import spaceless
 
 MOST_WORDS = 12  # In a longer clause the negation may be of something else.
 SURE = 0.8  # the teacher, at least, of the clause as it stands

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_lstm.text import split_words
+from edge_lstm.core.text import split_words
 
 LENGTHS = (0, 1, 1, 2, 3)  # sentences of a span, drawn; 0: a clause of one
 FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is not

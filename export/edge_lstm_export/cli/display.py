@@ -9,15 +9,15 @@ from edge_lstm.cli.notes import listed_examples, wrapped
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import counted, duration, printable, to_json
 from edge_lstm_export.cli.plan_display import plan_lines
-from edge_lstm_export.train.progress import Display, message
+from edge_lstm_export.progress import Display, message
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
-    from edge_lstm.modelfile import ModelFile
-    from edge_lstm_export.onnx.export import Exported
+    from edge_lstm.core.modelfile import ModelFile
+    from edge_lstm_export.onnx.exporting import Exported
     from edge_lstm_export.onnx.gates import Closed
     from edge_lstm_export.train.baseline import Baseline
+    from edge_lstm_export.train.fit import Result
     from edge_lstm_export.train.run import Inputs, Job
-    from edge_lstm_export.train.train import Result
 
 
 def print_plan(prepared: Inputs, seconds: float) -> None:
@@ -48,7 +48,7 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
 
     verbose: everything else that was measured and written, too.
     """
-    from edge_lstm.model_card import HELD_OUT
+    from edge_lstm.describe import HELD_OUT
 
     training = result.checkpoint.training
     judged = "cross-validated" if training["cross_validated"] else "validation"

@@ -51,18 +51,18 @@ def command(
     The file holds words of the data, but none of its texts. --examples adds up to 8 texts of up to
     500 characters. Anyone with the file can read them.
     """
-    from edge_lstm.atomic import write_atomically
+    from edge_lstm.system.atomic import write_atomically
     from edge_lstm_export.cli.display import cost_of_closing, print_exported
-    from edge_lstm_export.train.progress import Display, message
+    from edge_lstm_export.progress import Display, message
 
     options.check_outputs([output], [checkpoint, data, examples], parents=True)
     with Display(quiet=True) as display:
+        from edge_lstm.core.modelfile import parse_model
         from edge_lstm.evaluation.sources import load_labelled
-        from edge_lstm.modelfile import parse_model
         from edge_lstm.tables.examples import read_examples
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.onnx.export import export
-        from edge_lstm_export.train.checkpoint import load_checkpoint
+        from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
+        from edge_lstm_export.onnx.exporting import export
 
         shown = read_examples(examples) if examples else ()
         loaded = load_checkpoint(checkpoint)

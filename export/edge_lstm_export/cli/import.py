@@ -88,7 +88,7 @@ def command(
     Files are read without TensorFlow and Keras, and no code in them is run. Options give the facts
     that no file holds; --dry-run shows the findings and the missing options.
     """
-    from edge_lstm_export.train.progress import Display
+    from edge_lstm_export.progress import Display
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors, or --dry-run")
@@ -96,10 +96,10 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.tables.labelled import LabelOptions
+        from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
         from edge_lstm_export.importing import Options, read
         from edge_lstm_export.importing.accuracy import accuracy_on
         from edge_lstm_export.importing.checkpoint import checkpoint_of
-        from edge_lstm_export.train.checkpoint import save_checkpoint
 
         options = Options(
             labels=column_names(labels) or None,
@@ -143,7 +143,7 @@ def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     from edge_lstm_export.importing.accuracy import CAUSES
     from edge_lstm_export.importing.checkpoint import padding_cost
     from edge_lstm_export.importing.display import rows_of
-    from edge_lstm_export.train.progress import message
+    from edge_lstm_export.progress import message
 
     for name, value in rows_of(imported):
         print(wrapped(value, name=name, indent=13))

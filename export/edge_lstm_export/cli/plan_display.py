@@ -9,8 +9,8 @@ from edge_lstm.cli.notes import wrapped
 from edge_lstm.printable import counted, listed, shorten
 
 if TYPE_CHECKING:  # a message needs no torch
-    from edge_lstm_export.train.data import Dataset
     from edge_lstm_export.train.run import Inputs
+    from edge_lstm_export.train.sources.dataset import Dataset
 
 # Where values begin: behind the longest path.
 COLUMN = 28
@@ -33,7 +33,7 @@ def plan_lines(prepared: Inputs, *, only_main: bool) -> Iterator[str]:
 
     only_main: a person waits for the training, and no field is to be edited.
     """
-    from edge_lstm_export.train.plan import fields_of
+    from edge_lstm_export.train.plan.in_words import fields_of
 
     fields = (
         (path, f"{value} ({reason})")

@@ -42,7 +42,7 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
     """
     from edge_lstm.cli import run
     from edge_lstm.printable import printable
-    from edge_lstm_export.train.progress import message
+    from edge_lstm_export.progress import message
 
     started = time.perf_counter()
     if texts_only:
@@ -71,8 +71,8 @@ def _write_texts(folder: Path) -> list[Path]:
     Raise OutputError; DataError, before anything is written, if a file of such a name holds
     something else.
     """
-    from edge_lstm.atomic import write_atomically
     from edge_lstm.errors import DataError
+    from edge_lstm.system.atomic import write_atomically
 
     texts = {folder / path.name: path.read_bytes() for path in sorted(TICKETS.iterdir())}
     for path, data in texts.items():
@@ -90,7 +90,7 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
 
     Each has a title, and the arguments of ``edge-lstm`` that do it alone.
     """
-    from edge_lstm.atomic import JOURNAL, PARTIAL
+    from edge_lstm.system.atomic import JOURNAL, PARTIAL
 
     _write_texts(folder)
     names = (

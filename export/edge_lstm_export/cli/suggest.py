@@ -43,12 +43,12 @@ def command(
     The label column holds the predicted label. Correct it, add the rows to the labelled ones, and
     train again. If there are more than 20,000 distinct texts, only a random sample is considered.
     """
-    from edge_lstm.atomic import is_stream
-    from edge_lstm.classifier import Classifier
+    from edge_lstm.core.classifier import Classifier
     from edge_lstm.errors import DataError
+    from edge_lstm.system.atomic import is_stream
     from edge_lstm.tables import ReadOptions, read_rows
+    from edge_lstm_export.progress import Display
     from edge_lstm_export.suggest import suggest, write_suggestions
-    from edge_lstm_export.train.progress import Display
 
     files = [name for name in inputs if name != "-"]
     check_outputs([output], [model, *files, *(labelled or ())])

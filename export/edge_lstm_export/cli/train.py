@@ -25,7 +25,7 @@ from edge_lstm.cli.options import (
 from edge_lstm_export.cli.options import VerboseOption, option
 
 if TYPE_CHECKING:
-    from edge_lstm_export.train.plan import Plan
+    from edge_lstm_export.options import Plan
     from edge_lstm_export.train.run import Job
 
 # headings of options
@@ -111,11 +111,11 @@ def command(
     column's name, and is written to the folder -o. A row without an answer is left out of that
     question.
     """
+    from edge_lstm.cli.questions import question_files
     from edge_lstm.cli.streams import spared_output
     from edge_lstm.errors import DataError
-    from edge_lstm.questions import question_files
     from edge_lstm_export.options import DataOptions, TrainingRequest, is_transformer
-    from edge_lstm_export.train.progress import Display
+    from edge_lstm_export.progress import Display
     from edge_lstm_export.train.sources.read import check_sources
 
     if output is None and not dry_run:
@@ -188,7 +188,7 @@ def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
     raised before the first begins.
     """
     from edge_lstm.printable import listed
-    from edge_lstm_export.train.progress import message
+    from edge_lstm_export.progress import message
     from edge_lstm_export.train.run import check_job, check_unfinished
 
     for job in jobs:
@@ -206,7 +206,7 @@ def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
 
 def _show_plan(job: Job, *, as_json: bool) -> None:
     from edge_lstm_export.cli.display import print_plan
-    from edge_lstm_export.train.progress import Display
+    from edge_lstm_export.progress import Display
     from edge_lstm_export.train.run import check_job, plan_job
 
     check_job(job)
@@ -220,9 +220,9 @@ def _show_plan(job: Job, *, as_json: bool) -> None:
 
 
 def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
-    from edge_lstm.signals import received_exit_code
+    from edge_lstm.system.signals import received_exit_code
     from edge_lstm_export.cli.display import print_prepared, print_report
-    from edge_lstm_export.train.progress import Display, message
+    from edge_lstm_export.progress import Display, message
     from edge_lstm_export.train.run import run_job
 
     begin = time.monotonic()
@@ -252,7 +252,7 @@ def _read_plan(path: Path, asked: Iterable[str]) -> Plan:
     Raise DataError if one was given, or if the file does not hold a plan.
     """
     from edge_lstm.errors import DataError
-    from edge_lstm_export.train.plan import Plan
+    from edge_lstm_export.options import Plan
 
     how = "make one with 'edge-lstm train SOURCE --dry-run --json'"
     try:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm_export.checkpoint.checkpoint import Checkpoint
 from edge_lstm_export.importing.reading import Imported
-from edge_lstm_export.train.checkpoint import Checkpoint
-from edge_lstm_export.train.data import make_split
-from edge_lstm_export.train.headroom import text_rows
-from edge_lstm_export.train.loop import predict_probabilities
+from edge_lstm_export.network.headroom import text_rows
+from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.train.sources.dataset import make_split
 
 CAUSES = (
     "texts may reach the network otherwise than in its training. The usual causes: labels in "

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_lstm.core.layers import HARD_SIGMOIDS
 from edge_lstm.errors import DataError
-from edge_lstm.layers import HARD_SIGMOIDS
 from edge_lstm_export.importing import hdf5
 from edge_lstm_export.importing.model import (
     LSTM,

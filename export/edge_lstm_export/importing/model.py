@@ -14,9 +14,9 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.core.layers import MAX_DENSE, MAX_LSTMS, Padding
+from edge_lstm.core.layers import Activation as HiddenActivation
 from edge_lstm.errors import DataError
-from edge_lstm.layers import MAX_DENSE, MAX_LSTMS, Padding
-from edge_lstm.layers import Activation as HiddenActivation
 
 Array: TypeAlias = npt.NDArray[Any]
 PoolingKind = Literal["last", "end", "mean", "max", "mean+max", "max+mean"]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_lstm.core.layers import Activation as HiddenActivation
 from edge_lstm.errors import DataError
-from edge_lstm.layers import Activation as HiddenActivation
 from edge_lstm_export.importing.files import readable
 from edge_lstm_export.importing.model import (
     ACTIVATIONS,

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_lstm import text
+from edge_lstm.core import text
+from edge_lstm.core.layers import MAX_IDS
+from edge_lstm.core.model_checks import labels_from, thresholds_from
+from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm.errors import DataError, first_line
-from edge_lstm.layers import MAX_IDS
-from edge_lstm.model_checks import labels_from, thresholds_from
-from edge_lstm.text import FIRST_WORD_ID
 from edge_lstm_export.bounded import Contents, bounded
 from edge_lstm_export.importing import keras, pytorch, words
 from edge_lstm_export.importing.files import FileKind, first_bytes, kind_of, readable

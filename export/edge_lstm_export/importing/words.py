@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edge_lstm import text
+from edge_lstm.core import text
+from edge_lstm.core.text import KERAS_FILTERS
 from edge_lstm.errors import DataError, first_line
-from edge_lstm.text import KERAS_FILTERS
 from edge_lstm_export.importing import inert_pickle
 from edge_lstm_export.importing.files import first_bytes, open_zip, readable
 from edge_lstm_export.importing.model import Vectorization, check_settings

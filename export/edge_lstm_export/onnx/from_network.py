@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_lstm.layers import NetworkConfig
-from edge_lstm_export.graph.pairs import NO_PAIRS, PairTable
-from edge_lstm_export.graph.weights import Array, DenseWeights, GraphWeights, LstmWeights
-from edge_lstm_export.train.network import Network, Weights, lstm_name
+from edge_lstm.core.layers import NetworkConfig
+from edge_lstm_export.arrays import Array
+from edge_lstm_export.network.network import Network, Weights, lstm_name
+from edge_lstm_export.network.pairs import NO_PAIRS, PairTable
+from edge_lstm_export.onnx.weights import DenseWeights, GraphWeights, LstmWeights
 
 
 def weights_from_network(network: Network, rows: Sequence[Sequence[int]] = ()) -> GraphWeights:

@@ -14,16 +14,16 @@ import onnxruntime
 import torch
 from scipy.stats import beta, binom
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.modelfile import INPUT_NAME
+from edge_lstm.core.text import to_matrix
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
-from edge_lstm.modelfile import INPUT_NAME
-from edge_lstm.text import to_matrix
-from edge_lstm_export.graph.weights import SENTINELS
-from edge_lstm_export.train.data import Bools, Floats
-from edge_lstm_export.train.headroom import Rows
-from edge_lstm_export.train.loop import predict_probabilities
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.arrays import Bools, Floats
+from edge_lstm_export.network.headroom import Rows
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.onnx.weights import SENTINELS
 
 PARITY_TOLERANCE = 1e-5
 # Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large
@@ -85,16 +85,6 @@ class Comparison:
     max_difference: float
     changed: int
     accuracy: AccuracyChange | None = None
-
-
-def check_structure(model: bytes) -> None:
-    """Run the onnx package's checker with full shape inference."""
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise CheckError(
-            f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}"
-        ) from error
 
 
 def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm import modelfile
-from edge_lstm.layers import NetworkConfig
-from edge_lstm.text import KERAS, Tokenizer
-from edge_lstm_export.graph import build as graph
-from edge_lstm_export.graph.description import PROBABILITIES, Answers, description, golden_row
-from edge_lstm_export.graph.golden import golden_texts
-from edge_lstm_export.graph.pairs import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
-from edge_lstm_export.graph.weights import CODED, NARROWEST
+from edge_lstm.core import modelfile
+from edge_lstm.core.layers import NetworkConfig
+from edge_lstm.core.text import KERAS, Tokenizer
+from edge_lstm_export.network.pairs import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
+from edge_lstm_export.onnx import graph as graph
+from edge_lstm_export.onnx.codes import CODED
+from edge_lstm_export.onnx.description import PROBABILITIES, Answers, description, golden_row
 from edge_lstm_export.onnx.from_network import zeros_of
+from edge_lstm_export.onnx.golden import golden_texts
+from edge_lstm_export.onnx.rounding import NARROWEST
 from edge_lstm_export.options import NetworkOptions
 
 # Lengths in the file take some more bytes in all if the parts that they count grow.

@@ -7,7 +7,7 @@ All of it is fitted on texts that the network did not learn from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,19 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from edge_lstm import metrics
-from edge_lstm.answering import MOST_POINTS, SHARES, Point, RiskCoverage, apply_thresholds
+from edge_lstm.core.question import ANY_CHOICE, Question
+from edge_lstm.core.risk_coverage import MOST_POINTS, SHARES, Point, RiskCoverage, apply_thresholds
 from edge_lstm.metrics import SetScores
-from edge_lstm.question import ANY_CHOICE, Question
-from edge_lstm_export.graph.description import Answers
+from edge_lstm.printable import listed, shorten
+from edge_lstm_export.arrays import Bools, Doubles, Floats
+from edge_lstm_export.network.logits import (
+    cross_entropy,
+    fit_temperature,
+    probabilities,
+    two_columns,
+)
+from edge_lstm_export.onnx.description import Answers
 from edge_lstm_export.options import UNTUNED
-from edge_lstm_export.train.data import Bools, Doubles, Floats
-from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
 
 # A figure in its longest form: six decimals, and another place before the point.
 LONGEST = 0.1234567  # its length in a file counts
@@ -253,3 +259,22 @@ def longest_answers(labels: int, question: Question = ANY_CHOICE, *, multi_label
         tuple((share, 100 + LONGEST) for share in SHARES),
     )
     return Answers(curve=curve, question=question)
+
+
+def result_warnings(scores: SetScores | None) -> Iterator[str]:
+    """Yield what to know of the result on texts that the network did not learn from."""
+    if scores is None:
+        return
+    if isinstance(scores, Scores):
+        frequent = max(scores.labels, key=lambda row: row.support)
+        share = frequent.support / scores.texts
+        if scores.interval.low <= share:
+            better = (
+                "accuracy is not significantly better than always predicting "
+                f"{shorten(frequent.label)}"
+            )
+            shares = f"({scores.subset_accuracy:.1%} against {share:.1%})"
+            yield f"{better} {shares}: collect more texts"
+    if never := [shorten(row.label) for row in scores.labels if row.support and not row.predicted]:
+        verb = "is" if len(never) == 1 else "are"
+        yield f"{listed(never)} {verb} never predicted: collect more such texts"

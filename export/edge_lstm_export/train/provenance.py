@@ -12,19 +12,20 @@ import torch
 
 from edge_lstm import __version__
 from edge_lstm.metrics import LabelScores, SetScores
+from edge_lstm_export.options import Plan
 from edge_lstm_export.train.calibrate import (
     LONGEST,
     Calibration,
     Scores,
     Stack,
+    result_warnings,
 )
-from edge_lstm_export.train.data import Dataset, Split
-from edge_lstm_export.train.history import EpochRecord, best_of
-from edge_lstm_export.train.loop import LoopResult, Outcome
-from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.rows import LabelledRows, TransferSet
-from edge_lstm_export.train.teachers.base import Member
-from edge_lstm_export.train.warnings import result_warnings
+from edge_lstm_export.train.data.predictions import Member
+from edge_lstm_export.train.data.rows import LabelledRows
+from edge_lstm_export.train.data.transfer import TransferSet
+from edge_lstm_export.train.lstm.history import EpochRecord, best_of
+from edge_lstm_export.train.lstm.loop import LoopResult, Outcome
+from edge_lstm_export.train.sources.dataset import Dataset, Split
 
 FOLDS = ("folds", "group folds")  # names of rows that folds judge
 

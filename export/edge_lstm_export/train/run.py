@@ -20,23 +20,24 @@ from typing import Any
 import torch
 
 from edge_lstm import __version__
-from edge_lstm.atomic import check_distinct, check_writable, write_error
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.os_file import NO_FOLLOW, leads_to, lock
-from edge_lstm_export.options import NO_TEACHER, DataOptions, TrainingRequest
-from edge_lstm_export.train import defaults
-from edge_lstm_export.train.checkpoint import save_checkpoint
-from edge_lstm_export.train.data import Dataset, texts_digest
-from edge_lstm_export.train.history import write_history
-from edge_lstm_export.train.loop import SILENT, Callbacks
-from edge_lstm_export.train.plan import Decided, Plan, make_plan
-from edge_lstm_export.train.planning import plan_training, with_teacher_kind
+from edge_lstm.system.atomic import check_distinct, check_writable, write_error
+from edge_lstm.system.os_file import NO_FOLLOW, leads_to, lock
+from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
+from edge_lstm_export.checkpoint.stages import Stages, load_stages
+from edge_lstm_export.digests import labelled_digest
+from edge_lstm_export.options import NO_TEACHER, DataOptions, Plan, TrainingRequest
+from edge_lstm_export.train.data.transfer import choose_unlabelled
+from edge_lstm_export.train.fit import Result, fit, quiet_thread
+from edge_lstm_export.train.lstm.history import write_history
+from edge_lstm_export.train.lstm.loop import SILENT, Callbacks
+from edge_lstm_export.train.plan import defaults
+from edge_lstm_export.train.plan.decisions import Decided, make_plan
+from edge_lstm_export.train.plan.planning import check_fits, plan_training, with_teacher_kind
+from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
+from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
-from edge_lstm_export.train.stages import Stages, load_stages
-from edge_lstm_export.train.stats import DatasetStats, dataset_stats
-from edge_lstm_export.train.train import Result, fit, quiet_thread
-from edge_lstm_export.train.unlabelled import choose_unlabelled
-from edge_lstm_export.train.warnings import scale_notes
+from edge_lstm_export.train.sources.warnings import scale_notes
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Inputs:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The common part of a resumed training and its beginning, by names that a person knows."""
-        texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
+        texts = labelled_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
         plain = {
             "data": self.dataset.digest,
             "texts": texts,
@@ -125,7 +126,7 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
         decided = Decided(job.plan, dataset_stats(dataset, len(unlabelled)))
     else:
         decided = plan_training(dataset, request, len(unlabelled))
-    decided.plan.check_fits(dataset)
+    check_fits(decided.plan, dataset)
     if job.plan is None and request.question is None:
         remarks += scale_notes(dataset)
     return Inputs(dataset, decided, unlabelled, tuple(remarks))

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
+from edge_lstm_export.digests import file_digest
 from edge_lstm_export.options import DataOptions
-from edge_lstm_export.train.data import Dataset, file_digest, label_names, make_split
+from edge_lstm_export.train.sources.dataset import Dataset, label_names, make_split
 
 IMDB = "imdb"
 ARCHIVE = "aclImdb_v1.tar.gz"

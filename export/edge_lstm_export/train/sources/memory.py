@@ -9,17 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import counted
+from edge_lstm.printable import counted, well_formed
 from edge_lstm.tables.labelled import SUM_TOLERANCE, Shares, distribution
-from edge_lstm.text import well_formed
-from edge_lstm_export.train.data import (
-    Dataset,
-    Names,
-    all_names,
-    label_names,
-    make_split,
-    texts_digest,
-)
+from edge_lstm_export.arrays import Names
+from edge_lstm_export.digests import labelled_digest
+from edge_lstm_export.train.sources.dataset import Dataset, all_names, label_names, make_split
 
 NAME = "texts"  # of the data set
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
@@ -64,7 +58,7 @@ def dataset_from(
         )
     of_texts = None if groups is None else _read_groups(groups, len(checked))
     train = make_split(checked, names, all_labels, NAME, of_texts, read.shares)
-    digest = texts_digest(checked, names)
+    digest = labelled_digest(checked, names)
     if train.shares is not None:
         digest = hashlib.sha256(digest.encode() + train.shares.tobytes()).hexdigest()
     column = "" if groups is None else "groups"

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from edge_lstm.errors import DataError, read_error
+from edge_lstm.printable import well_formed
 from edge_lstm.tables.labelled import (
     FASTTEXT_PREFIX,
     Columns,
@@ -21,13 +22,21 @@ from edge_lstm.tables.labelled import (
 from edge_lstm.tables.lines import TEXT
 from edge_lstm.tables.reader import TAR_SUFFIXES, Inputs, format_of, open_inputs
 from edge_lstm.tables.schema import BOM, STDIN, ReadOptions
-from edge_lstm.text import well_formed
+from edge_lstm_export.arrays import Bools, Names
+from edge_lstm_export.digests import file_digest, labelled_digest
 from edge_lstm_export.options import DataOptions
-from edge_lstm_export.train import data
-from edge_lstm_export.train.data import Bools, Dataset, Names, Split
-from edge_lstm_export.train.defaults import few_groups
+from edge_lstm_export.train.sources.dataset import (
+    Dataset,
+    Split,
+    TestRows,
+    all_names,
+    few_groups,
+    hold_out,
+    label_names,
+    make_split,
+)
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
-from edge_lstm_export.train.warnings import checked
+from edge_lstm_export.train.sources.warnings import checked
 
 SOURCES = (
     "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
@@ -71,8 +80,8 @@ def read_dataset(
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and share:
-        train, test = data.hold_out(dataset.train, share, options.seed)
-        drawn: data.TestRows = "random" if train.groups is None else "groups"
+        train, test = hold_out(dataset.train, share, options.seed)
+        drawn: TestRows = "random" if train.groups is None else "groups"
         found = test if len(test) else None
         dataset = replace(dataset, train=train, test=found, test_rows=drawn)
     return checked(dataset)
@@ -181,12 +190,12 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     rows = [row for part in parts for row in part.labels]
     shares = _shares(parts)
     where = " + ".join(map(str, paths))
-    names = list(data.all_names(rows, shares))
-    labels = data.label_names(names, where, multi_label=multi_label)
+    names = list(all_names(rows, shares))
+    labels = label_names(names, where, multi_label=multi_label)
     groups = None
     if options.group_column is not None:
         groups = [group for part in parts for group in part.groups or ()]
-    train = data.make_split(texts, rows, labels, where, groups, shares)
+    train = make_split(texts, rows, labels, where, groups, shares)
     digest = _digest(paths, parts)
     absent = [
         name for name in options.indicator_columns if name not in labels and not name.isdigit()
@@ -243,7 +252,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
             f"{path} has several labels per text, the training texts one; label both alike"
         )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    test = data.make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
+    test = make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
     columns = _distinct((*dataset.columns, part.columns))
     warnings = (*dataset.warnings, *part.notes(path.name))
     return replace(
@@ -264,7 +273,7 @@ def _name(paths: Sequence[Path]) -> str:
 def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
     """Return the sha256 (hex) of a file, of a folder's texts, or of several files' digests."""
     digests = [
-        data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
+        file_digest(path) if path.is_file() else labelled_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
     ]
     if len(digests) == 1:

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import log_softmax
 
-from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.stages import Stage
+from edge_lstm_export.arrays import Bools, Floats, Ints
+from edge_lstm_export.train.data.predictions import EnsemblePredictions, Member, Predictions
 
 Say = Callable[[str], None]
 Predict = Callable[[Ints], Floats]  # indexes of texts that a teacher read → logits [texts, L]
@@ -88,70 +88,6 @@ def queries(source_fold: Ints, folds: int, *, judged_by_folds: bool) -> Bools:
     is_log = source_fold < 0
     own_fold = source_fold == np.arange(folds)[:, None]
     return np.vstack([own_fold | is_log | judged_by_folds, is_log & judged_by_folds])
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Logits of one teacher, or of an ensemble.
-
-    labelled: float32 [n, L], out of fold.
-    transfer: float32 [folds + 1, m, L] of the transfer set, by the models of :func:`queries`; NaN
-        if one was not asked.
-    """
-
-    labelled: Floats
-    transfer: Floats
-
-    def of_transfer_set(self, fold: int | None = None) -> Floats:
-        """Return logits of the transfer set: float32 [m, L].
-
-        fold: by the model that saw no label of that fold. None: by the model of all rows, or the
-            mean of the folds' models if that was not asked.
-        """
-        if fold is not None:
-            return np.asarray(self.transfer[fold])
-        by_fold = self.transfer[:-1]
-        by_all = self.transfer[-1]
-        asked = ~np.isnan(by_fold)
-        mean = np.where(asked, by_fold, 0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
-        return np.asarray(np.where(np.isnan(by_all), mean, by_all), np.float32)
-
-
-@dataclass(frozen=True)
-class Member:
-    """One teacher of an ensemble: its weight in the sum of logits, and its own accuracy, 0 to 1."""
-
-    name: str
-    weight: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class EnsemblePredictions:
-    """Predictions of the ensemble, and its members.
-
-    dropped: (name, accuracy with it, accuracy without it) of teachers that made the others worse.
-    accuracy: of the ensemble on the labelled texts, 0 to 1.
-    """
-
-    predictions: Predictions
-    members: tuple[Member, ...]
-    dropped: tuple[tuple[str, float, float], ...]
-    accuracy: float
-
-    def stage(self) -> Stage:
-        """Return the predictions as a stage of a training that is kept."""
-        members = [*map(astuple, self.members)]
-        arrays = vars(self.predictions)
-        return Stage.of(arrays, members=members, dropped=self.dropped, accuracy=self.accuracy)
-
-    @classmethod
-    def from_stage(cls, stage: Stage) -> EnsemblePredictions:
-        """Read what :meth:`stage` returned, as it comes back from a file."""
-        plain = stage.plain
-        members = tuple(Member(*member) for member in plain["members"])
-        dropped = tuple(map(tuple, plain["dropped"]))
-        return cls(Predictions(**stage.arrays), members, dropped, plain["accuracy"])
 
 
 def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Predictions:
@@ -291,11 +227,6 @@ def _right(logits: Floats, labels: Bools, multi_label: bool) -> Bools:
     if multi_label:
         return np.asarray(((logits > 0) == labels).all(axis=1))
     return np.asarray(labels[np.arange(len(labels)), logits.argmax(axis=1)])
-
-
-def probabilities(logits: Floats, multi_label: bool) -> Floats:
-    """Logits → probabilities, float32 [n, L]."""
-    return np.asarray(expit(logits) if multi_label else softmax(logits, axis=1), np.float32)
 
 
 def log_chances(logits: Floats, multi_label: bool) -> Floats:

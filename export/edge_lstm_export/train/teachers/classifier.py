@@ -13,7 +13,7 @@ from scipy.special import log_softmax, logsumexp
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, listed, shorten
-from edge_lstm_export.train.data import Bools, Floats, Ints, Names
+from edge_lstm_export.arrays import Bools, Floats, Ints, Names
 from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
 from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels
 

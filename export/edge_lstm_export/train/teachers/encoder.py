@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
+from edge_lstm.core.text import spaceless
 from edge_lstm.printable import counted
-from edge_lstm.text import spaceless
-from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.examples import random_batches
-from edge_lstm_export.train.logits import soft_cross_entropy
-from edge_lstm_export.train.pretrained import PretrainedWords
+from edge_lstm_export.arrays import Bools, Floats, Ints
+from edge_lstm_export.network.examples import random_batches
+from edge_lstm_export.network.logits import soft_cross_entropy
+from edge_lstm_export.train.data.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import (
     Predict,
     Regression,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from edge_lstm_export.options import TeacherOptions
-from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.pretrained import PretrainedWords, english
-from edge_lstm_export.train.teachers import encoder
+from edge_lstm_export.checkpoint.stages import TEACHERS, Stages
+from edge_lstm_export.options import Plan, TeacherOptions
+from edge_lstm_export.train.data.predictions import EnsemblePredictions
+from edge_lstm_export.train.data.pretrained import PretrainedWords, english
+from edge_lstm_export.train.data.rows import LabelledRows
+from edge_lstm_export.train.data.transfer import TransferSet
+from edge_lstm_export.train.teachers import base, encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
@@ -63,3 +66,37 @@ class Teachers:
         if teacher.kind == "fine-tuned":
             return encoder.FineTunedEncoder(self._reader, multi_label, self.plan.seed)
         return ClassifierTeacher(teacher.source, self.labels, self.say)
+
+
+def ask_teachers(
+    teachers: Teachers,
+    rows: LabelledRows,
+    transfer: TransferSet,
+    plan: Plan,
+    stages: Stages,
+    say: Callable[[str], None],
+) -> EnsemblePredictions | None:
+    """Return the teachers' predictions of rows and transfer set; None for a plan without teachers.
+
+    stages: keeps them, and has them if an interrupted training asked already.
+    """
+    if not plan.teachers:
+        return None
+    kept = stages.get(TEACHERS)
+    if kept is not None:
+        return EnsemblePredictions.from_stage(kept)
+    judged_by_folds = plan.validation.folds > 0
+    asked = base.queries(transfer.source_fold, rows.folds, judged_by_folds=judged_by_folds)
+    loaded = teachers.load()
+    for teacher in loaded:
+        teacher.read([*rows.learnt.texts, *transfer.texts])
+    predictions = base.ensemble(
+        loaded,
+        rows.learnt.labels,
+        rows.fold,
+        asked,
+        multi_label=plan.network.multi_label,
+        say=say,
+    )
+    stages.keep(TEACHERS, predictions.stage())
+    return predictions

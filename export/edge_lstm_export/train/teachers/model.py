@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_lstm.classifier import Classifier
+from edge_lstm.core.classifier import Classifier
+from edge_lstm_export.arrays import Floats
+from edge_lstm_export.onnx.source import open_source
 from edge_lstm_export.options import SourceFile
-from edge_lstm_export.train.data import Floats
-from edge_lstm_export.train.start import open_source
 from edge_lstm_export.train.teachers.base import Regression
 
 

@@ -1,0 +1,539 @@
+"""Checks of a model file's metadata and graph, before it is run.
+
+The digest shows that a file is as it was written. These checks are for files that were made to do
+harm. A graph may use the operators that the export writes, and nothing else. So it reads no other
+file, runs no loop and makes no constant out of nothing. (The memory of a run is bounded where
+sessions are made, in classifier.py.)
+
+Text becomes many times larger when it is parsed, so its size is checked before (:class:`Room`).
+Values are checked once, here: no later part of the package meets one of another type or range.
+Functions raise ValueError with a few words about the misfit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+from edge_lstm.checked import depth
+from edge_lstm.core.layers import (
+    MAX_IDS,
+    MAX_LABELS,
+    MAX_NGRAMS,
+    Lstm,
+    NetworkConfig,
+    is_whole,
+    require,
+)
+from edge_lstm.core.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
+from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, REPLACEMENT, Tokenizer, front_decoded
+from edge_lstm.printable import CONTROL_CHARACTER, LABEL_JOINT
+
+# Columns of the input; the export allows no more.
+MAX_LENGTH = 100_000
+
+# fmt: off
+OPERATORS = {
+    "": {
+        "Add", "And", "Cast", "Concat", "DequantizeLinear", "Div", "Equal", "Gather",
+        "GatherElements", "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul",
+        "Pad", "ReduceMax", "ReduceSum", "Relu", "Reshape", "ScatterElements", "Sigmoid", "Slice",
+        "Softmax", "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
+    },
+    "com.microsoft": {"DynamicQuantizeLSTM"},
+}
+# fmt: on
+
+MAX_GOLDEN = 64
+
+# Most probable labels that a golden row has the probabilities of.
+GOLDEN_LABELS = 5
+
+# The range of a fingerprint of a pair of words, and of the factor of a row of 4-bit numbers.
+MAX_FINGERPRINT = 65_521
+MAX_FACTOR = 18
+
+# Bytes of all words together.
+MAX_VOCABULARY = 32 * 2**20
+
+# Levels of nested JSON; the export writes 5.
+MAX_DEPTH = 20
+
+# Digits of a whole number; a seed has 19.
+MAX_DIGITS = 20
+
+# Values, or names of values, in an entry of the metadata, if labels add none.
+MAX_VALUES = 2**18
+
+# The first cells of the units of an int8 LSTM that fix the range of its outputs, but for the sign.
+SATURATED = 20
+
+# Constants that are weights of layers.
+_WEIGHT = re.compile("(lstm|dense)[0-9]+_.*|(embedding|head_w|ngram_vectors)(_[qmcb]|)")
+
+# Bytes whose halves are not 0; of a factor; and of the sign and exponent of a float32 that may be
+# infinite or NaN.
+_WHOLE_HALVES = bytes(byte for byte in range(256) if byte & 15 and byte >> 4)
+_FACTORS = bytes(range(1, MAX_FACTOR + 1))
+_HIGHEST = b"\x7f\xff"
+# Bytes of a constant whose values are checked together: a whole number of values, and no second
+# copy of a large file.
+_CHECKED_AT_ONCE = 1 << 20
+
+# The largest answer: a softmax may end a little above 1.
+MOST_PROBABLE = 1.01
+
+
+class Room(NamedTuple):
+    """The most JSON in an entry of the metadata.
+
+    size: bytes.
+    each: for each label, more bytes, more values, and more names of values.
+    """
+
+    size: int
+    each: tuple[int, int, int] = (0, 0, 0)
+
+    def check(self, name: str, text: str, labels: str = "", count: int = 0) -> None:
+        """Raise ValueError if an entry is larger.
+
+        name: the entry's name in the error.
+        text: the entry's JSON.
+        labels: the JSON list of the labels.
+        count: number of labels.
+        """
+        # A parsed name takes three times as much memory as a value: names are counted apart.
+        fixed = (self.size, MAX_VALUES, MAX_VALUES)
+        sizes = zip(_measures(text), fixed, self.each, _measures(labels))
+        for size, most, each, of_labels in sizes:
+            # A label's name stands in an entry at most four times.
+            require(size <= most + each * count + 4 * of_labels, f"its {name} is far too large")
+
+
+def _measures(text: str) -> tuple[int, int, int]:
+    """Return the bytes of a JSON text, and the most values and names that it can have."""
+    values = text.count(",") + text.count("[") + text.count("{")
+    return _bytes_of(text), values, text.count(":")
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True)
+class GoldenRow:
+    """A text with the answer that it had when the file was made.
+
+    text: the text.
+    ids: its token ids, 1 to ``length`` of them.
+    probabilities: pairs of a label's index and its probability, of the most probable labels.
+    example: whether a person put the text into the file to be shown. The other rows are the file's
+        own test.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    probabilities: tuple[tuple[int, float], ...]
+    example: bool = False
+
+
+def load_json(text: str) -> Any:
+    """Parse JSON as the export writes it.
+
+    Numbers are finite and short, each name has one value, and the nesting has a limit. Raises
+    ValueError for other JSON.
+    """
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_no_number,
+            parse_int=_whole_number,
+            parse_float=_finite_number,
+            object_pairs_hook=_object,
+        )
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    require(depth(value) <= MAX_DEPTH, "nested too deep")
+    return value
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _whole_number(digits: str) -> int:
+    require(len(digits) <= MAX_DIGITS, f"a number has more than {MAX_DIGITS} digits")
+    return int(digits)
+
+
+def _finite_number(text: str) -> float:
+    value = float(text)
+    require(math.isfinite(value), f"{text[:MAX_DIGITS]} is too large a number")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its names and values."""
+    values = dict(pairs)
+    # Readers of JSON disagree about two values with one name.
+    require(len(values) == len(pairs), "a name is given two values")
+    return values
+
+
+def labels_from(value: Any) -> tuple[str, ...]:
+    """Return the labels of the metadata, checked. value: parsed JSON."""
+    require(
+        isinstance(value, list) and all(isinstance(label, str) for label in value),
+        "labels are not a list of strings",
+    )
+    require(len(value) >= 2, "it has fewer than two labels")
+    require(len(value) <= MAX_LABELS, f"it has more than {MAX_LABELS:,} labels")
+    require(len(set(value)) == len(value), "a label is repeated")
+    require(not any(map(CONTROL_CHARACTER.search, value)), "a label holds a control character")
+    for label in value:
+        # A lone surrogate cannot be written anywhere. UnicodeEncodeError is a ValueError.
+        label.encode()
+    return tuple(value)
+
+
+def thresholds_from(value: Any, labels: Sequence[str]) -> tuple[float, ...]:
+    """Return the thresholds of a model that gives several labels per text, checked."""
+    require(
+        isinstance(value, dict) and isinstance(value["thresholds"], list),
+        "thresholds are not a list",
+    )
+    thresholds = value["thresholds"]
+    require(len(thresholds) == len(labels), "it does not have one threshold per label")
+    require(
+        all(type(t) in (float, int) and 0 < t <= 1 for t in thresholds),
+        "a threshold is not in (0, 1]",
+    )
+    require(not any(LABEL_JOINT in label for label in labels), f"a label holds {LABEL_JOINT!r}")
+    return tuple(map(float, thresholds))
+
+
+def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
+    """Make the tokenizer that the metadata describe.
+
+    settings: parsed JSON.
+    vocabulary: see text.front_coded.
+
+    Raises ValueError for a rule that this version does not implement: it never guesses one.
+    """
+    require(isinstance(settings, dict), "the tokenizer's settings are not an object")
+    require(isinstance(vocabulary, str), "its vocabulary is not a text")
+    entries = front_decoded(vocabulary, MAX_IDS - 1)
+    require(_bytes_of("".join(entries)) <= MAX_VOCABULARY, "its vocabulary is far too large")
+    require(
+        is_whole(settings["length"], 1, MAX_LENGTH),
+        f"its length is not between 1 and {MAX_LENGTH:,}",
+    )
+    require(
+        is_whole(settings["words"], 0, len(entries)),
+        "it has more words than its vocabulary has entries",
+    )
+    require(
+        REPLACEMENT not in vocabulary,
+        "its vocabulary holds U+FFFD, which stands for unreadable text",
+    )
+    tokenizer = Tokenizer.from_metadata(settings, entries)
+    words = tokenizer.words
+    require(len(set(words)) == len(words), "a word of the vocabulary is repeated")
+    pieces = tokenizer.pieces
+    require(len(set(pieces)) == len(pieces), "a subword is repeated")
+    return tokenizer
+
+
+def check_metadata(
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    network: NetworkConfig,
+    training: Any,
+    quantization: Any,
+    *,
+    multi_label: bool,
+) -> None:
+    """Check the parts of the metadata against each other.
+
+    training, quantization: parsed JSON.
+    multi_label: whether there are thresholds, one for each label.
+    """
+    require(isinstance(training, dict), "its training is not an object")
+    require(isinstance(quantization, dict), "its quantization is not an object")
+    require(network.labels == len(labels), "the network has another number of labels")
+    require(network.multi_label is multi_label, "its thresholds are not those of its network")
+    require(
+        network.num_words == tokenizer.num_ids,
+        "the vocabulary has another size than the network's",
+    )
+    words = tokenizer.num_ids - OOV_ID
+    require(network.ngram_words <= words, "its ngram_words is out of range")
+
+
+def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple[GoldenRow, ...]:
+    """Return the golden rows of the metadata, checked. rows: parsed JSON."""
+    require(isinstance(rows, list), "the golden rows are not a list")
+    require(len(rows) <= MAX_GOLDEN, f"it has more than {MAX_GOLDEN} golden rows")
+    return tuple(_golden_row(row, labels, tokenizer) for row in rows)
+
+
+def _golden_row(row: Any, labels: Sequence[str], tokenizer: Tokenizer) -> GoldenRow:
+    require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
+    ids = row["ids"]
+    answers = row["probabilities"]
+    require(
+        isinstance(ids, list) and isinstance(answers, list),
+        "a golden row lacks ids or answers",
+    )
+    least = 0 if tokenizer.rule.start_id is None else 1
+    require(least <= len(ids) <= tokenizer.length, "a golden row is longer than the input")
+    most = tokenizer.num_ids - 1
+    require(all(is_whole(i, 0, most) for i in ids), "a golden row has an unknown id")
+    require(
+        len(answers) == min(GOLDEN_LABELS, len(labels)),
+        f"a golden row does not have the {GOLDEN_LABELS} most probable labels",
+    )
+    for answer in answers:
+        require(
+            isinstance(answer, list)
+            and len(answer) == 2
+            and is_whole(answer[0], 0, len(labels) - 1),
+            "a golden answer is not a label's index and a probability",
+        )
+        require(
+            type(answer[1]) in (int, float) and 0 <= answer[1] <= MOST_PROBABLE,
+            "a golden answer is no probability",
+        )
+    require(
+        len({index for index, _ in answers}) == len(answers), "a golden row names a label twice"
+    )
+    example = row.get("example", False)
+    require(type(example) is bool, "a golden row is neither an example nor none")
+    return GoldenRow(row["text"], tuple(ids), tuple(map(tuple, answers)), example)
+
+
+def check_graph(onnx: OnnxFile, graph: Graph) -> None:
+    """Check the graph alone: that it has the export's operators, and every constant's values."""
+    require(not onnx.others, f"field {onnx.others[:1]} of the file is unexpected")
+    require(set(onnx.opsets) <= set(OPERATORS), "it needs operators of another domain")
+    for node in graph.nodes:
+        if node.op_type not in OPERATORS.get(node.domain, ()):
+            name = f"{node.domain}.{node.op_type}".strip(".")
+            raise ValueError(f"operator {name[:60]!r} is unexpected")
+    # The export's largest graph has 130.
+    require(len(graph.nodes) <= 160, "it has too many operators")
+    size = sum(node.nbytes for node in graph.nodes)
+    require(size <= 2**16, "its operators are far too large")
+    for name, constant in graph.constants.items():
+        for start in range(0, len(constant.raw), _CHECKED_AT_ONCE):
+            raw = bytes(constant.raw[start : start + _CHECKED_AT_ONCE])
+            _check_values(name, constant.dtype, raw)
+
+
+def _numbers(code: str, raw: bytes) -> array[Any]:
+    """Return the numbers of a constant in little-endian order. code: their type, see array."""
+    numbers = array(code, raw)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def _check_values(name: str, dtype: str, raw: bytes) -> None:
+    """Refuse values that the export never writes, and that engines take in different ways.
+
+    name, dtype: of a constant.
+    raw: some of its values.
+    """
+    shown = f"constant {name[:40]!r}"
+    if name.endswith(("_zero", "zero_float")):
+        require(not raw.strip(b"\0"), f"{shown} is not 0")
+    if name == "pair_fingerprints" and dtype == "uint16":
+        most = max(_numbers("H", raw))
+        require(most <= MAX_FINGERPRINT, f"{shown} holds a number above {MAX_FINGERPRINT}")
+    if name.endswith("_q"):
+        require(not raw.translate(None, _WHOLE_HALVES), f"{shown} holds a half-byte of 0")
+    if name.endswith("_m"):
+        others = raw.translate(None, _FACTORS)
+        require(not others, f"{shown} holds a number that is not 1 to {MAX_FACTOR}")
+    if dtype != "float32":
+        return
+    highest = raw[3::4]
+    if len(highest.translate(None, _HIGHEST)) < len(highest):
+        are_finite = all(map(math.isfinite, _numbers("f", raw)))
+        require(are_finite, f"{shown} has values that are not finite")
+    if name.endswith(("_scale", "_scales")):
+        require(min(_numbers("f", raw)) > 0, f"{shown} is not above 0")
+    if name == "signs":
+        require([*_numbers("f", raw)] == [-1, 1], f"{shown} is not -1 and 1")
+
+
+def check_fit(
+    graph: Graph,
+    tokenizer: Tokenizer,
+    network: NetworkConfig,
+    *,
+    quantized: bool,
+) -> None:
+    """Check that the graph has the sizes in the metadata. Both have been checked alone."""
+    constants = graph.constants
+    require(quantized == ("head_w_scales" in constants), "its quantization does not fit its graph")
+    weights = _Weights(constants, quantized)
+    weights.check_starts(network, tokenizer)
+    weights.check_network(network)
+    weights.check_others()
+    # No other operator makes zeros of nothing. The longest padding pads the n-grams' columns.
+    most = FIRST_WORD_ID + network.ngrams
+    for node in graph.nodes:
+        if node.op_type == "Pad":
+            pads = constants.get("".join(node.inputs[1:2]))
+            require(
+                pads is not None and _are_pads(pads, most), "it pads by more than it has n-grams"
+            )
+    batch = graph.inputs[0].shape[0]
+    labels = network.labels
+    require(
+        graph.outputs == (ValueInfo("probabilities", "float32", (batch, labels)),),
+        f"its output is not probabilities float32 [batch, {labels}], one for each label",
+    )
+
+
+def _are_pads(tensor: Tensor, most: int) -> bool:
+    """Tell whether a constant holds numbers from 0 to ``most``."""
+    if tensor.dtype != "int64":
+        return False
+    return all(0 <= number <= most for number in _numbers("q", bytes(tensor.raw)))
+
+
+def sentinels(quantized: bool) -> int:
+    """Return the columns of an int8 embedding, and units of an int8 direction, that fix a range."""
+    return 2 if quantized else 0
+
+
+class _Weights:
+    """The constants of a graph, to be compared with its network.
+
+    docs/file-format.md lists the constants of each network.
+    """
+
+    def __init__(self, constants: Mapping[str, Tensor], quantized: bool) -> None:
+        self._constants = constants
+        self._quantized = quantized
+        self._type = "int8" if quantized else "float32"
+        self._more = sentinels(quantized)
+        self._checked: set[str] = set()
+
+    def check_starts(self, network: NetworkConfig, tokenizer: Tokenizer) -> None:
+        """Check the tables of first states.
+
+        All LSTMs have tables, of the same number of rows, or none has.
+        """
+        lstms = network.lstms
+        if "lstm0_h" not in self._constants:
+            is_complete = not self._quantized or len(lstms) < 2
+            require(is_complete, "it has LSTMs without tables of first states")
+            return
+        shape = self._constants["lstm0_h"].shape
+        rows = shape[1] if len(shape) == 3 else 0
+        most = tokenizer.length + 1 if network.padding == "none" else 1
+        require(1 <= rows <= most, "its tables of first states have another number of rows")
+        for k, layer in enumerate(lstms):
+            for name in (f"lstm{k}_h", f"lstm{k}_c"):
+                units = layer.units + self._more
+                self._check(name, "float32", layer.directions, rows, units)
+                self._check_range(name, is_output=name.endswith("h"))
+
+    def check_network(self, network: NetworkConfig) -> None:
+        """Check the constants of the layers, of the n-grams and of the head."""
+        inputs = network.embedding_dim + self._more
+        for k, layer in enumerate(network.lstms):
+            self._check_lstm(f"lstm{k}", layer, inputs)
+            inputs = layer.values(self._more)
+        for j, dense in enumerate(network.dense):
+            self._check(f"dense{j}_w", self._type, inputs, dense.units)
+            self._check(f"dense{j}_b", "float32", dense.units)
+            self._check_scales(f"dense{j}_w_scales", inputs, 1)
+            inputs = dense.units
+        if network.layers:
+            self._check_table("embedding", network.num_words + 1, network.embedding_dim)
+            self._check_scales("embedding_scale", 1)
+        if network.ngrams:
+            self._check_table("ngram_vectors", network.ngrams, network.ngram_dim)
+            self._check_scales("ngram_scales", network.ngram_dim)
+        if network.ngram_slots:
+            self._check("pair_fingerprints", "uint16", network.ngram_slots)
+            name = "pair_displacements"
+            require(name in self._constants, f"its graph has no constant {name!r}")
+            # As many as it has, but at least one.
+            count = len(self._constants[name].raw) // 2
+            self._check(name, "uint16", min(max(count, 1), MAX_NGRAMS))
+        inputs = network.head_inputs(self._more)
+        self._check_table("head_w", inputs, network.logits)
+        self._check_scales("head_w_scales", inputs, 1)
+        self._check("head_b", "float32", network.logits)
+        if network.logits == 1:
+            self._check("signs", "float32", 1, 2)
+
+    def check_others(self) -> None:
+        """Refuse weights that no layer of the network has."""
+        for name in self._constants:
+            if _WEIGHT.fullmatch(name):
+                require(name in self._checked, f"constant {name!r} is none of its network's")
+
+    def _check(self, name: str, dtype: str, *shape: int) -> None:
+        require(name in self._constants, f"its graph has no constant {name!r}")
+        constant = self._constants[name]
+        fits = constant.dtype == dtype and constant.shape == shape
+        asked = f"{dtype} {list(shape)}"
+        require(fits, f"constant {name!r} is not {asked}, as its network asks for")
+        self._checked.add(name)
+
+    def _check_scales(self, name: str, *shape: int) -> None:
+        """Check the scales of int8 numbers."""
+        if self._quantized:
+            self._check(name, "float32", *shape)
+
+    def _check_lstm(self, name: str, layer: Lstm, inputs: int) -> None:
+        directions = layer.directions
+        hidden = layer.units + self._more
+        gates = 4 * hidden
+        self._check(f"{name}_b", "float32", directions, 2 * gates)
+        for part, columns in (("w", inputs), ("r", hidden)):
+            shape = (columns, gates) if self._quantized else (gates, columns)
+            self._check(f"{name}_{part}", self._type, directions, *shape)
+            self._check_scales(f"{name}_{part}_scale", directions)
+            if self._quantized:
+                self._check(f"{name}_{part}_zero", "int8", directions)
+
+    def _check_table(self, name: str, rows: int, columns: int) -> None:
+        """Check a table, which an int8 file may have in 4 bits or in codes."""
+        if self._quantized and f"{name}_c" in self._constants:
+            self._check(f"{name}_c", "uint8", rows, (columns + 3) // 4)
+            self._check(f"{name}_b", "int8", 256, 4)
+        elif self._quantized and name not in self._constants:
+            self._check(f"{name}_q", "uint8", rows, (columns + 1) // 2)
+            self._check(f"{name}_m", "uint8", rows, 1)
+            if columns % 2:
+                last = self._constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
+                fits = all(byte >> 4 == 8 for byte in last)
+                require(fits, f"constant '{name}_q' has a number behind its last column")
+        else:
+            self._check(name, self._type, rows, columns)
+
+    def _check_range(self, name: str, *, is_output: bool) -> None:
+        """Refuse first states whose outputs or sentinels break the range of int8."""
+        import numpy as np
+
+        constant = self._constants[name]
+        states = np.frombuffer(constant.raw, "<f4").reshape(constant.shape)
+        in_range = not is_output or np.abs(states).max() <= 1
+        require(in_range, f"constant {name!r} is beyond -1 to 1")
+        if self._quantized:
+            end = 1 if is_output else SATURATED
+            holds = (states[..., -2:] == (end, -end)).all()
+            require(holds, f"constant {name!r} lacks the states of the sentinels")

@@ -1,0 +1,1 @@
+"""A page that needs no other file, and its charts."""

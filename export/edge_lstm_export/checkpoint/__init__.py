@@ -1,0 +1,1 @@
+"""What is kept in files: a trained network, the stages of a training."""

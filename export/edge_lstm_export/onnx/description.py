@@ -1,0 +1,114 @@
+"""What a model file says of itself: its metadata, by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.core import modelfile
+from edge_lstm.core.figures import in_label_order
+from edge_lstm.core.layers import NetworkConfig
+from edge_lstm.core.model_checks import GOLDEN_LABELS
+from edge_lstm.core.question import ANY_CHOICE, CHOICE, Question
+from edge_lstm.core.risk_coverage import RiskCoverage
+from edge_lstm.core.text import Tokenizer, front_coded
+from edge_lstm_export.onnx.codes import BOOK, CODED
+from edge_lstm_export.onnx.lstm_rounding import REDUCED
+from edge_lstm_export.onnx.rounding import NARROWEST
+from edge_lstm_export.onnx.weights import SENTINELS
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How probabilities become answers, see modelfile.ModelFile."""
+
+    thresholds: Sequence[float] | None = None
+    curve: RiskCoverage | None = None
+    question: Question = ANY_CHOICE
+
+
+PROBABILITIES = Answers()
+
+
+def description(
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    config: NetworkConfig,
+    training: Mapping[str, Any],
+    golden: Sequence[object],
+    *,
+    answers: Answers,
+    int8: bool,
+    packs: bool = True,
+) -> dict[str, Any]:
+    """Return plain values or text by the keys of modelfile.py, for :func:`graph.file_bytes`.
+
+    training: a checkpoint's; golden: see :func:`golden_row`; packs: see graph.build.
+    """
+    described: dict[str, Any] = {
+        modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
+        modelfile.KEY_TOKENIZER: tokenizer.to_metadata(),
+        modelfile.KEY_VOCABULARY: front_coded(tokenizer.entries),
+        modelfile.KEY_LABELS: labels,
+        modelfile.KEY_NETWORK: config.to_dict(),
+        modelfile.KEY_TRAINING: in_label_order(training),
+        modelfile.KEY_GOLDEN: golden,
+    }
+    if answers.thresholds is not None:
+        described[modelfile.KEY_MULTI_LABEL] = {"thresholds": answers.thresholds}
+    if answers.question.type != CHOICE:
+        described[modelfile.KEY_QUESTION] = answers.question.to_dict()
+    if answers.curve is not None:
+        described[modelfile.KEY_ABSTENTION] = answers.curve.to_dict()
+    if int8:
+        described[modelfile.KEY_QUANTIZATION] = {
+            "precision": "int8",
+            **_roundings(config, packs),
+            "sentinel_units": SENTINELS,
+            "promises": [
+                "same bits in every batch",
+                "same bits on every x86 CPU with AVX2 or later",
+            ],
+        }
+    return described
+
+
+def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
+    """Return how each part that the network has is rounded."""
+    parts = {}
+    if config.lstms:
+        parts["lstm"] = f"int8 weights, symmetric per tensor, range ±{REDUCED}; uint8 activations"
+        parts["embedding"] = f"{_bits(config.embedding_dim, packs)}, symmetric per tensor"
+    parts["head"] = f"{_bits(config.logits, packs)}, symmetric per input; float32 products"
+    if config.ngrams:
+        rounding = f"{_bits(config.ngram_dim, packs)}, symmetric per column"
+        if packs and config.codes_ngrams:
+            rounding = f"a code for {CODED} numbers, of {BOOK}, symmetric per tensor"
+        parts["ngrams"] = f"{rounding}; sums in int32"
+    return parts
+
+
+def _bits(columns: int, packs: bool) -> str:
+    """Return how the rows of a table are rounded."""
+    return "4 bits and a factor per row" if packs and columns >= NARROWEST else "int8"
+
+
+def golden_row(
+    text: str, ids: Sequence[int], probabilities: Sequence[float], *, is_example: bool = False
+) -> dict[str, object]:
+    """Return a golden row as the file holds it: the answers of the most probable labels.
+
+    probabilities: float32, one for each label.
+    is_example: a person put the text into the file, to be shown.
+    """
+    answers = np.asarray(probabilities, np.float32)
+    best = np.argsort(-answers, kind="stable")[:GOLDEN_LABELS]
+    # The shortest number that is this float32.
+    shown = [[int(label), float(str(answers[label]))] for label in best]
+    row: dict[str, object] = {"text": text, "ids": list(ids), "probabilities": shown}
+    if is_example:
+        row["example"] = True
+    return row

@@ -1,0 +1,222 @@
+"""Tables in whole numbers: int8, or 4 bits with a factor for each row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_lstm_export.arrays import Array
+from edge_lstm_export.onnx.weights import LARGEST_4_BITS
+
+LARGEST = 127  # int8, symmetric
+
+
+LARGEST_FACTOR = 18
+
+
+LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
+
+
+NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
+
+
+SMALLEST = 1e-6  # divisors are at least this
+
+
+_NO_FACTORS = np.ones((1, 1))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The vectors that a matrix multiplies in typical texts.
+
+    exact: in the network, float32 [N, columns]. held: as the int8 file has them, the same shape.
+    """
+
+    exact: Array
+    held: Array
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A table of weights as an int8 file holds it.
+
+    values: int8 [rows, columns], that engines compute with.
+    scales: float32, of size 1 along the axis along which one scale holds.
+    levels: int8 [rows, columns], -7 to 7, and factors: uint8 [rows, 1], 1 to 18, whose products
+        are the values. Both are None for a table of fewer columns than NARROWEST.
+    codes: uint8 [rows, columns / CODED, rounded up], and book: int8 [BOOK, CODED]; the rows of the
+        book that the codes name are the values. None for tables without codes.
+    """
+
+    values: Array
+    scales: Array
+    levels: Array | None = None
+    factors: Array | None = None
+    codes: Array | None = None
+    book: Array | None = None
+
+
+def fitted(scaled: Array, seen: Seen, limit: int) -> tuple[Array, float]:
+    """Return whole numbers whose products with the held vectors are near the exact products.
+
+    This is the rounding of GPTQ (Frantar et al. 2022), with targets that make up for errors of the
+    vectors too (GPTAQ, Li et al. 2025).
+
+    scaled: float32 [rows, columns], that the numbers stand for. limit: of the numbers.
+    Return (int8 [rows, columns], the sum of squared errors of the products, less a constant).
+    """
+    held = seen.held.astype(np.float64)
+    metric = held.T @ held
+    # Of the mean square of a column, for what typical texts do not show.
+    share = 1e-4 * np.trace(metric) / len(metric)
+    damping = share * np.eye(len(metric))
+    metric += damping
+    products = seen.exact.T.astype(np.float64) @ held
+    targets = scaled @ (products + damping)
+    nearest = np.clip(np.rint(scaled), -limit, limit)
+    numbers = _by_metric(nearest, targets, metric, limit)
+    error = float(((numbers @ metric - 2 * targets) * numbers).sum())
+    return numbers, error
+
+
+def metric_of(readers: Array) -> Array:
+    """Return how much errors of a row's columns change the values that are made of the row.
+
+    This is the metric of Optimal Brain Surgeon (Hassibi and Stork 1992) and GPTQ (Frantar et al.
+    2022): an error e [columns] of a row changes its products with the readers by e @ metric @ e,
+    as a sum of squares.
+
+    readers: float32 [..., columns], the vectors that the row is multiplied by: weights, or inputs.
+    Return float64 [columns, columns].
+    """
+    rows = readers.reshape(-1, readers.shape[-1]).astype(np.float64)
+    return np.asarray(rows.T @ rows)
+
+
+def rounded(
+    values: Array,
+    axis: int | None = None,
+    *,
+    packs: bool = True,
+    metric: Array | None = None,
+    inputs: Array | None = None,
+) -> Rounded:
+    """Round a table to what an int8 file holds.
+
+    A second rounding changes nothing: the largest value of each scale is kept.
+
+    values: float32 [rows, columns].
+    axis: along which one scale holds; None: one for all values.
+    packs: in 4 bits, if a row has NARROWEST columns or more.
+    metric: float64 [columns, columns], see metric_of; for a table of one scale. The error by it is
+        never larger than without it.
+    inputs: [N, rows], typical ones that the table is multiplied by; for 8 bits and a scale a row.
+    """
+    packs = packs and values.shape[1] >= NARROWEST
+    limit = LARGEST_PRODUCT if packs else LARGEST
+    scales = scales_of(values, axis, limit)
+    scaled = values / scales
+    stays = np.abs(scaled) > limit - 0.5  # at an end of the range
+    factors = _NO_FACTORS
+    if packs:
+        limit = LARGEST_4_BITS
+        keeps_largest = np.asarray(stays.any(axis=1) & (axis != 1))
+        numbers, factors = _to_4_bits(scaled, keeps_largest)
+    else:
+        numbers = np.clip(np.rint(scaled), -limit, limit)
+    if metric is not None:
+        targets = scaled @ metric
+        numbers = _by_metric(numbers, targets, metric, limit, factors, stays)
+    if inputs is not None and not packs:
+        seen = Seen(inputs * scales.T, inputs * scales.T)
+        numbers = fitted(scaled.T, seen, limit)[0].T
+    values = (numbers * factors).astype(np.int8)
+    if not packs:
+        return Rounded(values, scales)
+    return Rounded(values, scales, numbers, factors)
+
+
+def scales_of(values: Array, axis: int | tuple[int, ...] | None, limit: int) -> Array:
+    """Return the scales at which the largest values along an axis become the limit."""
+    largest = np.abs(values).max(axis=axis, keepdims=True, initial=0)
+    return np.where(largest > 0, largest / limit, 1).astype(np.float32)
+
+
+def _to_4_bits(scaled: Array, keeps_largest: Array) -> tuple[Array, Array]:
+    """Return the numbers of 4 bits and the factors whose products have the least squared error.
+
+    scaled: float32 [rows, columns], -LARGEST_PRODUCT to LARGEST_PRODUCT.
+    keeps_largest: bool [rows]; such a row is not clipped.
+    """
+    best = np.full(len(scaled), np.inf)
+    levels = np.zeros(scaled.shape, np.int8)
+    factors = np.ones((len(scaled), 1), np.uint8)
+    for factor in range(1, LARGEST_FACTOR + 1):
+        tried = np.clip(np.rint(scaled / factor), -LARGEST_4_BITS, LARGEST_4_BITS)
+        errors = np.square(tried * factor - scaled).sum(axis=1)
+        # Sums of equal squares differ by their roundings.
+        is_better = errors < best - 1e-3
+        if factor < LARGEST_FACTOR:
+            is_better &= ~keeps_largest
+        best[is_better] = errors[is_better]
+        levels[is_better] = tried[is_better]
+        factors[is_better] = factor
+    return levels, factors
+
+
+def _by_metric(
+    levels: Array,
+    targets: Array,
+    metric: Array,
+    limit: int,
+    factors: Array = _NO_FACTORS,
+    stays: Array | bool = False,
+) -> Array:
+    """Return other whole numbers with a smaller error by the metric, for the same factors.
+
+    Coordinate descent, as in QuantEase (Behdin et al. 2023): each column in turn gets the number
+    that is best for the present errors of all others, so the error never grows.
+
+    levels: whole numbers [rows, columns], -limit to limit. targets: what levels times factors times
+    the metric should be, of the same shape. factors: [rows, 1]. stays: bool of the same shape, the
+    levels that are kept.
+    """
+    numbers = levels.astype(np.float64)
+    by_row = factors[:, 0]
+    stays = np.broadcast_to(stays, numbers.shape)
+    # Half the derivative of a row's error, by each of its values.
+    slopes = (numbers * factors) @ metric - targets
+    for _ in range(4):
+        for column, weight in enumerate(np.diag(metric)):
+            if weight <= 0:  # nothing reads it
+                continue
+            before = numbers[:, column]
+            best = before - slopes[:, column] / (weight * by_row)
+            best = np.clip(np.rint(best), -limit, limit)
+            best = np.where(stays[:, column], before, best)
+            moves = (best - before) * by_row
+            slopes += moves[:, None] * metric[column]
+            numbers[:, column] = best
+    return numbers.astype(np.int8)
+
+
+def packed(levels: Array) -> Array:
+    """Return numbers of 4 bits as the file holds them: uint8 [rows, columns / 2], rounded up.
+
+    levels: int8 [rows, columns], -7 to 7. An even column is in the low half of its byte. Each half
+    is 8 more than its number.
+    """
+    padded = np.pad(levels, ((0, 0), (0, levels.shape[1] % 2)))
+    halves = (padded + 8).astype(np.uint8)
+    low = halves[:, ::2]
+    high = halves[:, 1::2]
+    return np.asarray(low | high << 4)
+
+
+def unpacked(held: Array, factors: Array, columns: int) -> Array:
+    """Return the int8 table [rows, columns] of what the file holds, see :func:`packed`."""
+    halves = np.stack([held & 15, held >> 4], axis=2).reshape(len(held), -1)
+    numbers = halves[:, :columns].astype(np.int16) - 8
+    return np.asarray(numbers * factors, np.int8)

@@ -1,0 +1,43 @@
+"""Model files that a training reads: their digests, and those that the package has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edge_lstm.core.modelfile import ModelFile, embedded_model, open_model
+from edge_lstm.errors import DataError
+from edge_lstm_export.checkpoint.checkpoint import is_checkpoint, load_checkpoint
+from edge_lstm_export.digests import file_digest
+from edge_lstm_export.onnx.draft import model_of
+from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, SourceFile
+
+PACKAGED = {
+    SENTIMENT: embedded_model(),
+    SMALL_SENTIMENT: Path(__file__).parents[2] / "sentiment-small.int8.onnx",
+}
+
+
+def open_source(file: SourceFile) -> ModelFile:
+    """Open a model of a plan: a model file, or a checkpoint as the model file that it makes.
+
+    Raise DataError, ModelFileError; DataError if it was changed.
+    """
+    path = PACKAGED.get(file.source, Path(file.source))
+    if is_checkpoint(path):
+        model = replace(model_of(load_checkpoint(path)), path=path)
+    else:
+        model = open_model(path)
+    if file.sha256 and file_digest(path) != file.sha256:
+        raise DataError(f"{file.source} was changed after the plan was made; make the plan again")
+    return model
+
+
+def source_file(source: str) -> SourceFile:
+    """Return a model as a plan names it: with its file's digest, unless it is the package's own.
+
+    Raise DataError, ModelFileError if it cannot be read.
+    """
+    file = SourceFile(source)
+    open_source(file)
+    return file if source in PACKAGED else replace(file, sha256=file_digest(Path(source)))

@@ -1,0 +1,353 @@
+"""A training, from a data set and a plan to a checkpoint.
+
+The page to read first.
+
+hold out · transfer set · vocabulary · ask teachers · choose n-grams · cross-validate · fit the LSTM
+· fit the n-gram part · calibrate · assemble · test. The plan (plan.py) decides what differs from
+one training to another. No step changes what an earlier one returned.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edge_lstm.core.familiarity import unfamiliarity
+from edge_lstm.core.question import Question
+from edge_lstm.core.risk_coverage import RiskCoverage, cost_thresholds
+from edge_lstm.errors import DataError
+from edge_lstm.metrics import SetScores
+from edge_lstm_export.arrays import Floats
+from edge_lstm_export.checkpoint.checkpoint import Checkpoint
+from edge_lstm_export.checkpoint.stages import LOOP, NOT_KEPT, Stages
+from edge_lstm_export.network.headroom import tried_rows, with_headroom
+from edge_lstm_export.network.logits import fit_temperature, probabilities
+from edge_lstm_export.network.network import Network, threads
+from edge_lstm_export.network.predict import predict_logits
+from edge_lstm_export.onnx.quantize import rounded_to_int8
+from edge_lstm_export.options import Plan
+from edge_lstm_export.train import calibrate
+from edge_lstm_export.train.baseline import (
+    Baseline,
+    fit_baseline,
+    is_linear_model,
+    ngram_baseline,
+)
+from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack, result_warnings
+from edge_lstm_export.train.components import (
+    assembled,
+    component_logits,
+    cross_validate,
+    new_network,
+)
+from edge_lstm_export.train.data.rows import hold_out_rows
+from edge_lstm_export.train.data.training_data import TrainingData
+from edge_lstm_export.train.data.transfer import make_transfer_set
+from edge_lstm_export.train.data.vocabulary import choose_vocabulary, unknown_share
+from edge_lstm_export.train.lstm.component import fit_lstm, lstm_examples
+from edge_lstm_export.train.lstm.loop import SILENT, Callbacks, LoopResult
+from edge_lstm_export.train.provenance import Measured, longest_provenance, provenance
+from edge_lstm_export.train.sources.dataset import Dataset, Split
+from edge_lstm_export.train.sparse.component import (
+    choose_features,
+    fit_ngrams,
+    fit_sparse,
+    with_codes,
+)
+from edge_lstm_export.train.sparse.ngrams import SparsePart
+from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
+
+
+@dataclass(frozen=True)
+class Result:
+    """A checkpoint and its scores.
+
+    validation: of texts that no component had learnt from; None without any.
+    test: None without test texts.
+    remarks: for a person, a line each.
+    closed_units: LSTM units that were kept away from saturation.
+    baseline: a linear model on the rows that judge; None if nothing does, or it would take long.
+    """
+
+    checkpoint: Checkpoint
+    loop: LoopResult
+    validation: SetScores | None
+    test: SetScores | None
+    remarks: tuple[str, ...] = ()
+    closed_units: int = 0
+    baseline: Baseline | None = None
+
+    @property
+    def linear_model(self) -> dict[str, Any] | None:
+        """The linear model as plain values, for JSON."""
+        return None if self.baseline is None else self.baseline.to_dict()
+
+
+def fit(
+    dataset: Dataset,
+    plan: Plan,
+    *,
+    unlabelled: Sequence[str] = (),
+    soft_labels: Floats | None = None,
+    teachers: Teachers | None = None,
+    callbacks: Callbacks = SILENT,
+    stages: Stages = NOT_KEPT,
+) -> Result:
+    """Run a plan.
+
+    unlabelled: texts for the teachers to label.
+    soft_labels: float32 [unlabelled, L], probabilities that were made elsewhere, instead of the
+        teachers'.
+    teachers: of the plan, if they are loaded already.
+    stages: keeps what takes long, and has what an interrupted training kept.
+
+    Raise DataError, OutputError, MissingPackageError and KeyboardInterrupt.
+    """
+    say = callbacks.say
+    log = _usable_log(plan, unlabelled, soft_labels)
+    teachers = teachers or Teachers(plan, dataset.labels, say)
+
+    rows = hold_out_rows(dataset, plan)
+    transfer = make_transfer_set(rows, log, soft_labels, plan)
+    longest = longest_provenance(dataset, plan, rows, transfer)
+    vocabulary = choose_vocabulary(dataset, rows, transfer, plan, teachers.words, longest)
+    predictions = ask_teachers(teachers, rows, transfer, plan, stages, say)
+    data = TrainingData(dataset.labels, plan, rows, transfer, vocabulary, predictions)
+    tokenizer = vocabulary.tokenizer
+
+    embeddings = None
+    if teachers.words is not None:
+        embeddings = teachers.words.embeddings(tokenizer.words, tokenizer.num_ids)
+    features = choose_features(data, embeddings)
+    unseen = None
+    if plan.validation.folds:
+        unseen = cross_validate(data, features, embeddings, stages, say)
+    network = new_network(data, features, embeddings)
+    network, loop, closed = _fit_lstm(data, network, callbacks, stages)
+
+    say("fitting n-grams and calibrating")
+    sparse = fit_ngrams(data, features, network)
+    validation = data.validation_examples
+    if validation is not None:
+        unseen = component_logits(network, sparse, validation)
+    calibration = _calibrate(data, unseen, has_sparse=sparse is not None)
+    if sparse is not None and validation is not None and plan.sparse.fit != "residual":
+        sparse = fit_sparse(data, sparse.features, more=validation)
+    held = with_codes(data, sparse, validation)
+    network = assembled(network, calibration.stack, held)
+    if plan.network.multi_label:
+        # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
+        # one.
+        network = rounded_to_int8(network)
+
+    test_logits = None
+    test = None
+    if dataset.test is not None:
+        test_logits = predict_logits(network, data.encode(dataset.test))
+        labels = dataset.test.labels
+        test = calibrate.score(test_logits, labels, dataset.labels, calibration.thresholds)
+    baseline = _linear_model(dataset, data, sparse, unseen, say)
+    measured = Measured(
+        loop=loop,
+        calibration=calibration,
+        test=test,
+        members=predictions.members if predictions else (),
+        teachers_accuracy=predictions.accuracy if predictions else None,
+        parameters=sum(network.parameter_counts().values()),
+        unknown_words=unknown_share(tokenizer, dataset.train.texts),
+    )
+    checkpoint = Checkpoint(
+        network,
+        tokenizer,
+        dataset.labels,
+        provenance(dataset, plan, rows, transfer, measured),
+        plan.to_dict(),
+        thresholds=calibration.thresholds,
+        abstention=_risk_coverage(data, dataset, calibration.chances, test_logits),
+        question=Question.of(plan.question, dataset.labels),
+    )
+    remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
+    scores = calibration.scores
+    return Result(checkpoint, loop, scores, test, remarks, closed, baseline)
+
+
+def _fit_lstm(
+    data: TrainingData, network: Network, callbacks: Callbacks, stages: Stages
+) -> tuple[Network, LoopResult, int]:
+    """Train the LSTM on all rows and the transfer set, and keep its units away from saturation.
+
+    A network without an LSTM is only made.
+
+    Return the network with the trained LSTM, how that went, and how many units had to be closed.
+    """
+    plan = data.plan
+    callbacks.started(network, data.tokenizer, len(data.all_examples))
+    keeping = replace(callbacks, keep=partial(stages.keep, LOOP))
+    loop = fit_lstm(data, network, callbacks=keeping, resume=stages.get(LOOP))
+    examples = lstm_examples(data)
+    network, closed = with_headroom(network, examples, tried_rows(data.tokenizer))
+    if plan.network.multi_label:
+        network = rounded_to_int8(network)
+    return network, loop, closed
+
+
+def _linear_model(
+    dataset: Dataset,
+    data: TrainingData,
+    sparse: SparsePart | None,
+    unseen: ComponentLogits | None,
+    say: Callable[[str], None],
+) -> Baseline | None:
+    """Return a linear model, judged as the network: the n-gram part if it is one, else a fit."""
+    if dataset.test is None and unseen is None:
+        return None
+    if sparse is None or not is_linear_model(data.plan, sparse):
+        say("fitting a linear model to compare with")
+        return fit_baseline(dataset, data.rows, characters=not data.plan.is_long)
+    if dataset.test is not None:
+        examples = data.encode(dataset.test)
+        logits = sparse.logits(examples)
+        return ngram_baseline(dataset, examples.targets, logits, sparse, data.tokenizer)
+    assert unseen is not None
+    return ngram_baseline(dataset, unseen.targets, unseen.sparse, sparse, data.tokenizer)
+
+
+def _usable_log(
+    plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None
+) -> tuple[str, ...]:
+    """Return the texts without a label that are learnt from.
+
+    Raise DataError if nothing labels them.
+    """
+    if soft_labels is not None:
+        if plan.teachers or len(soft_labels) != len(unlabelled):
+            raise DataError("soft labels need one row per unlabelled text and no teachers")
+        return tuple(unlabelled)
+    if len(unlabelled) and not plan.teachers:
+        raise DataError(
+            "texts without labels need a teacher; leave out --unlabelled or --teacher none"
+        )
+    return tuple(unlabelled[: plan.unlabelled])
+
+
+def _calibrate(
+    data: TrainingData, unseen: ComponentLogits | None, *, has_sparse: bool
+) -> Calibration:
+    """Weigh the components, divide by the temperature, add the offset for rare labels, and measure.
+
+    unseen: logits of texts that no component had learnt from: the validation part, or the rows by
+        cross-validation.
+    has_sparse: whether there is an n-gram part.
+    """
+    plan = data.plan
+    multi_label = plan.network.multi_label
+    stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits)
+    if not has_sparse or plan.sparse.fit == "residual" or not plan.network.hidden:
+        # The logits of a residual fit are added to the LSTM's own, and one part needs no weights.
+        stack = Stack(float(plan.network.hidden > 0), float(has_sparse), stack.bias)
+    elif unseen is not None:
+        stack = calibrate.fit_stack(unseen, stack, multi_label=multi_label)
+    if unseen is None:
+        return Calibration(stack)
+    labels = _judging(data).labels
+    logits = torch.from_numpy(stack.logits(unseen))
+    targets = torch.from_numpy(unseen.targets)
+    temperature = fit_temperature(logits, targets, multi_label=multi_label)
+    stack = stack.divided_by(temperature)
+    if not multi_label:
+        offset = calibrate.rarity_offset(stack.logits(unseen), labels, balance=plan.balance)
+        stack = replace(stack, bias=stack.bias + offset)
+    logits = torch.from_numpy(stack.logits(unseen))
+    chances = probabilities(logits, multi_label=multi_label)
+    thresholds = None
+    if multi_label:
+        thresholds = calibrate.choose_thresholds(labels, chances)
+    measured = calibrate.score(logits, labels, data.labels, thresholds)
+    return Calibration(stack, temperature, measured, thresholds=thresholds, chances=chances)
+
+
+def _judging(data: TrainingData) -> Split:
+    """Return the texts of the calibration: the validation part, or the rows by cross-validation."""
+    return data.rows.learnt if data.validation_examples is None else data.rows.validation
+
+
+def _risk_coverage(
+    data: TrainingData, dataset: Dataset, chances: Floats | None, test_logits: Tensor | None
+) -> RiskCoverage | None:
+    """Return the curve of the texts that the network did not learn from.
+
+    They are the texts of the calibration, and test texts that were drawn from the data: few texts
+    promise little. Test texts of a person's own stay a measure of the promise.
+
+    chances: answers to the texts of the calibration, float32 [n, L]; None without any.
+    test_logits: float32 [n, outputs], of the finished network.
+    """
+    if chances is None or data.plan.network.multi_label:
+        return None
+    judging = _judging(data)
+    is_crossed = data.validation_examples is None
+    where = "training texts, cross-validated" if is_crossed else "validation part"
+    texts = judging.texts
+    labels = judging.labels
+    is_drawn = dataset.test_rows in ("random", "groups")
+    if is_drawn and dataset.test is not None and test_logits is not None:
+        where = "cross-validated and test texts" if is_crossed else "validation and test part"
+        texts += dataset.test.texts
+        labels = np.concatenate([labels, dataset.test.labels])
+        chances = np.concatenate([chances, probabilities(test_logits, multi_label=False)])
+    ids = [data.tokenizer.encode_text(text).ids for text in texts]
+    scores = unfamiliarity(chances, ids, data.tokenizer)
+    curve = RiskCoverage.from_predictions(chances, labels.argmax(axis=1), where)
+    return replace(curve, unfamiliar=cost_thresholds(scores))
+
+
+def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[str]:
+    """Yield remarks on the teachers.
+
+    They name teachers that were dropped, and advise if the teachers know more than the network
+    learnt.
+    """
+    teachers = data.predictions
+    if teachers is None:
+        return
+    for name, with_it, without in teachers.dropped:
+        rates = f"{with_it:.1%} with it, {without:.1%} without"
+        yield f"teacher {name} not used: cross-validated accuracy {rates}"
+    if scores is None or data.transfer.from_log:
+        return
+    reached = scores.subset_accuracy
+    # Accuracy that the network lost to its teachers; it decides a remark alone.
+    if teachers.accuracy - reached >= 0.03:
+        rates = (
+            f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
+        )
+        yield (
+            f"{rates}: give texts without labels (--unlabelled); the teachers label them, and the "
+            "network learns from these"
+        )
+
+
+@contextmanager
+def quiet_thread() -> Iterator[None]:
+    """Use one thread, and hide warnings of linear models that stop before they converge.
+
+    Two threads share too little work per time step of a small LSTM: they wait for each other. And
+    sums that several threads share have other bits than the sums of one. Linear models stop when
+    more steps label no better.
+    """
+    # Loaded here, so that the libraries that they bring are limited.
+    import scipy.linalg  # noqa: F401
+    import sklearn.svm  # noqa: F401
+    from sklearn.exceptions import ConvergenceWarning
+
+    with threads(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield

@@ -1,0 +1,1 @@
+"""The LSTM: its first weights, its training."""

@@ -1,0 +1,493 @@
+"""The plan of a training: all that differs from one training to another.
+
+It is decided from the data's statistics before the training runs.
+
+:func:`make_plan` is the one place that decides; defaults.py has its tables. A plan can be printed
+(``train --dry-run``), edited and run again (``--plan FILE``), and is kept in the checkpoint. A
+value that all plans share stands where the training uses it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edge_lstm.core.question import CHOICE, SCORE, QuestionType
+from edge_lstm.errors import DataError
+from edge_lstm_export.onnx.source import open_source, source_file
+from edge_lstm_export.options import (
+    NO_TEACHER,
+    SENTIMENT,
+    SMALL_SENTIMENT,
+    Kind,
+    LoopOptions,
+    Plan,
+    SourceFile,
+    SparseOptions,
+    TeacherOptions,
+    TextOptions,
+    TrainingRequest,
+    Validation,
+    VocabularyOptions,
+    WordTable,
+    is_model_file,
+    is_transformer,
+)
+from edge_lstm_export.train.lstm.start import lstm_shape
+from edge_lstm_export.train.plan import defaults
+from edge_lstm_export.train.plan.defaults import PRESETS, Preset
+from edge_lstm_export.train.plan.sizes import expected_parts, network_of, plan_network
+from edge_lstm_export.train.plan.stats import DatasetStats
+from edge_lstm_export.train.sources.dataset import few_groups
+
+T = TypeVar("T")
+NOTHING_ASKED = TrainingRequest()
+FREE = "free places of the vocabulary"
+KERAS = "Keras's example"
+
+
+# --- The decisions --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A plan, and why.
+
+    stats: the statistics that decided it.
+    reasons: of each field, or of a part of the plan, by its path; an edited plan has none.
+    """
+
+    plan: Plan
+    stats: DatasetStats
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+class Decisions:
+    """The decided values of a plan's fields and their reasons, by path."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
+
+    def put(self, path: str, value: T, reason: str = "") -> T:
+        """Keep a decision, in place of an earlier one of this field; return its value."""
+        self.values[path] = value
+        if reason:
+            self.reasons[path] = reason
+        return value
+
+    def plan(self) -> Plan:
+        """Return the plan of these values, and of defaults for the rest.
+
+        A part as a whole comes before single fields of it.
+        """
+        usual = Plan()
+        values: dict[str, Any] = {}
+        for path, value in self.values.items():
+            part, _, name = path.partition(".")
+            if name:
+                value = replace(values.get(part, getattr(usual, part)), **{name: value})
+            values[part] = value
+        return Plan(**values)
+
+
+def make_plan(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Plan:
+    """Decide a training.
+
+    Raise DataError for an unknown preset, and for requests that exclude each other.
+    """
+    return decide(stats, request).plan
+
+
+def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Decided:
+    """Decide a training, and say why.
+
+    Raise DataError as :func:`make_plan`.
+    """
+    preset = _preset(request.preset)
+    if request.balance and stats.multi_label:
+        raise DataError(
+            "--balance is for one label per text; leave it out: each label has its own threshold"
+        )
+    made = Decisions()
+    given = stats
+    question = made.put("question", *_question(stats, request))
+    stats = replace(stats, question=question)
+    made.put("preset", request.preset, "--preset")
+    made.put("max_kilobytes", preset.max_kilobytes, f"preset {request.preset}")
+    made.put("kind", stats.kind, _why_kind(stats))
+    made.put("balance", request.balance, "--balance")
+    made.put("seed", request.seed, "--seed")
+    if request.preset == "seed":
+        _decide_seed(stats, request, preset, made)
+    else:
+        _decide_all(stats, request, preset, made)
+    by_groups = f"{stats.groups:,} groups" if stats.group_column else "no --group-column"
+    made.reasons["validation.group_column"] = by_groups
+    plan = made.plan()
+    parts = expected_parts(plan.network, plan.max_kilobytes, stats)
+    largest = [f"{part} {size / 1000:,.0f}" for part, size in parts.items()][:4]
+    made.reasons["max_kilobytes"] += f"; if the texts fill it, {', '.join(largest)}"
+    return Decided(plan, given, made.reasons)
+
+
+def _decide_all(
+    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Decisions
+) -> None:
+    put = made.put
+    teachers = put("teachers", *_teachers(stats, request))
+    strong = [teacher for teacher in teachers if teacher.kind != "linear"]
+    table = put("word_table", *_word_table(stats, strong))
+    start = put("start", *_start(stats, request, preset, strong))
+    made.reasons["start.sha256"] = "so that the plan means this file"
+    unlabelled = put("unlabelled", *_unlabelled(stats))
+    uses_log = _uses_log(stats, strong)
+    per_row = put("augmentation.texts_per_row", *_texts_per_row(stats, strong, uses_log=uses_log))
+    transfer = stats.rows * per_row + unlabelled
+    put("augmentation.typos", *_typos(stats))
+    put("vocabulary.subword_share", *_subword_share(stats))
+    put("vocabulary.expansion", *_expansion(stats, preset, table, strong))
+    put("text.rule", "subwords", "a word without an id is read as subwords")
+    put("text.length", *_length(stats.kind))
+    put("validation", *_validation(stats, request))
+    put("hard_label_weight", *_hard_label_weight(strong))
+    sizes = plan_network(
+        stats,
+        request.preset,
+        request.num_words,
+        lstm_shape(open_source(start)) if start.source else None,
+        english=table == "english",
+        small_vocabulary=table == "encoder" and stats.unlabelled > 0,
+    )
+    put("network", sizes.network)
+    made.reasons.update(sizes.reasons)
+    _decide_sparse(stats, table, transfer, made, uses_log=uses_log)
+    _decide_loop(stats, request, transfer, start, table, made)
+
+
+def _decide_seed(
+    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Decisions
+) -> None:
+    """Plan Keras's example: its text rule and its network, learnt from labels alone."""
+    if request.teacher not in (None, NO_TEACHER) or request.start or stats.unlabelled:
+        raise DataError(
+            "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
+        )
+    made.put("text", TextOptions("keras"), KERAS)
+    made.put("network", network_of(stats, preset.long), KERAS)
+    if request.num_words is not None:
+        made.put("network.num_words", request.num_words)
+    made.put("loop", sized(defaults.LOOPS["seed"], stats.rows), KERAS)
+    if request.epochs is not None:
+        made.put("loop.epochs", request.epochs)
+    share = Validation.share if request.validation is None else request.validation
+    made.put("validation", Validation(share, group_column=stats.group_column))
+    for each in fields(Plan):
+        made.reasons.setdefault(each.name, KERAS)
+
+
+def _preset(name: str) -> Preset:
+    if not isinstance(name, str) or name not in PRESETS:
+        raise DataError(f"no preset {name!r:.40}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _why_kind(stats: DatasetStats) -> str:
+    if stats.kind == "many labels":
+        return f"{stats.labels} labels, more than {defaults.MOST_EXACT_LABELS}"
+    if stats.kind == "unsegmented":
+        return "texts are in a script without spaces"
+    side = "at most" if stats.kind == "short" else "more than"
+    words = f"{stats.mean_length:.1f} words per text, {side} {defaults.LONG_TEXTS:g}"
+    return f"{words}, and {stats.labels} labels" if stats.kind == "topics" else words
+
+
+def _question(stats: DatasetStats, request: TrainingRequest) -> tuple[QuestionType, str]:
+    if request.question is None:
+        return stats.question, "by its labels"
+    if stats.multi_label and request.question != CHOICE:
+        raise DataError(
+            f"--question {request.question} is for one label per text; leave it out, or give each "
+            "text one label"
+        )
+    return request.question, "asked for"
+
+
+def _length(kind: Kind) -> tuple[int, str]:
+    if kind == "topics":
+        return defaults.TOPICS_LENGTH, "articles begin with their topic, and few are longer"
+    return TextOptions.length, "the end of a long text says most"
+
+
+def _is_few(stats: DatasetStats) -> bool:
+    return stats.rows < defaults.FEW_ROWS
+
+
+def _teachers(
+    stats: DatasetStats, request: TrainingRequest
+) -> tuple[tuple[TeacherOptions, ...], str]:
+    if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:
+        return (), f"{stats.rows} rows are too few to cross-validate"
+    strong: list[TeacherOptions] = []
+    reasons: list[str] = []
+    asked = request.teacher
+    if asked == NO_TEACHER:
+        reasons.append("no other teacher asked for")
+    elif asked is not None and is_model_file(asked):
+        file = source_file(asked)
+        strong.append(TeacherOptions(file.source, file.sha256, kind="model"))
+        reasons.append(f"{Path(asked).name} asked for")
+    elif stats.trial is not None:
+        reasons.append(f"{stats.trial.source} {stats.trial.finding}")
+        if stats.trial.helps:
+            strong.append(TeacherOptions(stats.trial.source, kind="model"))
+    if asked is not None and is_transformer(asked):
+        strong += _transformers(stats, request, asked)
+        reasons.append(f"{Path(asked).name} asked for")
+    # The linear teacher knows of the rows what the n-gram part learns by itself.
+    if not strong and not stats.unlabelled:
+        return (), "; ".join([*reasons, "the rows' labels teach"])
+    reasons.append("a linear one too" if strong else "a linear one labels the texts without labels")
+    return (TeacherOptions(), *strong), "; ".join(reasons)
+
+
+def _transformers(
+    stats: DatasetStats, request: TrainingRequest, source: str
+) -> list[TeacherOptions]:
+    if request.classifier:
+        return [TeacherOptions(source, kind="classifier")]
+    fine_tuned = TeacherOptions(source, kind="fine-tuned")
+    # With many rows a fine-tuned encoder knows what the probe does, and each reading of them takes
+    # minutes.
+    if _is_few(stats):
+        return [TeacherOptions(source, kind="probe"), fine_tuned]
+    return [fine_tuned]
+
+
+def _hard_label_weight(strong: list[TeacherOptions]) -> tuple[float, str]:
+    if strong:
+        return defaults.HARD_LABEL_WEIGHT, "the teachers have the rest"
+    return 1.0, "no teacher knows more than the rows"
+
+
+def _has(strong: list[TeacherOptions], kind: str) -> bool:
+    return any(teacher.kind == kind for teacher in strong)
+
+
+def _knows_english(strong: list[TeacherOptions]) -> bool:
+    return any(teacher.source == SENTIMENT for teacher in strong)
+
+
+def _word_table(stats: DatasetStats, strong: list[TeacherOptions]) -> tuple[WordTable, str]:
+    if stats.is_long or stats.kind == "unsegmented":
+        return "none", "long texts" if stats.is_long else "unsegmented texts"
+    if stats.rows > defaults.MOST_WITH_EMBEDDINGS:
+        return "none", f"more than {defaults.MOST_WITH_EMBEDDINGS:,} rows"
+    if _has(strong, "fine-tuned") and not _has(strong, "model"):
+        if not stats.unlabelled:
+            return "encoder", "the encoder's"
+        if stats.kind == "many labels":
+            return "none", "the encoder labels a log of many labels"
+    if _knows_english(strong):
+        return "english", f"{SENTIMENT} teaches, which reads English"
+    if stats.multi_label:
+        return "none", "several labels per text"
+    share = f"the table knows {stats.english:.0%} of the words"
+    if stats.english >= defaults.LEAST_ENGLISH:
+        return "english", share
+    return "none", f"{share}, less than {defaults.LEAST_ENGLISH:.0%}"
+
+
+def _start(
+    stats: DatasetStats, request: TrainingRequest, preset: Preset, strong: list[TeacherOptions]
+) -> tuple[SourceFile, str]:
+    if request.start is not None:
+        return source_file(request.start), "asked for"
+    if _knows_english(strong) and stats.kind == "short":
+        name = SENTIMENT if preset.is_large else SMALL_SENTIMENT
+        return SourceFile(name), f"{SENTIMENT} teaches short texts"
+    return SourceFile(), "no --start, and no sentiment model that teaches short texts"
+
+
+def _uses_log(stats: DatasetStats, strong: list[TeacherOptions]) -> bool:
+    """Return whether a transformer labels a log instead of augmented texts."""
+    transformer = bool(strong) and strong[-1].kind != "model"
+    return _is_few(stats) and transformer and stats.unlabelled >= defaults.ENOUGH_UNLABELLED
+
+
+def _unlabelled(stats: DatasetStats) -> tuple[int, str]:
+    if stats.is_long:
+        return stats.unlabelled, "all texts without a label"
+    most = min(stats.unlabelled, defaults.MOST_UNLABELLED)
+    return most, f"texts without a label, at most {defaults.MOST_UNLABELLED:,}"
+
+
+def _texts_per_row(
+    stats: DatasetStats, strong: list[TeacherOptions], *, uses_log: bool
+) -> tuple[int, str]:
+    """Decide augmented texts: a teacher that knows more than the rows do labels them."""
+    if uses_log:
+        return 0, "the teachers label a log"
+    if not strong:
+        return 0, "no teacher knows more than the rows"
+    if stats.is_long:
+        return 0, "long texts"
+    if stats.rows > defaults.MOST_TO_AUGMENT:
+        return 0, f"more than {defaults.MOST_TO_AUGMENT:,} rows"
+    is_few = _is_few(stats)
+    many_labels = stats.kind == "many labels"
+    texts = defaults.AUGMENTED
+    if many_labels and is_few:
+        texts = defaults.AUGMENTED_MANY_LABELS
+    elif strong[-1].kind != "model" and not is_few and not many_labels and not stats.unlabelled:
+        texts = defaults.AUGMENTED_ENCODER
+    rows = max(1, stats.rows)
+    fewest = min(3, max(1, defaults.MOST_TO_AUGMENT // rows))
+    each = min(defaults.MOST_PER_ROW, max(fewest, texts // rows))
+    return (
+        each,
+        f"some {texts:,} texts in all, {fewest} to {defaults.MOST_PER_ROW} per row, each once",
+    )
+
+
+def _typos(stats: DatasetStats) -> tuple[float, str]:
+    if stats.kind not in ("short", "many labels"):
+        return 0.0, "long texts" if stats.is_long else "unsegmented texts"
+    if _is_few(stats) or stats.rows > defaults.MOST_TO_AUGMENT:
+        return 0.0, f"for {defaults.FEW_ROWS:,} to {defaults.MOST_TO_AUGMENT:,} rows"
+    return defaults.TYPOS, "copies from which subwords learn"
+
+
+def _subword_share(stats: DatasetStats) -> tuple[float, str]:
+    if stats.unsegmented:
+        return defaults.UNSEGMENTED_SUBWORD_SHARE, "an unsegmented script"
+    return VocabularyOptions.subword_share, "words are separated by spaces"
+
+
+def _expansion(
+    stats: DatasetStats,
+    preset: Preset,
+    table: WordTable,
+    strong: list[TeacherOptions],
+) -> tuple[bool, str]:
+    if table == "none":
+        return False, "no word embeddings"
+    if _knows_english(strong):
+        return True, f"{FREE}, for words that {SENTIMENT} knows"
+    if stats.unlabelled:
+        return False, "the log's words fill the vocabulary"
+    if _is_few(stats):
+        return True, f"{FREE}, with few rows"
+    if preset.is_large and stats.kind == "short":
+        return True, f"{FREE}, in a large file"
+    return False, "the rows' words fill the vocabulary"
+
+
+def _decide_sparse(
+    stats: DatasetStats, table: WordTable, transfer: int, made: Decisions, *, uses_log: bool
+) -> None:
+    put = made.put
+    put("sparse", SparseOptions(), f"kind {stats.kind}")
+    if stats.kind == "long":
+        put("sparse.selection", "telling", "long texts hold many pairs")
+        put("sparse.characters", False, "long texts hold enough words")
+    if table != "none":
+        put("sparse.embeddings", defaults.EMBEDDINGS, f"word embeddings: {table}")
+    # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
+    # particular.
+    is_soft = stats.soft or stats.question == SCORE
+    if stats.labels > stats.most_columns:
+        with_svms = _is_few(stats) and stats.labels <= defaults.MOST_SVM_LABELS
+        if with_svms and not (stats.multi_label or uses_log):
+            put("sparse.fit", "low-rank+svm", "many labels, few rows")
+        else:
+            put("sparse.fit", "low-rank", "many labels")
+    elif stats.kind == "topics":
+        why = "topics of long texts"
+        put("sparse.fit", "svm", why)
+        put("sparse.regularization", defaults.TOPICS_REGULARIZATION, why)
+        put("sparse.shortest", defaults.TOPICS_CHARACTERS, why)
+        put("sparse.characters", *_topic_characters(stats))
+    elif stats.kind == "long":
+        put("sparse.fit", "logistic", "long texts")
+    elif is_soft or (transfer and (stats.multi_label or not uses_log)):
+        put("sparse.fit", "logistic", "soft targets")
+    else:
+        put("sparse.fit", "svm", "the rows' labels")
+
+
+def _topic_characters(stats: DatasetStats) -> tuple[bool, str]:
+    if stats.rows * stats.mean_length > defaults.MOST_WORDS_WITH_CHARACTERS:
+        return False, f"more than {defaults.MOST_WORDS_WITH_CHARACTERS:,} words in all rows"
+    return True, "they tell what rare words are about"
+
+
+def _validation(stats: DatasetStats, request: TrainingRequest) -> tuple[Validation, str]:
+    column = stats.group_column
+    if request.validation is not None:
+        return Validation(request.validation, group_column=column), "asked for"
+    if stats.rows < defaults.FEWEST_TO_CROSS_VALIDATE:
+        return Validation(0.0, group_column=column), f"{stats.rows} rows are too few to judge by"
+    if few_groups(stats.groups):
+        folds = min(defaults.FOLDS, stats.groups)
+        reason = f"{stats.groups} groups are too few to hold out some"
+        return Validation(0.0, folds, column), reason
+    if _is_few(stats):
+        reason = f"{stats.rows:,} rows are too few to hold out some"
+        return Validation(0.0, defaults.FOLDS, column), reason
+    reason = f"{stats.rows:,} rows; for early stopping and calibration"
+    return Validation(0.1, group_column=column), reason
+
+
+def _decide_loop(
+    stats: DatasetStats,
+    request: TrainingRequest,
+    transfer: int,
+    start: SourceFile,
+    table: WordTable,
+    made: Decisions,
+) -> None:
+    put = made.put
+    loop = defaults.loop_defaults(stats.kind)
+    if transfer and not _is_few(stats) and not stats.is_long:
+        loop = replace(loop, epochs=defaults.TRANSFER_EPOCHS)
+    texts = stats.rows + transfer
+    most = "at most " if transfer else ""
+    if stats.kind != "topics":  # whose LSTM learns little, however long
+        loop = sized(loop, texts)
+    put("loop", loop, f"kind {stats.kind}")
+    put("loop.word_vectors", table == "none", f"word embeddings: {table}")
+    if start.source:
+        put("loop.learning_rate", defaults.START_RATE, f"it starts from {start.source}")
+    elif table == "english":
+        rate = defaults.PRETRAINED_WORDS_RATE
+        put("loop.embedding_rate", rate, "the embedding starts pretrained")
+    for name in ("epochs", "batch_size", "patience"):
+        put(f"loop.{name}", getattr(loop, name), f"for {most}{texts:,} texts")
+    if request.epochs is not None:
+        put("loop.epochs", request.epochs, "asked for")
+        # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
+        # of them.
+        put("loop.patience", max(loop.patience, request.epochs // 2), f"for {most}{texts:,} texts")
+
+
+def sized(loop: LoopOptions, texts: int) -> LoopOptions:
+    """Return the options for this number of texts.
+
+    With few, batches are smaller, epochs are more, and patience is longer, since the validation
+    loss of few texts is noisy.
+    """
+    batch_size = loop.batch_size
+    while batch_size > defaults.SMALLEST_BATCH and texts < defaults.FEWEST_BATCHES * batch_size:
+        batch_size //= 2
+    steps = max(1, math.ceil(texts / batch_size))
+    fewest = math.ceil(defaults.FEWEST_STEPS / steps)
+    epochs = min(max(loop.epochs, fewest), max(loop.epochs, defaults.MOST_EPOCHS))
+    patience = max(loop.patience, epochs // 4)
+    return replace(loop, batch_size=batch_size, epochs=epochs, patience=patience)
+
+
+# --- The plan in words ----------------------------------------------------------------------------

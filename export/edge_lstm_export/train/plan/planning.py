@@ -1,0 +1,83 @@
+"""From a data set and a request to a plan, with what pretrained models know of the texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge_lstm.core.question import Question
+from edge_lstm.errors import DataError
+from edge_lstm.printable import shorten
+from edge_lstm_export.onnx.source import open_source
+from edge_lstm_export.options import Plan, SourceFile, TrainingRequest, is_transformer
+from edge_lstm_export.train.data.pretrained import english
+from edge_lstm_export.train.lstm.start import check_shape
+from edge_lstm_export.train.plan import defaults
+from edge_lstm_export.train.plan.decisions import Decided, decide
+from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
+from edge_lstm_export.train.plan.trial import try_teacher
+from edge_lstm_export.train.sources.dataset import Dataset
+from edge_lstm_export.train.teachers.transformer import classifier_labels
+
+
+def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> Decided:
+    """Plan a training.
+
+    unlabelled: number of texts for the teachers to label.
+
+    Raise DataError, ModelFileError, MissingPackageError.
+    """
+    return decide(known_stats(dataset, request, unlabelled), request)
+
+
+def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> DatasetStats:
+    """Return the statistics of a data set, also the ones that a pretrained model gives."""
+    stats = dataset_stats(dataset, unlabelled)
+    if request.preset == "seed":
+        return stats
+    if not (stats.is_long or stats.kind == "unsegmented" or stats.multi_label):
+        stats = replace(stats, english=english().share_of(dataset.train.texts))
+    if request.teacher is not None and not is_transformer(request.teacher):
+        return stats
+    candidate = SourceFile(defaults.CANDIDATE)
+    return replace(stats, trial=try_teacher(dataset, stats, candidate, request.seed))
+
+
+def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
+    """Return the request, with whether its teacher is a classifier.
+
+    Raise DataError, MissingPackageError.
+    """
+    if not is_transformer(request.teacher):
+        return request
+    return replace(request, classifier=classifier_labels(str(request.teacher)) is not None)
+
+
+def check_fits(plan: Plan, dataset: Dataset) -> None:
+    """Raise DataError if the plan is for other labels, or does not fit its model files.
+
+    DataError or ModelFileError if one of these cannot be read, or was changed after the plan
+    was made.
+    """
+    labels = len(dataset.labels)
+    if (plan.network.labels, plan.network.multi_label) != (labels, dataset.multi_label):
+        each = "several labels" if dataset.multi_label else "one label"
+        raise DataError(
+            f"the plan is for {plan.network.labels} labels, the data have {labels}, {each} "
+            "per text; "
+            "make a plan for these data with --dry-run"
+        )
+    Question.of(plan.question, dataset.labels)
+    planned = plan.validation.group_column
+    if planned != dataset.group_column:
+        name = shorten(planned)
+        how = f"give --group-column {name}" if planned else "leave --group-column out"
+        raise DataError(
+            f"the plan has the groups {name if planned else 'none'}, the data have "
+            f"{shorten(dataset.group_column) if dataset.group_column else 'none'}; {how}, or "
+            "make a plan for these data with --dry-run"
+        )
+    if plan.start.source:
+        check_shape(plan.start, plan.network)
+    for teacher in plan.teachers:
+        if teacher.kind == "model":
+            open_source(teacher)

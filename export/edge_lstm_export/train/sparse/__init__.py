@@ -1,0 +1,1 @@
+"""The n-gram part, and linear models."""

@@ -1,0 +1,134 @@
+"""The n-gram part: its features and its fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID
+from edge_lstm_export.network.examples import Examples
+from edge_lstm_export.network.network import Network
+from edge_lstm_export.network.predict import predict_logits
+from edge_lstm_export.onnx.codes import coded
+from edge_lstm_export.onnx.size import slots_in
+from edge_lstm_export.train.data.pretrained import WordEmbeddings
+from edge_lstm_export.train.data.training_data import TrainingData
+from edge_lstm_export.train.sparse import ngrams
+from edge_lstm_export.train.sparse.ngrams import Features, SparseData, SparsePart
+
+
+def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Features | None:
+    """Choose the n-grams that get a vector, and the other columns that the fit reads."""
+    plan = data.plan
+    options = plan.sparse
+    if not plan.network.ngrams:
+        return None
+    words = min(plan.network.ngram_words, data.tokenizer.num_ids - OOV_ID)
+    slots = min(plan.network.ngram_slots, slots_in(data.vocabulary.room, plan.network))
+    examples = data.all_examples
+    targets = None
+    if options.selection == "telling":
+        examples = data.row_examples
+        targets = data.row_targets()
+    features = ngrams.choose_ngrams(examples, words, slots, targets)
+    features = replace(features, counts=plan.network.ngram_counts)
+    if options.characters:
+        features = ngrams.with_characters(features, data.tokenizer, options.shortest)
+    if embeddings is not None and options.embeddings:
+        features = ngrams.with_embeddings(features, embeddings.weighted)
+    return features
+
+
+def fit_sparse(
+    data: TrainingData,
+    features: Features,
+    fold: int | None = None,
+    more: Examples | None = None,
+) -> SparsePart:
+    """Fit the n-gram part, without the rows of ``fold``.
+
+    more: labelled texts, as well as the rows. Misspelt copies change exact columns of subwords
+        alone.
+    """
+    plan = data.plan
+    learnt = data.learnt(fold, more)
+    rows = len(data.rows_without(fold))
+    options = plan.sparse
+    fitted = SparseData(features, learnt, options, plan.network.multi_label)
+    weights = _fit_columns(fitted, rows, plan.network.ngram_dim, plan.seed)
+    if options.fit.startswith("low-rank") or not plan.augmentation.typos:
+        return weights
+    # Each row counts once: half in its own spelling, half in the copy's.
+    options = replace(options, regularization=options.regularization / 2)
+    copied = SparseData(features, data.with_typos(learnt, fold), options, plan.network.multi_label)
+    both = _fit_columns(copied, rows, plan.network.ngram_dim, plan.seed)
+    first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
+    has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
+    return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
+
+
+def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparsePart:
+    """Fit by the planned method.
+
+    rows: examples, from the first on, that have a label of their own.
+    """
+    fit = data.options.fit
+    if fit == "svm":
+        return ngrams.fit_svm(data)
+    if fit == "logistic":
+        return ngrams.fit_logistic(data)
+    weights = ngrams.fit_low_rank(data, width, seed)
+    if fit == "low-rank+svm":
+        labelled = replace(data, examples=data.examples.subset(np.arange(rows)))
+        weights = ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
+    return weights
+
+
+def fit_ngrams(
+    data: TrainingData, features: Features | None, network: Network
+) -> SparsePart | None:
+    """Fit the planned n-gram part, if there is one; a residual fit chooses other n-grams.
+
+    network: whose LSTM is trained.
+    """
+    if features is None:
+        return None
+    if data.plan.sparse.fit == "residual":
+        return _fit_residual(data, features, network)
+    return fit_sparse(data, features)
+
+
+def _fit_residual(data: TrainingData, features: Features, network: Network) -> SparsePart:
+    """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""
+    plan = data.plan
+    options = plan.sparse
+    learnt = data.learnt()
+    lstm = predict_logits(network, learnt).numpy()
+    slots = len(features.pairs)
+    # Four n-grams are tried for each one that gets a vector.
+    tries = 4 * len(features)
+    candidates = ngrams.choose_ngrams(learnt, features.words, tries, learnt.targets)
+    if len(candidates.pairs) > slots:  # else there is nothing to choose from
+        tried = SparseData(candidates, learnt, options, plan.network.multi_label)
+        weights = ngrams.fit_logistic(tried, lstm)
+        features = candidates.best(weights.vectors, tried.held, slots)
+    fitted = SparseData(features, learnt, options, plan.network.multi_label)
+    return ngrams.fit_logistic(fitted, lstm)
+
+
+def with_codes(
+    data: TrainingData, sparse: SparsePart | None, more: Examples | None = None
+) -> SparsePart | None:
+    """Return the n-gram part with the vectors of the int8 file, if that keeps them as codes.
+
+    They are chosen by the texts that the part was fitted to, which an export does not have.
+
+    more: as in :func:`fit_sparse`.
+    """
+    if sparse is None or not data.plan.network.config.codes_ngrams:
+        return sparse
+    learnt = data.learnt(more=more)
+    inputs = learnt.by_length @ sparse.features.held(learnt)
+    table = coded(sparse.vectors, inputs)
+    return replace(sparse, vectors=table.values * table.scales)
