@@ -53,6 +53,7 @@ $(VENV)/ray: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/installed
 	MYPYPATH=export $(BIN)/mypy edge_lstm export/edge_lstm_export

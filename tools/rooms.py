@@ -95,7 +95,9 @@ def drawn(package: str) -> str:
             continue
         path = room.removeprefix(f"{package}.").replace(".", "/")
         kind = "/" if MODULES[room].name == "__init__.py" else ".py"
-        used = ", ".join(sorted(names[room] - {room.split(".")[-1]}, key=str.lower))
+        used = ", ".join(
+            sorted(names[room] - {room.split(".")[-1]}, key=lambda name: (name.lower(), name))
+        )
         lines.append(f"| {floor} | `{path}{kind}` | {purpose(room)} | {used} |")
     return "\n".join(lines) + "\n"
 

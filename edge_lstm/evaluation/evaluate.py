@@ -59,7 +59,7 @@ def evaluate(
     names_of = dict(label_map or {})
     if models[0].is_score:
         names_of = {**_on_scale(labelled.labels, models[0]), **names_of}
-    truth = label_matrix(labelled.labels, labels, names_of, data)
+    truth = label_matrix(labelled.labels, labels, data, names_of)
 
     digest = texts_digest(labelled.texts)
     names = short_names([model.path for model in models])

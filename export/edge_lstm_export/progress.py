@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.printable import counted, duration, printable
 from edge_lstm.system.signals import deferred, received
-from edge_lstm_export.train.lstm.history import EpochRecord
 
 if TYPE_CHECKING:  # a message needs no torch
     from edge_lstm.core.text import Tokenizer
     from edge_lstm_export.network.network import Network
+    from edge_lstm_export.train.lstm.history import EpochRecord
     from edge_lstm_export.train.lstm.loop import Callbacks
 
 SILENCE_SECONDS = 2.0  # after which a stage or an epoch has a line in any case

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm.tables.labelled import LabelledTexts, label_matrix
 from edge_lstm_export.checkpoint.checkpoint import Checkpoint
 from edge_lstm_export.importing.reading import Imported
 from edge_lstm_export.network.headroom import text_rows
 from edge_lstm_export.network.predict import predict_probabilities
-from edge_lstm_export.train.sources.dataset import make_split
 
 CAUSES = (
     "texts may reach the network otherwise than in its training. The usual causes: labels in "
@@ -53,7 +52,7 @@ def accuracy_on(imported: Imported, checkpoint: Checkpoint, labelled: LabelledTe
 
     checkpoint: of the network. Raises DataError for labels that it does not have.
     """
-    truth = make_split(labelled.texts, labelled.labels, checkpoint.labels, "the data").labels
+    truth = label_matrix(labelled.labels, checkpoint.labels, "the data")
     rows = text_rows(checkpoint.tokenizer, labelled.texts)
     answers = predict_probabilities(checkpoint.network, rows)
     given = answers >= 0.5

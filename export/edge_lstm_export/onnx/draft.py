@@ -13,8 +13,7 @@ from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm_export.arrays import Floats
 from edge_lstm_export.checkpoint.checkpoint import Checkpoint
 from edge_lstm_export.network.headroom import Rows, text_rows
-from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx import graph as graph
+from edge_lstm_export.onnx import gates, graph
 from edge_lstm_export.onnx.description import Answers, description, golden_row
 from edge_lstm_export.onnx.from_network import weights_from_network
 from edge_lstm_export.onnx.golden import ORDERS, golden_texts

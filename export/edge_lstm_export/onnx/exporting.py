@@ -18,7 +18,7 @@ from edge_lstm.core.text import texts_digest
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.printable import counted, duration
 from edge_lstm.tables.examples import checked_examples
-from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm.tables.labelled import LabelledTexts, label_matrix
 from edge_lstm_export.arrays import Bools, Floats
 from edge_lstm_export.checkpoint.checkpoint import Checkpoint
 from edge_lstm_export.network.headroom import (
@@ -35,10 +35,8 @@ from edge_lstm_export.network.headroom import (
 )
 from edge_lstm_export.network.network import threads
 from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx import graph as graph
 from edge_lstm_export.onnx.draft import Draft
 from edge_lstm_export.onnx.golden import golden_texts
-from edge_lstm_export.train.sources.dataset import make_split
 
 DRAWS = 4  # roundings, of which the best is kept
 
@@ -271,7 +269,7 @@ def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | No
     if labelled.multi_label != multi_label:
         has, gives = ("one label", "multi_label") if multi_label else ("several labels", "one")
         raise DataError(f"the data has {has} per text, the model gives {gives}; give other --data")
-    return make_split(labelled.texts, labelled.labels, checkpoint.labels, "the data").labels
+    return label_matrix(labelled.labels, checkpoint.labels, "the data")
 
 
 def _curve(

@@ -17,7 +17,7 @@ from edge_lstm.core import modelfile
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.text import KERAS, Tokenizer
 from edge_lstm_export.network.pairs import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
-from edge_lstm_export.onnx import graph as graph
+from edge_lstm_export.onnx import graph
 from edge_lstm_export.onnx.codes import CODED
 from edge_lstm_export.onnx.description import PROBABILITIES, Answers, description, golden_row
 from edge_lstm_export.onnx.from_network import zeros_of

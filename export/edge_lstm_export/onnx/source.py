@@ -1,4 +1,4 @@
-"""Model files that a training reads: their digests, and those that the package has."""
+"""Model files that a training reads: their digests, and the package's own."""
 
 from __future__ import annotations
 
