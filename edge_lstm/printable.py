@@ -13,6 +13,8 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
+# Joins labels in one column, as ``score`` writes them. No label of a multi-label model may hold it.
+LABEL_JOINT = "|"
 
 
 def printable(text: str) -> str:
@@ -77,10 +79,6 @@ def json_escape(character: str) -> str:
     r"""Return ``\uXXXX``; beyond U+FFFF two of them, a surrogate pair."""
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
-
-
-# Joins labels in one column, as ``score`` writes them. No label of a multi-label model may hold it.
-LABEL_JOINT = "|"
 
 
 def well_formed(text: str) -> str:

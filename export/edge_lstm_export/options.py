@@ -37,6 +37,15 @@ NO_TEACHER = "none"
 # Model files of the package, by the names that a plan has for them.
 SENTIMENT = "sentiment"
 SMALL_SENTIMENT = "sentiment-small"
+Share = Annotated[float, Range(0, 1)]
+ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
+Positive = Annotated[float, Range(0, 1e6, above=True)]
+NonNegative = Annotated[float, Range(0, 1e6)]
+Count = Annotated[int, Range(1, 10**6)]
+MOST_WIDTH = 4096
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+WordTable = Literal["none", "english", "encoder"]
+PLAN_FORMAT = 2
 
 
 def is_transformer(source: str | None) -> bool:
@@ -48,15 +57,6 @@ def is_model_file(source: str) -> bool:
     """Return whether the name names a model file or a checkpoint, not a transformer."""
     is_file = source.lower().endswith((".onnx", ".safetensors"))
     return is_file or source in (SENTIMENT, SMALL_SENTIMENT)
-
-
-Share = Annotated[float, Range(0, 1)]
-ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
-Positive = Annotated[float, Range(0, 1e6, above=True)]
-NonNegative = Annotated[float, Range(0, 1e6)]
-Count = Annotated[int, Range(1, 10**6)]
-MOST_WIDTH = 4096
-Seed = Annotated[int, Range(0, 2**63 - 1)]
 
 
 class Options:
@@ -362,12 +362,6 @@ class TrainingRequest(Options):
     balance: bool = False
     question: QuestionType | None = None
     seed: Seed = 0
-
-
-WordTable = Literal["none", "english", "encoder"]
-
-
-PLAN_FORMAT = 2
 
 
 @dataclass(frozen=True)

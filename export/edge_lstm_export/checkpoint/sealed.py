@@ -23,17 +23,15 @@ from edge_lstm.system.os_file import open_regular
 from edge_lstm_export.bounded import Contents, bounded
 
 _KEY = "edge_lstm_checkpoint"
-
-
 HEADER_BYTES = 8  # of a safetensors file: the length of its header in JSON
-
-
 # Metadata stand first in a safetensors file, behind the length of its header. They begin with the
 # digest.
 _DIGEST = re.compile(
     rb'.{8}\{"__metadata__":\{"edge_lstm_checkpoint":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"',
     re.DOTALL,
 )
+# The format of release 1.0.
+CHECKPOINT_FORMAT = 11
 
 
 def write_sealed(
@@ -122,7 +120,3 @@ def damage(path: Path, advice: str) -> Iterator[None]:
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: its parts do not fit together ({reason}); {advice}") from None
-
-
-# The format of release 1.0.
-CHECKPOINT_FORMAT = 11

@@ -1,19 +1,20 @@
-"""Vectors as codes: each four numbers are one of 256 entries of a book."""
+"""Vectors as codes: each four numbers are one of 256 rows of a book.
+
+A network of n-grams alone keeps four neighbouring numbers of a row in a byte. It names
+one of 256 rows of a book (:func:`coded`): product quantization (Jégou et al. 2011) with one book
+for all columns. It takes half the bytes of 4 bits, and such a file is made of little else. The
+training chooses codes with which its texts' sums of vectors change little.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from edge_lstm_export.arrays import Array
+from edge_lstm_export.arrays import Array, Matrix
 from edge_lstm_export.onnx.rounding import LARGEST, SMALLEST, Rounded
-from edge_lstm_export.onnx.weights import Matrix
 
 CODED = 4  # numbers of a code
-
-
 BOOK = 256  # codes
-
-
 _AT_A_TIME = 40_000  # memory only
 
 

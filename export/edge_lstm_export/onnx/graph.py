@@ -33,14 +33,16 @@ from edge_lstm_export.network.pairs import (
 )
 from edge_lstm_export.onnx.codes import CODED, coded
 from edge_lstm_export.onnx.lstm_rounding import rounded_lstm, seen_inputs, seen_outputs
-from edge_lstm_export.onnx.rounding import LARGEST_FACTOR, Rounded, Seen, metric_of, packed, rounded
-from edge_lstm_export.onnx.weights import (
+from edge_lstm_export.onnx.rounding import (
     LARGEST_4_BITS,
-    DenseWeights,
-    GraphWeights,
-    LstmWeights,
-    with_sentinels,
+    LARGEST_FACTOR,
+    Rounded,
+    Seen,
+    metric_of,
+    packed,
+    rounded,
 )
+from edge_lstm_export.onnx.weights import DenseWeights, GraphWeights, LstmWeights, with_sentinels
 
 # Every ONNX Runtime since 1.16 reads them.
 OPSET = 17

@@ -1,4 +1,8 @@
-"""The int8 weights of an LSTM."""
+"""The int8 weights of an LSTM.
+
+LSTM weights use [-64, 64]. AVX2 without VNNI adds two products of uint8 and int8 in 16 bits with
+saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,7 @@ from edge_lstm_export.arrays import Array
 from edge_lstm_export.onnx.rounding import Rounded, Seen, fitted, scales_of
 from edge_lstm_export.onnx.weights import SENTINELS, GraphWeights, LstmWeights
 
-REDUCED = 64  # largest int8 value of an LSTM's weight, see above
-
-
+REDUCED = 64  # largest int8 value of an LSTM's weight
 # The steps to which an int8 file rounds outputs from -1 to 1.
 OUTPUT_STEP = 2 / 255
 

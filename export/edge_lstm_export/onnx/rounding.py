@@ -1,4 +1,13 @@
-"""Tables in whole numbers: int8, or 4 bits with a factor for each row."""
+"""Tables in whole numbers: int8, or 4 bits with a factor for each row.
+
+The matrices of LSTMs and dense layers are rounded so that their products with the vectors of
+typical texts change little (:func:`fitted`).
+
+The file keeps a row of the embedding, of the n-gram vectors or of the head as an integer, and
+numbers of 4 bits that it is multiplied by (:func:`_to_4_bits`). Each product is an int8 number, and
+every engine computes with these. Rows of the embedding are rounded so that what the LSTM reads of
+them changes little (:func:`metric_of`).
+"""
 
 from __future__ import annotations
 
@@ -7,23 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm_export.arrays import Array
-from edge_lstm_export.onnx.weights import LARGEST_4_BITS
 
 LARGEST = 127  # int8, symmetric
-
-
+# A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
+LARGEST_4_BITS = 7
 LARGEST_FACTOR = 18
-
-
 LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
-
-
 NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
-
-
 SMALLEST = 1e-6  # divisors are at least this
-
-
 _NO_FACTORS = np.ones((1, 1))
 
 

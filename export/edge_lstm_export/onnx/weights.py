@@ -7,31 +7,15 @@ that scale still: two embedding columns carry the ends of the range in every row
 units per direction run to +1 and -1, which bounds every other output of an LSTM at every step
 (|h_t| <= tanh(t), since |c_t| <= t; the sentinels reach that bound). Nothing reads them.
 
-**Reduced range**: LSTM weights use [-64, 64]. AVX2 without VNNI adds two products of uint8 and int8
-in 16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does
-not.
-
-**Rounding of networks that were trained without it**: the matrices of LSTMs and dense layers are
-rounded so that their products with the vectors of typical texts change little (:func:`fitted`).
-
-**Codes**: a network of n-grams alone keeps four neighbouring numbers of a row in a byte. It names
-one of 256 rows of a book (:func:`coded`): product quantization (Jégou et al. 2011) with one book
-for all columns. It takes half the bytes of 4 bits, and such a file is made of little else. The
-training chooses codes with which its texts' sums of vectors change little.
-
 N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
 
-**Four bits**: the file keeps a row of the embedding, of the n-gram vectors or of the head as an
-integer, and numbers of 4 bits that it is multiplied by (:func:`_to_4_bits`). Each product is an
-int8 number, and these are what every engine computes with. Rows of the embedding are rounded so
-that what the LSTM reads of them changes little (:func:`metric_of`).
+rounding.py rounds tables, codes.py vectors of n-grams, lstm_rounding.py the LSTM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -40,10 +24,6 @@ from edge_lstm_export.arrays import Array
 from edge_lstm_export.network.network import settled_rows
 from edge_lstm_export.network.pairs import NO_PAIRS, PairTable
 
-Matrix = Any  # scipy.sparse.csr_matrix, float32
-
-# A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
-LARGEST_4_BITS = 7
 SENTINELS = 2
 # An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than
 # this are the same to it.

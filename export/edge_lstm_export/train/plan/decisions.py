@@ -488,6 +488,3 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
     epochs = min(max(loop.epochs, fewest), max(loop.epochs, defaults.MOST_EPOCHS))
     patience = max(loop.patience, epochs // 4)
     return replace(loop, batch_size=batch_size, epochs=epochs, patience=patience)
-
-
-# --- The plan in words ----------------------------------------------------------------------------

@@ -24,6 +24,8 @@ TestRows = Literal["own", "file", "random", "groups"]
 # More labels than this are ids or a column of numbers: each is a row of the head and a column of
 # targets.
 MOST_LABELS = 1000
+# Groups of rows. With fewer, a single group has more than the tenth of the rows to hold out.
+FEWEST_GROUPS_TO_HOLD_OUT = 10
 
 
 @dataclass(frozen=True)
@@ -303,10 +305,6 @@ def folds_of(split: Split, folds: int, seed: int) -> Ints:
         fold[unit] = (held * (texts[unit] / total)).sum(axis=1).argmin()
         held[fold[unit]] += texts[unit]
     return fold[of_row]
-
-
-# Groups of rows. With fewer, a single group has more than the tenth of the rows to hold out.
-FEWEST_GROUPS_TO_HOLD_OUT = 10
 
 
 def few_groups(groups: int) -> bool:

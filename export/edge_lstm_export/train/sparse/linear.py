@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.core.risk_coverage import apply_thresholds
-from edge_lstm_export.arrays import Bools, Floats
+from edge_lstm_export.arrays import Bools, Floats, Matrix
 from edge_lstm_export.network.logits import two_columns
 from edge_lstm_export.options import LONGEST_CHARACTERS
 
-Matrix = Any  # scipy.sparse.csr_matrix, float32
 # C of SVMs on TF-IDF of words, word pairs and characters.
 SVM_C = 0.5
 SVM_PASSES = 500  # passes of liblinear, at most
