@@ -79,8 +79,7 @@ class FileOutput:
         self._run = run
         atomic.check_writable(Path(path))
         self._file, self._is_new = self._open_locked()
-        # A run that goes on must be able to read and write it.
-        atomic.keep_mode(Path(path), self.descriptor, least=0o600)
+        atomic.keep_mode(Path(path), self.descriptor)
         self._size = 0
         self._checksum = Checksum()
         self.is_kept = not self._is_new and os.path.lexists(self.journal)
@@ -191,8 +190,7 @@ class FileOutput:
                 self._sync()
         else:
             with write_errors(path, ROOM):
-                atomic.keep_mode(path, self.descriptor)
-                rename_or_remove(self._file, lambda: self.partial.replace(path))
+                atomic.give_name(self.partial, self._file, path)
             atomic.sync_folder(path.parent)
         self.forget()
 

@@ -78,13 +78,11 @@ def open_atomically(path: Path, *, parents: bool = False, room: str = _ROOM) -> 
         partial, file = _new_partial(path)
         try:
             with file:
-                # The owner's permissions let a later process remove the file if it is left.
-                keep_mode(path, file.fileno(), least=0o600)
-                yield file
                 keep_mode(path, file.fileno())
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-                rename_or_remove(file, lambda: partial.replace(path))  # while it is locked
+                give_name(partial, file, path)  # while it is locked
             sync_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)
@@ -151,18 +149,41 @@ def _is_left(handle: int) -> bool:
     return True
 
 
-def keep_mode(path: Path, handle: int, least: int = 0) -> None:
-    """Give an open file the permissions of the regular file that it will replace.
+def give_name(partial: Path, file: BinaryIO, path: Path) -> None:
+    """Give an open partial file the output's name, and the permissions of the file that had it."""
+    mode = _mode(path)
+    rename_or_remove(file, lambda: partial.replace(path))
+    if mode is not None and not file.closed:
+        _set_mode(file.fileno(), mode)
+
+
+def keep_mode(path: Path, handle: int) -> None:
+    """Give a partial file the permissions of the file that it will replace, and its owner's.
+
+    Its owner can read and write it in any case: a later process takes it over, or removes it, if
+    a killed one has left it.
 
     path: the file to replace.
-    handle: descriptor of the open file.
-    least: permissions that it gets in any case.
+    handle: descriptor of the partial file.
     """
-    # Suppressed: a new file, or a system or file system without permissions.
-    with suppress(OSError, AttributeError):
+    mode = _mode(path)
+    if mode is not None:
+        _set_mode(handle, mode | 0o600)
+
+
+def _mode(path: Path) -> int | None:
+    """Return the permissions of a regular file, or None if the path is not one."""
+    try:
         state = path.lstat()
-        if stat.S_ISREG(state.st_mode):
-            os.fchmod(handle, state.st_mode & 0o777 | least)
+    except OSError:
+        return None
+    return state.st_mode & 0o777 if stat.S_ISREG(state.st_mode) else None
+
+
+def _set_mode(handle: int, mode: int) -> None:
+    """Set the permissions of an open file, on a system and a file system that have them."""
+    with suppress(OSError, AttributeError):
+        os.fchmod(handle, mode)
 
 
 def is_leftover(path: str) -> bool:

@@ -91,8 +91,9 @@ def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path
             )
         if not (interpreter := tools / "bin" / "python").exists():
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", tools], check=True)
-            packages = next(path for path in sys.path if path.endswith("site-packages"))
-            (comparison.site_packages(tools) / "parent.pth").write_text(packages)
+            packages = [path for path in sys.path if path.endswith("site-packages")]
+            parent = comparison.site_packages(tools) / "parent.pth"
+            parent.write_text("\n".join(packages), encoding="utf-8")
         return interpreter
 
     settings = comparison.Settings(

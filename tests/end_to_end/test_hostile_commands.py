@@ -200,7 +200,7 @@ PLACES += cases(
         | $ mv t.csv tü.csv; $EL evaluate tü.csv | exit 0: \\\\u00fc
         | t.csv: text,label\\nA fine film.,pos\\n | changes t.csv | leaves tü.csv
     """,
-    environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+    environment={"PYTHONIOENCODING": "ascii"},
 )
 # Root too is asked for permission, without the capabilities that are taken here.
 UNPRIVILEGED = (

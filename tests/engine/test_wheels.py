@@ -73,9 +73,9 @@ def test_the_sdist_builds_the_same_wheel_without_the_clone(installed: Path, tmp_
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="no npm")
-def test_npm_packs_the_module_with_its_license_and_nothing_else() -> None:
+def test_npm_packs_the_module_with_its_license_and_nothing_else(tmp_path: Path) -> None:
     folder = ENGINE / "js"
-    npm = [shutil.which("npm"), "pack", "--dry-run", "--json"]
+    npm = [shutil.which("npm"), "pack", "--dry-run", "--json", "--cache", str(tmp_path)]
     run = finished(npm, cwd=folder)
     assert run.returncode == 0 and "warn" not in run.stderr, run.stderr
     (packed,) = json.loads(run.stdout)
