@@ -14,7 +14,7 @@ from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, SourceFile
 
 PACKAGED = {
     SENTIMENT: embedded_model(),
-    SMALL_SENTIMENT: Path(__file__).parents[2] / "sentiment-small.int8.onnx",
+    SMALL_SENTIMENT: Path(__file__).parents[1] / "sentiment-small.int8.onnx",
 }
 
 
