@@ -160,7 +160,7 @@ atexit.register(lambda: (go.set(), one.join(), print(classifier.predict(["fine"]
 
 def test_a_thread_that_predicts_too_late_is_told_and_keeps_nobody_waiting() -> None:
     code = """
-from edge_lstm import ending
+from edge_lstm.system import ending
 ending.LATE_SECONDS = 0.01
 late = threading.Thread(target=lambda: classifier.predict(["fine"]), daemon=True)
 edge_lstm._end()

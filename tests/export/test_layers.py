@@ -189,7 +189,7 @@ def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
         with monkeypatch.context() as patched:
             if to_nearest:
                 patched.setattr(
-                    "edge_lstm_export.onnx.exporting.weights_from_network",
+                    "edge_lstm_export.onnx.draft.weights_from_network",
                     lambda network, rows: weights_from_network(network),
                 )
             exported = export(checkpoint, quantize="int8")
