@@ -1,7 +1,7 @@
-"""Checks of values that callers of the Python API give.
+"""Checks of values that callers of the Python API, plans and model files give.
 
-A wrong type is a TypeError, a value out of range a DataError; both name the parameter. Standard
-library only.
+A wrong type is a TypeError, a value out of range a DataError; both are one line that names the
+value. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import operator
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from numbers import Real
 from types import NoneType
@@ -19,105 +19,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from edge_lstm.errors import DataError
 
 
-def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number as Python's int; NumPy's integers are accepted, bool is not.
-
-    least, most: the range; None for no upper limit.
-    """
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None:
-        raise TypeError(f"{name} must be a whole number, not {_kind(value)}")
-    if number < least or (most is not None and number > most):
-        wanted = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise DataError(f"{name} must be {wanted}, not {number}")
-    return number
-
-
-def optional_whole(name: str, value: Any) -> int | None:
-    """Return a whole number from 1 on, see :func:`whole`, or None."""
-    return None if value is None else whole(name, value)
-
-
-def number(name: str, value: Any) -> float:
-    """Return a number as Python's float; NaN and bool are not accepted."""
-    check_numbers(**{name: value})
-    if value is None:
-        raise TypeError(f"{name} must be a number, not None")
-    if math.isnan(value):
-        raise DataError(f"{name} must be a number, not {value}")
-    return float(value)
-
-
-def check_numbers(**values: Any) -> None:
-    """Check that each value is a number or None; NaN passes."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not (value is None or isinstance(value, Real)):
-            raise TypeError(f"{name} must be a number, not {_kind(value)}")
-
-
-def instance(name: str, value: Any, kind: type, what: str | None = None) -> None:
-    """Check that a value is of a type. what: name of the type for a person."""
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} must be {what or f'a {kind.__name__}'}, not {_kind(value)}")
-
-
-def check_strings(**values: Any) -> None:
-    """Check that each value is a string or None."""
-    for name, value in values.items():
-        if value is not None:
-            instance(name, value, str, "a string")
-
-
-def check_fields(options: Any) -> None:
-    """Check that the values of a dataclass have the types of its fields.
-
-    The types are bool, str, float, int (a whole number from 1 on) or a sequence of names, each also
-    with None. Fields of other types are not checked.
-    """
-    for each in fields(options):
-        value = getattr(options, each.name)
-        kind = str(each.type).removesuffix(" | None")
-        if value is None and kind != each.type:
-            continue
-        if kind == "bool":
-            instance(each.name, value, bool)
-        elif kind == "str":
-            instance(each.name, value, str, "a string")
-        elif kind == "float":
-            check_numbers(**{each.name: value})  # NaN passes: a range says more
-        elif kind == "int":
-            whole(each.name, value)
-        elif kind.startswith(("Sequence", "tuple")):
-            _check_names(each.name, value)
-
-
-def _check_names(name: str, value: Any) -> None:
-    if isinstance(value, (str, os.PathLike)):
-        one = f"{os.fspath(value)!r}"
-        raise DataError(f"{name} is one string, {one}; give a tuple of names, as in ({one},)")
-    instance(name, value, Sequence, "a tuple of names")
-
-
-def path(name: str, value: Any) -> str:
-    """Return a path as a string."""
-    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else value
-    instance(name, text, str, "a path, as a string or a Path")
-    if "\0" in text:
-        raise DataError(f"{name} holds a NUL character, which no path does: {text!r:.60}")
-    return str(text)
-
-
-def _kind(value: Any) -> str:
-    """Return the name of a value's type, for an error."""
-    return "None" if value is None else type(value).__name__
-
-
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a field may have: ``least`` to ``most``.
+    """The numbers that a value may be: ``least`` to ``most``.
 
     above, below: that end itself is excluded.
 
@@ -130,63 +34,155 @@ class Range:
     below: bool = False
 
     def __contains__(self, value: float) -> bool:
+        # NaN is in no range.
         if not self.least <= value <= self.most:
             return False
         return not ((self.above and value == self.least) or (self.below and value == self.most))
 
     def __str__(self) -> str:
+        if self.most == math.inf:
+            return f"at least {self.least:,}"
         start = "above" if self.above else "from"
         end = "to below" if self.below else "to"
         return f"{start} {self.least:,} {end} {self.most:,}"
 
+    def check(self, name: str, value: float) -> None:
+        """Raise DataError unless a number is in the range."""
+        if value not in self:
+            raise DataError(f"{name} must be {self}, not {value!r:.40}")
 
-def check_ranges(options: Any) -> None:
-    """Raise ValueError unless each value of a dataclass has the type and range of its field.
 
-    The types are text, bool, Literal, and numbers with a Range, each also with None. Fields of
-    other types are not checked.
+def whole(name: str, value: Any, least: float = 1, most: float = math.inf) -> int:
+    """Return a whole number as Python's int; NumPy's integers are accepted, bool is not.
+
+    least, most: the range.
     """
-    kind: Any = type(options)
-    for name, declared in _types_of(kind).items():
-        _check(name, getattr(options, name), declared)
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise _misfit(name, "a whole number", value)
+    Range(least, most).check(name, number)
+    return number
+
+
+def optional_whole(name: str, value: Any) -> int | None:
+    """Return a whole number from 1 on, see :func:`whole`, or None."""
+    return None if value is None else whole(name, value)
+
+
+def check_numbers(**values: Any) -> None:
+    """Check that each value is a number or None; NaN passes, bool does not."""
+    for name, value in values.items():
+        if value is not None:
+            _number(name, value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise _misfit(name, "a number", value)
+    return value if isinstance(value, int) else float(value)
+
+
+def instance(name: str, value: Any, kind: type, what: str | None = None) -> None:
+    """Check that a value is of a type. what: name of the type for a person."""
+    if not isinstance(value, kind):
+        raise _misfit(name, what or f"a {kind.__name__}", value)
+
+
+def path(name: str, value: Any) -> str:
+    """Return a path as a string."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else value
+    instance(name, text, str, "a path, as a string or a Path")
+    if "\0" in text:
+        raise DataError(f"{name} holds a NUL character, which no path does: {text!r:.60}")
+    return str(text)
+
+
+def _misfit(name: str, wanted: str, value: Any) -> TypeError:
+    is_plain = value is None or isinstance(value, (str, int, float))
+    shown = repr(value) if is_plain else type(value).__name__
+    return TypeError(f"{name} must be {wanted}, not {shown:.40}")
+
+
+def check_fields(values: Any, error: type[Exception] | None = None) -> None:
+    """Check that the values of a dataclass have the declared types and ranges.
+
+    The types are bool, str, Literal, float, int (without a Range: from 1 on), a dataclass, a
+    sequence of names, and a tuple of these, each also with None. Fields of other types are not
+    checked. A number of NumPy's becomes Python's, a list of numbers a tuple.
+
+    Raises TypeError for another type, DataError for a value out of range; or ``error`` for both.
+    """
+    kind: Any = type(values)
+    for name, declared in types_of(kind).items():
+        value = getattr(values, name)
+        try:
+            checked = _checked(name, value, declared)
+        except (TypeError, DataError) as misfit:
+            if error is None:
+                raise
+            raise error(str(misfit)) from None
+        if checked is not value:
+            object.__setattr__(values, name, checked)
 
 
 @cache
-def _types_of(kind: Any) -> dict[str, Any]:
+def types_of(kind: Any) -> dict[str, Any]:
+    """Return the declared type of each field of a dataclass, with its Range."""
     return get_type_hints(kind, include_extras=True)
 
 
-def _check(name: str, value: Any, kind: Any) -> None:
+def _checked(name: str, value: Any, kind: Any) -> Any:
+    """Return a checked value with Python's numbers."""
     limits: list[Range] = []
     if get_origin(kind) is Annotated:
         kind, *limits = get_args(kind)
     if NoneType in get_args(kind):
         if value is None:
-            return
+            return None
         kind = get_args(kind)[0]
-    if kind is str and not isinstance(value, str):
-        raise ValueError(f"{name} must be text, not {value!r:.40}")
-    if kind is bool and type(value) is not bool:
-        raise ValueError(f"{name} must be true or false, not {value!r:.40}")
-    if get_origin(kind) is Literal and value not in get_args(kind):
-        raise ValueError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
-    if not limits:
-        return
-    if get_origin(kind) is tuple:
+    if kind is bool:
+        instance(name, value, bool, "true or false")
+    elif kind is str:
+        instance(name, value, str, "a string")
+    elif kind is int:
+        within = limits[0] if limits else Range(1, math.inf)
+        return whole(name, value, within.least, within.most)
+    elif kind is float:
+        number = _number(name, value)
+        for within in limits:
+            within.check(name, number)
+        return number
+    elif isinstance(kind, type) and is_dataclass(kind):
+        instance(name, value, kind)
+    elif get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
+    elif kind == tuple[str, ...] or get_origin(kind) is Sequence:
+        _check_names(name, value)
+    elif get_origin(kind) is tuple:
+        return _checked_tuple(name, value, get_args(kind)[0], limits)
+    return value
+
+
+def _check_names(name: str, value: Any) -> None:
+    if isinstance(value, (str, os.PathLike)):
+        one = f"{os.fspath(value)!r}"
+        raise DataError(f"{name} is one string, {one}; give a tuple of names, as in ({one},)")
+    instance(name, value, Sequence, "a tuple of names")
+
+
+def _checked_tuple(name: str, value: Any, kind: Any, limits: list[Range]) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _misfit(name, "a list", value)
+    if limits:
         numbers, count = limits
-        if not isinstance(value, tuple) or len(value) not in count:
-            wanted = f"{count.least} to {count.most} numbers"
-            raise ValueError(f"{name} must be {wanted}, not {value!r:.40}")
-        for each in value:
-            _check(f"a number of {name}", each, Annotated[get_args(kind)[0], numbers])
-        return
-    if kind is int and type(value) is not int:
-        raise ValueError(f"{name} must be a whole number, not {value!r:.40}")
-    if type(value) not in (int, float):
-        raise ValueError(f"{name} must be a number, not {value!r:.40}")
-    # NaN is in no range.
-    if value not in limits[0]:
-        raise ValueError(f"{name} must be {limits[0]}, not {value!r:.40}")
+        if len(value) not in count:
+            raise DataError(f"{name} must be {count.least} to {count.most} numbers")
+        kind = Annotated[kind, numbers]
+    return tuple(_checked(f"one of {name}", each, kind) for each in value)
 
 
 def depth(value: Any) -> int:

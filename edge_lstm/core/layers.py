@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
-from edge_lstm.checked import Range, check_ranges
+from edge_lstm.checked import Range, check_fields
 
 Gives = Literal["steps", "last", "mean", "max", "mean+max"]
 Activation = Literal["relu", "tanh", "sigmoid", "linear"]
@@ -76,7 +76,7 @@ class Lstm:
     hard_sigmoid: Annotated[float | None, Range(0, 1)] = None
 
     def __post_init__(self) -> None:
-        check_ranges(self)
+        check_fields(self, ValueError)
         require(self.floor == 0 or self.has_maximum, "an LSTM without a maximum has a floor")
         slope = self.hard_sigmoid
         require(
@@ -132,7 +132,7 @@ class Dense:
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
-        check_ranges(self)
+        check_fields(self, ValueError)
 
     def __str__(self) -> str:
         return f"dense layer of {self.units:,} units ({self.activation})"
@@ -208,7 +208,7 @@ class NetworkConfig:
     multi_label: bool = False
 
     def __post_init__(self) -> None:
-        check_ranges(self)
+        check_fields(self, ValueError)
         require(self.ngram_dim or not self.ngrams, "its ngram_dim is 0, and it has n-grams")
         lstms = self.lstms
         dense = self.dense
@@ -236,8 +236,6 @@ class NetworkConfig:
         """
         require(isinstance(values, dict), "its network is not an object")
         own = {each.name: values[each.name] for each in fields(cls)}
-        if isinstance(own["ngram_counts"], list):
-            own["ngram_counts"] = tuple(own["ngram_counts"])
         return cls(**{**own, "layers": layers_from(values["layers"])})
 
     def to_dict(self) -> dict[str, Any]:

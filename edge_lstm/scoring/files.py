@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from edge_lstm._version import __version__
-from edge_lstm.checked import check_fields, check_strings, instance, path
+from edge_lstm.checked import check_fields, instance, path
 from edge_lstm.core.modelfile import ModelFile, open_model
 from edge_lstm.core.native import NATIVE, engine_name
 from edge_lstm.errors import DataError, OutputError
@@ -144,7 +144,8 @@ def score_files(
         target = None
     instance("run", run, RunOptions)
     run.check()
-    check_strings(format=format)
+    if format is not None:
+        instance("format", format, str, "a string")
     if on_progress is not None and not callable(on_progress):
         raise TypeError(f"on_progress must be a function, not a {type(on_progress).__name__}")
     opened = tables.open_inputs(paths, options=reading)

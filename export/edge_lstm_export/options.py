@@ -7,12 +7,12 @@ field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from edge_lstm.checked import Range, check_ranges
+from edge_lstm.checked import Range, check_fields, types_of
 from edge_lstm.core.layers import MAX_IDS, MAX_LABELS, MAX_NGRAMS, Lstm, NetworkConfig, NGramCounts
 from edge_lstm.core.model_checks import MAX_LENGTH
 from edge_lstm.core.question import CHOICE, QuestionType
@@ -64,19 +64,16 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise DataError for a value of another type, or out of its range."""
-        try:
-            check_ranges(self)
-        except ValueError as error:
-            raise DataError(str(error)) from None
+        check_fields(self, DataError)
 
 
-def from_plain(kind: type[T], values: object, where: str) -> T:
+def from_plain(kind: Callable[..., T], values: object, where: str) -> T:
     """Make a frozen dataclass of plain values, and the ones within it, from a mapping.
 
     Raise DataError, which says ``where``, for an unknown name, a missing one, or a value out of
     range.
     """
-    types = get_type_hints(kind)
+    types = types_of(kind)
     if not isinstance(values, dict):
         raise DataError(f"{where} must be a table of {', '.join(types)}")
     for name in values:
@@ -84,14 +81,21 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
             raise DataError(f"{where} has no {name!r}; it has {', '.join(sorted(types))}")
     for name in sorted(types.keys() - values.keys()):
         raise DataError(f"{where} lacks {name!r}; write it with 'edge-lstm train --dry-run --json'")
-    parts = {
-        n: from_plain(types[n], v, f"[{n}]") for n, v in values.items() if is_dataclass(types[n])
-    }
-    parts |= {n: tuple(v) for n, v in values.items() if isinstance(v, list)}
+    made = {name: _made(types[name], value, f"[{name}]") for name, value in values.items()}
     try:
-        return kind(**{**values, **parts})
+        return kind(**made)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+def _made(kind: Any, value: object, where: str) -> object:
+    """Return a plain value as a field of this type has it."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        return from_plain(kind, value, where)
+    if isinstance(value, list):
+        each = next(iter(get_args(kind)), None)
+        return [_made(each, part, where) for part in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -443,12 +447,6 @@ class Plan(Options):
         if values.pop("format", None) != PLAN_FORMAT:
             how = "write it with 'edge-lstm train --dry-run --json'"
             raise DataError(f"the plan does not have format {PLAN_FORMAT}; {how}")
-        teachers = values.get("teachers", ())
-        if not isinstance(teachers, (list, tuple)):
-            raise DataError(f"teachers must be a list of tables, not {teachers!r:.40}")
-        read = [from_plain(TeacherOptions, teacher, "a teacher") for teacher in teachers]
-        if "teachers" in values:
-            values["teachers"] = tuple(read)
         return from_plain(cls, values, "the plan")
 
 

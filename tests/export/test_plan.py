@@ -106,13 +106,13 @@ MEANINGLESS = r"""
 "loop": 3 | \[loop\] must be a table of epochs
 "loop__speed": 3 | \[loop\] has no 'speed'
 "loop__epochs": 0 | epochs must be from 1
-"teachers": ["linear"] | a teacher must be a table of source, sha256, kind
+"teachers": ["linear"] | \[teachers\] must be a table of source, sha256, kind
 "teachers": [{"source": "", "sha256": "", "kind": "oracle"}] | kind must be one of linear, model
 "teachers": [LINEAR, LINEAR] | a teacher twice
 "augmentation__texts_per_row": 3, "teachers": [] | augmented texts need a teacher
 "sparse__shortest": 6 | shortest must be from 1 to 5
 "word_table": "encoder" | set word_table to none
-"preset": "best" | no preset 'best'; choose one of tiny, small, medium, base, seed$
+"preset": "best" | preset must be one of tiny, small, medium, base, seed, not 'best'$
 "loop__epochs": 1.5 | \[loop\]: epochs must be a whole number, not 1.5
 "loop__learning_rate": NaN | learning_rate must be above 0
 "loop__word_vectors": 1 | word_vectors must be true or false, not 1
@@ -122,7 +122,7 @@ MEANINGLESS = r"""
 "network__ngram_dim": 7 | sparse fit svm needs ngram_dim = 1, one per logit
 "sparse__fit": "residual" | residual needs n-grams, and a validation without folds
 "validation__folds": 3, "validation__share": 0.1 | by share or by folds
-"teachers": "linear" | teachers must be a list of tables
+"teachers": "linear" | teachers must be a list, not
 "teachers": [{"source": "x.onnx", "sha256": "", "kind": "linear"}] | linear alone has none
 "validation__folds": 1 | folds must be 0, or 2 or more, not 1
 "hard_label_weight": null | hard_label_weight must be a number, not None
