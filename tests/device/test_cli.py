@@ -32,12 +32,6 @@ def test_help_lists_every_command_and_imports_no_runtime() -> None:
         assert f"\n  {name} " in shown
 
 
-def test_inspect_imports_the_card_for_a_card_alone() -> None:
-    card = "edge_lstm.describe"
-    assert card not in run_and_imports("inspect", "--json")[1]
-    assert card in run_and_imports("inspect", "--card")[1]
-
-
 @pytest.mark.parametrize(
     "name", [name for name, entry in COMMANDS.items() if entry.package == "edge_lstm"]
 )

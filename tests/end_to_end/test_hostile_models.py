@@ -93,7 +93,8 @@ def test_a_file_that_is_cut_anywhere_is_refused(step: int) -> None:
 # On a machine of 400 MiB: a program that ends with "fine", or with what the package says.
 SMALL_MACHINE = """
 import pickle, sys
-from edge_lstm import EdgeLSTMError, machine
+from edge_lstm import EdgeLSTMError
+from edge_lstm.system import machine
 machine.memory_to_use = lambda: 400 * 2**20
 from edge_lstm import Classifier, RunOptions, score_files
 try:

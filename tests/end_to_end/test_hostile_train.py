@@ -18,6 +18,7 @@ import pytest
 import torch
 from edge_lstm_export.checkpoint import checkpoint as checkpoints
 from edge_lstm_export.checkpoint import stages
+from edge_lstm_export.checkpoint.sealed import sealed
 from edge_lstm_export.network.network import Network
 from edge_lstm_export.train.plan.decisions import make_plan
 from edge_lstm_export.train.plan.stats import DatasetStats
@@ -320,7 +321,7 @@ def altered(
         data = save(
             {name: value.contiguous() for name, value in values.items()}, {key: json.dumps(says)}
         )
-        path.write_bytes(checkpoints.sealed(data))
+        path.write_bytes(sealed(data))
 
     return prepare
 

@@ -123,7 +123,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> Non
 
 def test_a_deferred_signal_is_noted_and_a_second_one_ends_the_program() -> None:
     code = (
-        "import os, signal; from edge_lstm import signals; signals.handle_signals()\n"
+        "import os, signal; from edge_lstm.system import signals; signals.handle_signals()\n"
         "with signals.deferred():\n"
         "    os.kill(os.getpid(), signal.SIGTERM); print(signals.received(), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGINT); print('alive', flush=True)"
