@@ -40,6 +40,9 @@ MAX_NGRAM_COUNT = 64
 # Columns of n-gram vectors. With fewer, a book of codes would be as large as a hundred vectors.
 FEWEST_CODED = 16
 
+# What a graph must have: element type and shape of each constant, by its name.
+Constants = dict[str, tuple[str, tuple[int, ...]]]
+
 NGramCounts = Annotated[tuple[int, ...], Range(1, MAX_NGRAM_COUNT), Range(1, MAX_OCCURRENCES)]
 _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")
 
@@ -47,6 +50,11 @@ _SETTINGS = ("bidirectional", "gives", "floor", "hard_sigmoid", "activation")
 def is_whole(value: Any, least: int, most: int) -> bool:
     """Tell whether a value of a file is a whole number in a range; a bool is not one."""
     return type(value) is int and least <= value <= most
+
+
+def sentinels(quantized: bool) -> int:
+    """Return the columns of an int8 embedding, and units of an int8 direction, that fix a range."""
+    return 2 if quantized else 0
 
 
 def require(holds: object, reason: str) -> None:
@@ -123,6 +131,26 @@ class Lstm:
             layer["hard_sigmoid"] = self.hard_sigmoid
         return layer
 
+    def constants(self, name: str, inputs: int, *, quantized: bool) -> Constants:
+        """Return its constants in a graph. inputs: values that a step reads."""
+        directions = self.directions
+        hidden = self.units + sentinels(quantized)
+        gates = 4 * hidden
+        wanted: Constants = {f"{name}_b": ("float32", (directions, 2 * gates))}
+        for part, columns in ((f"{name}_w", inputs), (f"{name}_r", hidden)):
+            if quantized:
+                wanted[part] = "int8", (directions, columns, gates)
+                wanted[f"{part}_scale"] = "float32", (directions,)
+                wanted[f"{part}_zero"] = "int8", (directions,)
+            else:
+                wanted[part] = "float32", (directions, gates, columns)
+        return wanted
+
+    def first_states(self, name: str, rows: int, *, quantized: bool) -> Constants:
+        """Return its tables of first states. rows: of each."""
+        shape = (self.directions, rows, self.units + sentinels(quantized))
+        return {f"{name}_h": ("float32", shape), f"{name}_c": ("float32", shape)}
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -140,6 +168,17 @@ class Dense:
     def to_dict(self) -> dict[str, Any]:
         """Return the layer as JSON values."""
         return {"dense": self.units, "activation": self.activation}
+
+    def constants(self, name: str, inputs: int, *, quantized: bool) -> Constants:
+        """Return its constants in a graph. inputs: values that it reads."""
+        weights = "int8" if quantized else "float32"
+        wanted: Constants = {
+            f"{name}_w": (weights, (inputs, self.units)),
+            f"{name}_b": ("float32", (self.units,)),
+        }
+        if quantized:
+            wanted[f"{name}_w_scales"] = "float32", (inputs, 1)
+        return wanted
 
 
 Layer = Lstm | Dense
@@ -288,6 +327,41 @@ class NetworkConfig:
         more: see :meth:`Lstm.values`.
         """
         return self.layer_values(more) + (self.ngram_dim if self.ngrams else 0)
+
+    def tables(self, *, quantized: bool) -> dict[str, tuple[int, int]]:
+        """Return the rows and columns of its tables, which int8 may pack, by their names."""
+        found = {"head_w": (self.head_inputs(sentinels(quantized)), self.logits)}
+        if self.layers:
+            found["embedding"] = self.num_words + 1, self.embedding_dim
+        if self.ngrams:
+            found["ngram_vectors"] = self.ngrams, self.ngram_dim
+        return found
+
+    def constants(self, *, quantized: bool) -> Constants:
+        """Return its constants in a graph.
+
+        Left out are its tables, the first states, and the displacements of pairs.
+        """
+        more = sentinels(quantized)
+        inputs = self.embedding_dim + more
+        wanted: Constants = {"head_b": ("float32", (self.logits,))}
+        for k, layer in enumerate(self.lstms):
+            wanted |= layer.constants(f"lstm{k}", inputs, quantized=quantized)
+            inputs = layer.values(more)
+        for j, dense in enumerate(self.dense):
+            wanted |= dense.constants(f"dense{j}", inputs, quantized=quantized)
+            inputs = dense.units
+        if quantized:
+            wanted["head_w_scales"] = "float32", (self.head_inputs(more), 1)
+        if quantized and self.layers:
+            wanted["embedding_scale"] = "float32", (1,)
+        if quantized and self.ngrams:
+            wanted["ngram_scales"] = "float32", (self.ngram_dim,)
+        if self.ngram_slots:
+            wanted["pair_fingerprints"] = "uint16", (self.ngram_slots,)
+        if self.logits == 1:
+            wanted["signs"] = "float32", (1, 2)
+        return wanted
 
 
 @dataclass(frozen=True)

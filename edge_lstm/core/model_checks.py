@@ -26,7 +26,7 @@ from edge_lstm.core.layers import (
     MAX_IDS,
     MAX_LABELS,
     MAX_NGRAMS,
-    Lstm,
+    Constants,
     NetworkConfig,
     is_whole,
     require,
@@ -383,10 +383,27 @@ def check_fit(
     """Check that the graph has the sizes in the metadata. Both have been checked alone."""
     constants = graph.constants
     require(quantized == ("head_w_scales" in constants), "its quantization does not fit its graph")
-    weights = _Weights(constants, quantized)
-    weights.check_starts(network, tokenizer)
-    weights.check_network(network)
-    weights.check_others()
+    states = _first_states(constants, network, tokenizer.length, quantized=quantized)
+    tables = _tables(constants, network, quantized=quantized)
+    wanted = network.constants(quantized=quantized) | tables | states
+    if network.ngram_slots:
+        # As many as it has, but at least one.
+        given = constants.get("pair_displacements")
+        count = len(given.raw) // 2 if given else 1
+        wanted["pair_displacements"] = "uint16", (min(max(count, 1), MAX_NGRAMS),)
+    for name, (dtype, shape) in wanted.items():
+        require(name in constants, f"its graph has no constant {name!r}")
+        fits = (constants[name].dtype, constants[name].shape) == (dtype, shape)
+        asked = f"{dtype} {list(shape)}"
+        require(fits, f"constant {name!r} is not {asked}, as its network asks for")
+    for name in constants:
+        is_known = name in wanted or not _WEIGHT.fullmatch(name)
+        require(is_known, f"constant {name!r} is none of its network's")
+    for name in states:
+        _check_states(name, constants[name], quantized=quantized)
+    for name, (_, columns) in network.tables(quantized=quantized).items():
+        if columns % 2 and f"{name}_q" in tables:
+            _check_last_halves(f"{name}_q", constants[f"{name}_q"], columns)
     # No other operator makes zeros of nothing. The longest padding pads the n-grams' columns.
     most = FIRST_WORD_ID + network.ngrams
     for node in graph.nodes:
@@ -410,130 +427,60 @@ def _are_pads(tensor: Tensor, most: int) -> bool:
     return all(0 <= number <= most for number in _numbers("q", bytes(tensor.raw)))
 
 
-def sentinels(quantized: bool) -> int:
-    """Return the columns of an int8 embedding, and units of an int8 direction, that fix a range."""
-    return 2 if quantized else 0
-
-
-class _Weights:
-    """The constants of a graph, to be compared with its network.
-
-    docs/file-format.md lists the constants of each network.
-    """
-
-    def __init__(self, constants: Mapping[str, Tensor], quantized: bool) -> None:
-        self._constants = constants
-        self._quantized = quantized
-        self._type = "int8" if quantized else "float32"
-        self._more = sentinels(quantized)
-        self._checked: set[str] = set()
-
-    def check_starts(self, network: NetworkConfig, tokenizer: Tokenizer) -> None:
-        """Check the tables of first states.
-
-        All LSTMs have tables, of the same number of rows, or none has.
-        """
-        lstms = network.lstms
-        if "lstm0_h" not in self._constants:
-            is_complete = not self._quantized or len(lstms) < 2
-            require(is_complete, "it has LSTMs without tables of first states")
-            return
-        shape = self._constants["lstm0_h"].shape
-        rows = shape[1] if len(shape) == 3 else 0
-        most = tokenizer.length + 1 if network.padding == "none" else 1
-        require(1 <= rows <= most, "its tables of first states have another number of rows")
-        for k, layer in enumerate(lstms):
-            for name in (f"lstm{k}_h", f"lstm{k}_c"):
-                units = layer.units + self._more
-                self._check(name, "float32", layer.directions, rows, units)
-                self._check_range(name, is_output=name.endswith("h"))
-
-    def check_network(self, network: NetworkConfig) -> None:
-        """Check the constants of the layers, of the n-grams and of the head."""
-        inputs = network.embedding_dim + self._more
-        for k, layer in enumerate(network.lstms):
-            self._check_lstm(f"lstm{k}", layer, inputs)
-            inputs = layer.values(self._more)
-        for j, dense in enumerate(network.dense):
-            self._check(f"dense{j}_w", self._type, inputs, dense.units)
-            self._check(f"dense{j}_b", "float32", dense.units)
-            self._check_scales(f"dense{j}_w_scales", inputs, 1)
-            inputs = dense.units
-        if network.layers:
-            self._check_table("embedding", network.num_words + 1, network.embedding_dim)
-            self._check_scales("embedding_scale", 1)
-        if network.ngrams:
-            self._check_table("ngram_vectors", network.ngrams, network.ngram_dim)
-            self._check_scales("ngram_scales", network.ngram_dim)
-        if network.ngram_slots:
-            self._check("pair_fingerprints", "uint16", network.ngram_slots)
-            name = "pair_displacements"
-            require(name in self._constants, f"its graph has no constant {name!r}")
-            # As many as it has, but at least one.
-            count = len(self._constants[name].raw) // 2
-            self._check(name, "uint16", min(max(count, 1), MAX_NGRAMS))
-        inputs = network.head_inputs(self._more)
-        self._check_table("head_w", inputs, network.logits)
-        self._check_scales("head_w_scales", inputs, 1)
-        self._check("head_b", "float32", network.logits)
-        if network.logits == 1:
-            self._check("signs", "float32", 1, 2)
-
-    def check_others(self) -> None:
-        """Refuse weights that no layer of the network has."""
-        for name in self._constants:
-            if _WEIGHT.fullmatch(name):
-                require(name in self._checked, f"constant {name!r} is none of its network's")
-
-    def _check(self, name: str, dtype: str, *shape: int) -> None:
-        require(name in self._constants, f"its graph has no constant {name!r}")
-        constant = self._constants[name]
-        fits = constant.dtype == dtype and constant.shape == shape
-        asked = f"{dtype} {list(shape)}"
-        require(fits, f"constant {name!r} is not {asked}, as its network asks for")
-        self._checked.add(name)
-
-    def _check_scales(self, name: str, *shape: int) -> None:
-        """Check the scales of int8 numbers."""
-        if self._quantized:
-            self._check(name, "float32", *shape)
-
-    def _check_lstm(self, name: str, layer: Lstm, inputs: int) -> None:
-        directions = layer.directions
-        hidden = layer.units + self._more
-        gates = 4 * hidden
-        self._check(f"{name}_b", "float32", directions, 2 * gates)
-        for part, columns in (("w", inputs), ("r", hidden)):
-            shape = (columns, gates) if self._quantized else (gates, columns)
-            self._check(f"{name}_{part}", self._type, directions, *shape)
-            self._check_scales(f"{name}_{part}_scale", directions)
-            if self._quantized:
-                self._check(f"{name}_{part}_zero", "int8", directions)
-
-    def _check_table(self, name: str, rows: int, columns: int) -> None:
-        """Check a table, which an int8 file may have in 4 bits or in codes."""
-        if self._quantized and f"{name}_c" in self._constants:
-            self._check(f"{name}_c", "uint8", rows, (columns + 3) // 4)
-            self._check(f"{name}_b", "int8", 256, 4)
-        elif self._quantized and name not in self._constants:
-            self._check(f"{name}_q", "uint8", rows, (columns + 1) // 2)
-            self._check(f"{name}_m", "uint8", rows, 1)
-            if columns % 2:
-                last = self._constants[f"{name}_q"].raw[columns // 2 :: columns // 2 + 1]
-                fits = all(byte >> 4 == 8 for byte in last)
-                require(fits, f"constant '{name}_q' has a number behind its last column")
+def _tables(
+    constants: Mapping[str, Tensor], network: NetworkConfig, *, quantized: bool
+) -> Constants:
+    """Return the constants of the tables, which an int8 file may have in 4 bits or in codes."""
+    wanted: Constants = {}
+    for name, (rows, columns) in network.tables(quantized=quantized).items():
+        if quantized and f"{name}_c" in constants:
+            wanted[f"{name}_c"] = "uint8", (rows, (columns + 3) // 4)
+            wanted[f"{name}_b"] = "int8", (256, 4)
+        elif quantized and name not in constants:
+            wanted[f"{name}_q"] = "uint8", (rows, (columns + 1) // 2)
+            wanted[f"{name}_m"] = "uint8", (rows, 1)
         else:
-            self._check(name, self._type, rows, columns)
+            wanted[name] = "int8" if quantized else "float32", (rows, columns)
+    return wanted
 
-    def _check_range(self, name: str, *, is_output: bool) -> None:
-        """Refuse first states whose outputs or sentinels break the range of int8."""
-        import numpy as np
 
-        constant = self._constants[name]
-        states = np.frombuffer(constant.raw, "<f4").reshape(constant.shape)
-        in_range = not is_output or np.abs(states).max() <= 1
-        require(in_range, f"constant {name!r} is beyond -1 to 1")
-        if self._quantized:
-            end = 1 if is_output else SATURATED
-            holds = (states[..., -2:] == (end, -end)).all()
-            require(holds, f"constant {name!r} lacks the states of the sentinels")
+def _first_states(
+    constants: Mapping[str, Tensor], network: NetworkConfig, length: int, *, quantized: bool
+) -> Constants:
+    """Return the tables of first states: all LSTMs have some, of as many rows, or none has.
+
+    length: ids that the network reads.
+    """
+    if "lstm0_h" not in constants:
+        is_complete = not quantized or len(network.lstms) < 2
+        require(is_complete, "it has LSTMs without tables of first states")
+        return {}
+    shape = constants["lstm0_h"].shape
+    rows = shape[1] if len(shape) == 3 else 0
+    most = length + 1 if network.padding == "none" else 1
+    require(1 <= rows <= most, "its tables of first states have another number of rows")
+    wanted: Constants = {}
+    for k, layer in enumerate(network.lstms):
+        wanted |= layer.first_states(f"lstm{k}", rows, quantized=quantized)
+    return wanted
+
+
+def _check_states(name: str, constant: Tensor, *, quantized: bool) -> None:
+    """Refuse first states whose outputs or sentinels break the range of int8."""
+    import numpy as np
+
+    is_output = name.endswith("h")
+    states = np.frombuffer(constant.raw, "<f4").reshape(constant.shape)
+    in_range = not is_output or np.abs(states).max() <= 1
+    require(in_range, f"constant {name!r} is beyond -1 to 1")
+    if quantized:
+        end = 1 if is_output else SATURATED
+        holds = (states[..., -2:] == (end, -end)).all()
+        require(holds, f"constant {name!r} lacks the states of the sentinels")
+
+
+def _check_last_halves(name: str, constant: Tensor, columns: int) -> None:
+    """Refuse a number behind the last column of a table of 4 bits. columns: an odd number."""
+    last = constant.raw[columns // 2 :: columns // 2 + 1]
+    fits = all(byte >> 4 == 8 for byte in last)
+    require(fits, f"constant {name!r} has a number behind its last column")

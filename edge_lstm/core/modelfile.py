@@ -19,7 +19,7 @@ from typing import Any
 
 from edge_lstm.core import model_checks, onnx_file
 from edge_lstm.core.figures import by_label
-from edge_lstm.core.layers import NetworkConfig, PaddingCost
+from edge_lstm.core.layers import NetworkConfig, PaddingCost, sentinels
 from edge_lstm.core.model_checks import Room
 from edge_lstm.core.question import ANY_CHOICE, CHOICE, SCORE, Question
 from edge_lstm.core.risk_coverage import (
@@ -185,7 +185,7 @@ class ModelFile:
         """The cost of padding, if the network reads it."""
         starts = self.graph.constants.get("lstm0_h")
         rows = 0 if starts is None else starts.shape[1]
-        more = model_checks.sentinels(self.quantization is not None)
+        more = sentinels(self.quantization is not None)
         return PaddingCost.of(self.network, self.tokenizer.length, rows, more)
 
     @property
