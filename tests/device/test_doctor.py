@@ -96,8 +96,13 @@ def test_an_import_that_hangs_ends_at_the_time_limit(
     broken_package: Callable[[str], object],
 ) -> None:
     broken_package("import threading; threading.Event().wait()")
-    check = failed(examine(timeout=2))
-    assert check.name == "onnxruntime" and "too long" in check.finding
+    # On a busy machine an earlier import may take too long.
+    for seconds in (2, 10, 60):
+        check = failed(examine(timeout=seconds))
+        assert "too long" in check.finding
+        if check.name == "onnxruntime":
+            break
+    assert check.name == "onnxruntime"
     assert "--timeout" in str(check.advice)
 
 

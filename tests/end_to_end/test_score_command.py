@@ -252,7 +252,10 @@ def on_terminal(*arguments: str | Path, after: float) -> tuple[int, str]:
     """
     terminal, end = os.openpty()
     command = [sys.executable, "-c", WAITING, str(after), "score", *map(str, arguments)]
-    with subprocess.Popen(command, stderr=end, stdout=subprocess.DEVNULL) as process:
+    environment = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        command, stderr=end, stdout=subprocess.DEVNULL, env=environment
+    ) as process:
         os.close(end)
         shown = b""
         while True:

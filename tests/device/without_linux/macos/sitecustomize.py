@@ -36,7 +36,8 @@ def _without(function: Any) -> Any:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return function(path, *rest, **named)
 
-    return call
+    # No method where Python 3.10's pathlib makes it an attribute of a class.
+    return staticmethod(call)
 
 
 builtins.open = io.open = _without(builtins.open)

@@ -87,6 +87,7 @@ def _disk_usage(path: Any) -> Any:
     return types.SimpleNamespace(free=state.f_bavail * state.f_frsize)
 
 
+subprocess._USE_POSIX_SPAWN = False  # type: ignore[attr-defined]
 shutil.disk_usage = _disk_usage  # Windows has this one
 _popen = subprocess.Popen.__init__
 subprocess.Popen.__init__ = _inherits_nothing  # type: ignore[method-assign]
