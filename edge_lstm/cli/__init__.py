@@ -74,7 +74,7 @@ class GroupedCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what follows the command's name.
 
-        Raise DataError for a model file without -m in front of it.
+        Raise DataError for the name of a model file without -m in front of it.
         """
         arguments = [each for each in self.params if each.param_type_name == "argument"]
         takes_models = any("-m" in each.opts for each in self.params)
@@ -84,15 +84,16 @@ class GroupedCommand(TyperCommand):
             for each in arguments:
                 given = values.get(str(each.name)) or ()
                 texts += [given] if isinstance(given, str) else given
-            # A text may end in the suffix, too. os.path.isfile() is False for one that is too long
-            # for a path; pathlib raises.
+            # Even a file that is missing: a text that ends so has several words. os.path.isfile() is
+            # False for one that is too long for a path; pathlib raises.
             models = [
                 text
                 for text in texts
-                if text.endswith(MODEL_SUFFIXES) and os.path.isfile(text)  # noqa: PTH113
+                if text.endswith(MODEL_SUFFIXES)
+                and (os.path.isfile(text) or len(text.split()) == 1)  # noqa: PTH113
             ]
             if models:
-                raise DataError(f"{models[0]} is a model file; put -m before it")
+                raise DataError(f"{models[0]} names a model file; put -m before it")
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

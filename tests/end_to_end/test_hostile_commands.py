@@ -107,7 +107,7 @@ EVALUATE += cases(
 EVALUATE += cases(
     """
     a model twice | text.csv -m m.onnx -m link.onnx | twice | link.onnx -> m.onnx
-    a model and no data | m.onnx | is a model file; put -m before it
+    a model and no data | m.onnx | names a model file; put -m before it
     mistakes of two models | t.csv -m m.onnx -m m.onnx --mistakes m.csv | for one model; name one
     the report over the model | text.csv -m m.onnx --report m.onnx | one of the inputs
     """,
@@ -126,9 +126,9 @@ OTHERS = cases(
     a provider that is not there | predict --engine onnxruntime:CUDA x | available: CPU
     an empty text | predict "" | exit 0
     a share that is no number | predict --abstain nan x | for 2 %, give 0.02
-    a model in the place of a text | predict '{SMALL}' x | is a model file; put -m before it
-    a model in the place of nothing | inspect '{SMALL}' | is a model file; put -m before it
-    a model in the place of rows | score '{SMALL}' | is a model file; put -m before it
+    a model in the place of a text | predict '{SMALL}' x | names a model file; put -m before it
+    a model in the place of nothing | inspect '{SMALL}' | names a model file; put -m before it
+    a model in the place of rows | score '{SMALL}' | names a model file; put -m before it
     a long text that ends as a model's name does | predict "{"good film " * 500}.onnx" | exit 0
     two thresholds | predict --abstain 0.02 --threshold 0.5 x | exclude each other
     a name of 5,000 letters | predict -m {"a" * 5000} x | long
