@@ -6,6 +6,7 @@ make of the child, the parent gets values and arrays, or one line.
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import json
 import os
@@ -27,6 +28,7 @@ _BYTES = 384 * 2**20
 _TIMES = 4
 _SECONDS = 5  # of CPU time, and one more for each of these bytes of the file
 _BYTES_A_SECOND = 10**7
+_PARENT_DEATH = 1  # prctl's operation that asks for a signal when the parent ends
 _LENGTH = 8  # bytes of the length of the values, which stand before the arrays
 
 # JSON values, and arrays by name.
@@ -45,9 +47,10 @@ def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
         return read()
     size = path.stat().st_size if path.exists() else 0
     ours, theirs = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if not child:
-        _answer(path, read, theirs, size)
+        _answer(path, read, theirs, size, parent)
     with ExitStack() as ends:
         ends.callback(os.waitpid, child, 0)
         # After an interruption, too, nothing is left running.
@@ -64,16 +67,21 @@ def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
     return found["values"], safetensors.load(answer[end:])
 
 
-def _answer(path: Path, read: Callable[[], Contents], pipe: int, size: int) -> NoReturn:
+def _answer(
+    path: Path, read: Callable[[], Contents], pipe: int, size: int, parent: int
+) -> NoReturn:
     """Read the file in the child, answer through the pipe, and end.
 
-    The answer is written whole, or not at all.
+    The answer is written whole, or not at all. A parent that was killed takes the child with it.
     """
     try:
         # How the parent ends is not how the child does.
         faulthandler.disable()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before that
+            os._exit(0)
         _limit(size)
         arrays: Mapping[str, npt.NDArray[Any]] = {}
         try:

@@ -10,6 +10,8 @@ import json
 import os
 import pickle
 import pickletools
+import signal
+import subprocess
 import sys
 import zipfile
 from collections import OrderedDict
@@ -888,6 +890,32 @@ def test_numbers_whose_hashes_collide_end_at_the_limit_of_time(good: Path) -> No
     data = b"\x80\x02}(" + b"".join(b"\x8a\x10" + each + b"K\x01" for each in numbers) + b"u."
     said = refused(good, written(good.parent, "t.pickle", data))
     assert "more memory or time than 1,200,006 bytes may" in said
+
+
+READS_FOR_LONG = """
+import sys, time
+from pathlib import Path
+from edge_lstm_export.bounded import bounded
+
+def read():
+    print("reading", flush=True)
+    time.sleep(600)
+
+bounded(Path(sys.executable), read)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a child reads on Linux alone")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=str)
+def test_a_child_that_reads_ends_with_its_parent(sent: signal.Signals) -> None:
+    program = [sys.executable, "-c", READS_FOR_LONG]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(sent)
+        # The child, too, holds the other end of this pipe.
+        process.communicate(timeout=60)
 
 
 def test_a_keras_archive_of_windows_is_read(keras: Any, tmp_path: Path) -> None:
