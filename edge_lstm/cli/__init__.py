@@ -84,8 +84,8 @@ class GroupedCommand(TyperCommand):
             for each in arguments:
                 given = values.get(str(each.name)) or ()
                 texts += [given] if isinstance(given, str) else given
-            # Even a file that is missing: a text that ends so has several words. os.path.isfile() is
-            # False for one that is too long for a path; pathlib raises.
+            # Even a file that is missing: a text that ends so has several words.
+            # os.path.isfile() is False for one that is too long for a path; pathlib raises.
             models = [
                 text
                 for text in texts

@@ -495,6 +495,7 @@ def test_ids_are_those_of_keras_on_odd_texts(
         "new.pickle": renamed(pickle.dumps(tokenizer), b"keras.src.legacy.preprocessing.text"),
         "old.pickle": renamed(pickle.dumps(tokenizer), b"keras_preprocessing.text"),
         "2.pickle": pickle.dumps(tokenizer, protocol=2),
+        "among.pickle": pickle.dumps({"maxlen": 9, "tokenizer": tokenizer}),
     }
     if settings.get("oov_token") != 1:  # JSON has no numbers as names
         as_json = tokenizer.to_json()
@@ -682,6 +683,7 @@ a class by its number | \x80\x02\x82\x01. | by its number
 memo of 2 GB | \x80\x04r\xff\xff\xff\x7f. | does not exist
 bytes of 4 GB | \x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00. | cut short
 odd state | \x80\x04ccollections\nOrderedDict\n}(\x8c\x01xK\x01uN\x86b. | cut short
+arrays of joblib | \x80\x03cjoblib.numpy_pickle\nNumpyArrayWrapper\n\x07 | arrays of joblib
 LFS pointer | version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n | git lfs pull
 cut JSON | {"a": 1 | cut short
 words to words | {"a": "b"} | instead of an id
@@ -768,17 +770,17 @@ nothing |  | empty
 noise | \x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f | not a model that is known
 TensorFlow Lite | \x1c\x00\x00\x00TFL3\x00\x00\x00\x00 | TensorFlow Lite
 half a zip | PK\x03\x04\x00\x00\x00\x00\x00\x00\x00\x00 | cut short or damaged
+a tokenizer | \x80\x04}\x94. | with --words
+TensorFlow.js | {"format": "layers-model"} | a TensorFlow.js model
 claimed shape | \x1e\x00\x00\x00\x00\x00\x00\x00{"a":{"dtype":"F32","shape":[9\x00 | damag
 """
 
 
 @pytest.mark.parametrize(("data", "reason"), named(FILES))
-@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_file_that_is_no_model_says_what_it_is(tmp_path: Path, data: str, reason: str) -> None:
     assert reason in refused(written(tmp_path, "m.h5", raw(data)))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_model_that_is_code_is_not_run(tmp_path: Path) -> None:
     said = refused(written(tmp_path, "m.h5", pickle.dumps(Evil())))
     assert "save the weights alone" in said

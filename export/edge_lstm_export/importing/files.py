@@ -20,10 +20,16 @@ MOST_BYTES = 2**30  # in a file, and in all that a zip archive unpacks to
 MOST_CONFIG_BYTES = 2**24  # in a JSON configuration
 
 _ZIP = b"PK\x03\x04"
+# A pickled number with which PyTorch before 1.6 begins a file.
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 _HEAD = 512  # bytes that are looked at
 # What people have instead of a model, by how it begins, and what to do about it.
 _OTHERS = {
     b"\x08": "an ONNX or TensorFlow file; give the .h5 or .keras that it was made from",
+    b"\x80": "a pickle; save the weights alone: torch.save(model.state_dict(), …), or Keras's "
+    "model.save(…), and give a tokenizer's pickle with --words",
+    b'{"format"': "a TensorFlow.js model; give the .h5 or .keras that it was made from",
+    b'{"modelTopology"': "a TensorFlow.js model; give the .h5 or .keras that it was made from",
     b"\x1f\x8b": "compressed with gzip; unpack it",
     b"\x93NUMPY": "a NumPy array; give the whole model",
     b"<!DOCTYPE": "a web page; download the file itself",
@@ -45,8 +51,7 @@ def kind_of(path: Path) -> FileKind:
         return "hdf5"
     if head.startswith(_ZIP):
         return _kind_of_zip(path)
-    # PyTorch before 1.6
-    if head.startswith(b"\x80"):
+    if head.startswith(_OLD_TORCH):
         return "torch"
     header = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and 2 <= header < path.stat().st_size:

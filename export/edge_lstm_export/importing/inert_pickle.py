@@ -119,6 +119,8 @@ def _check_operations(data: bytes) -> None:
     Raise ValueError for damage.
     """
     for count, (operation, argument, _) in enumerate(pickletools.genops(data), 1):
+        if isinstance(argument, str) and argument.startswith("joblib.numpy_pickle"):
+            raise pickle.UnpicklingError("arrays of joblib, which are not read")
         # A class that a registry keeps would not be asked of find_class again.
         if operation.name in ("EXT1", "EXT2", "EXT4"):
             raise pickle.UnpicklingError("a class by its number, which is not run")

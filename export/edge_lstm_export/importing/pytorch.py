@@ -47,11 +47,13 @@ SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 def read_torch(path: Path, options: Options) -> ImportedModel:
     """Read the state_dict of a .pt or .pth file; no code of it is run. Raises DataError."""
     import pickle
+    import warnings
 
     import torch
 
     try:
-        with readable(path):
+        with readable(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch doubts a pickle that is refused here anyway
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))

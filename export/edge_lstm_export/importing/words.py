@@ -211,6 +211,8 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
 
     Raises DataError for another value.
     """
+    others = value.values() if isinstance(value, Mapping) else ()
+    value = next((each for each in others if isinstance(each, inert_pickle.TokenizerState)), value)
     if isinstance(value, inert_pickle.TokenizerState) or hasattr(value, "texts_to_sequences"):
         return _keras_rule(vars(value), name)
     if hasattr(value, "get_vocabulary"):
