@@ -17,5 +17,4 @@ def specification(tokenizer: Tokenizer) -> reference.Model:
     first_piece = tokenizer.rule.first_word_id + len(tokenizer.words)
     words = {word: i for i, word in enumerate(tokenizer.words, tokenizer.rule.first_word_id)}
     pieces = {piece: i for i, piece in enumerate(tokenizer.pieces, first_piece)}
-    spaced = reference.text_rule(rule, tokenizer.num_ids, has_pieces=bool(pieces))
-    return reference.Model(words, pieces, rule, spaced, tokenizer.length, [], {}, [], {})
+    return reference.Model(words, pieces, rule, [], {}, {})

@@ -136,8 +136,9 @@ from edge_lstm import EdgeLSTMError
 from edge_lstm.core.modelfile import open_model
 sys.path.append({engine!r})
 import reference
+import reference_checks
 resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))
-for read in (open_model, lambda path: reference.read(path.read_bytes())):
+for read in (open_model, lambda path: reference_checks.read(path.read_bytes())):
     start = time.process_time()
     try:
         read(Path(sys.argv[1]))
@@ -180,7 +181,7 @@ def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> No
     path.write_bytes(edited(graph=graph))
     del graph
     code = OPEN.format(engine=str(PROJECT / "engine"), limit=800 * MIB).replace(
-        ", lambda path: reference.read(path.read_bytes())", ","
+        ", lambda path: reference_checks.read(path.read_bytes())", ","
     )
     run = subprocess.run(
         [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT, timeout=100

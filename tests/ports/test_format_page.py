@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reference_checks
 
 from edge_lstm.core import modelfile
 from edge_lstm.core.layers import NetworkConfig
@@ -45,7 +46,7 @@ def numbers(cell: str) -> list[float]:
 
 def model_of(network: dict[str, Any], weights: dict[str, Any]) -> reference.Model:
     """The reference's model without a text rule."""
-    return reference.Model({}, {}, {}, {}, 2, [], network, [], weights)
+    return reference.Model({}, {}, {"length": 2}, [], network, weights)
 
 
 def test_every_metadata_key_is_described() -> None:
@@ -111,7 +112,7 @@ def test_the_entries_of_a_vocabulary_are_these() -> None:
     for stored in refused[0].split(", "):
         text = json.loads(stored.strip("`"))
         with pytest.raises(reference.ModelError):
-            reference.vocabulary_entries(text)
+            reference_checks.check_entries(text)
         with pytest.raises(ValueError):
             front_decoded(text, 1000)
 
@@ -124,9 +125,9 @@ def test_the_rows_of_4_bits_are_these() -> None:
         }
         if row == "refused":
             with pytest.raises(reference.ModelError):
-                reference.unpacked(weights, "table", 1, int(columns))
+                reference_checks.check_packed(weights, "table", 1, int(columns))
         else:
-            table = reference.unpacked(weights, "table", 1, int(columns))
+            table = reference.unpacked(weights, "table", int(columns))
             assert (table.dtype, table.tolist()) == (np.int8, [numbers(row)])
 
 
@@ -137,7 +138,7 @@ def test_the_rows_of_codes_are_these() -> None:
     book[255] = [127, 0, -128, 5]
     for columns, codes, row in rows("Rows of a table of codes", 2):
         weights = {"table_c": np.array([codes.split()], np.uint8), "table_b": book}
-        table = reference.usable_table(weights, "table", 1, int(columns), int8=True)
+        table = reference.unpacked(weights, "table", int(columns))
         assert table.tolist() == [numbers(row)]
 
 
@@ -180,7 +181,7 @@ def test_the_n_grams_are_these() -> None:
 
 def test_the_labels_of_several_are_these() -> None:
     assert '`["a", "b", "c"]`, `thresholds` [0.5, 0.6, 0.05]' in PAGE
-    model = reference.Model({}, {}, {}, {}, 1, ["a", "b", "c"], {}, [], {}, [0.5, 0.6, 0.05])
+    model = reference.Model({}, {}, {}, ["a", "b", "c"], {}, {}, [0.5, 0.6, 0.05])
     for logits, told, labels in rows("Several labels:", 4):
         answer = reference.sigmoid(np.array(logits.split(), np.float32))
         assert numbers(told) == pytest.approx(answer.tolist(), abs=5e-8)

@@ -1,4 +1,4 @@
-"""engine/reference.py: the specification that runs."""
+"""engine/reference.py, the specification that runs, and the checks of what it reads."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
+import reference_checks
 
 from edge_lstm import Classifier
 from tests.model_files import compact, edited
 from tests.ports.conftest import PROJECT, TOLERANCE, Case
 
-SOURCE = PROJECT / "engine" / "reference.py"
+SOURCES = [PROJECT / "engine" / name for name in ("reference.py", "reference_checks.py")]
 
 
 def test_it_needs_numpy_and_the_standard_library_only() -> None:
-    tree = ast.parse(SOURCE.read_text())
-    imported = {n.names[0].name for n in ast.walk(tree) if isinstance(n, ast.Import)}
-    imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
-    assert {name for name in imported if name not in sys.stdlib_module_names} == {"numpy"}
+    nodes = [node for source in SOURCES for node in ast.walk(ast.parse(source.read_text()))]
+    imported = {n.names[0].name for n in nodes if isinstance(n, ast.Import)}
+    imported |= {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+    others = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    assert others == {"numpy", "reference"}
 
 
 def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> None:
     for number, case in enumerate(cases):
-        model = reference.read(case.path.read_bytes())
+        model = reference_checks.read(case.path.read_bytes())
         tokenizer = Classifier.load(case.path).model.tokenizer
         encoded = [reference.encode(model, text) for text in case.texts]
         for text, found in zip(case.texts, encoded):
@@ -50,8 +52,10 @@ def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
     golden = [{"text": "\x1b[31m \x9b\u202e", "ids": [1], "probabilities": [[0, 0.5], [1, 0.5]]}]
     path = tmp_path / "m\x1b.onnx"
     path.write_bytes(edited({"labels": compact(labels), "golden": compact(golden)}))
-    for arguments in ([path, "A wonderful film."], [path], [tmp_path / "none\x1b"]):
-        run = subprocess.run([sys.executable, SOURCE, *arguments], capture_output=True, text=True)
+    text = "A wonderful film."
+    for arguments in ([path, text], [path], [tmp_path / "none\x1b"], [tmp_path / "\x1b", text]):
+        source = SOURCES[len(arguments) == 1]
+        run = subprocess.run([sys.executable, source, *arguments], capture_output=True, text=True)
         shown = (run.stdout or run.stderr).rstrip("\n").replace("\t", " ")
         assert shown and shown.isprintable(), shown
 
@@ -59,5 +63,5 @@ def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
 def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]]) -> None:
     for what, data in damaged:
         with pytest.raises(reference.ModelError) as refused:
-            reference.read(data)
+            reference_checks.read(data)
         assert "\n" not in str(refused.value) and len(str(refused.value)) < 300, what
