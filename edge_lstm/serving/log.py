@@ -9,6 +9,7 @@ import io
 import json
 import os
 import stat
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,28 @@ from edge_lstm.system.os_file import lock
 TIME = "time"
 TEXT = "text"
 MODEL = "model"
-ANSWERED = "answered_here"
+BECAUSE = "because"
 
 # How a line begins. It is shorter than the bytes, since a body has a bound.
 _BEGINNING = f'{{"{TIME}": '.encode()
 _MOST_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Because:
+    """Why the upstream was asked a question, and what the file said.
+
+    why: "no file" answers the question, "shadow", or the status of the file's answer.
+    chance: the probability that such a request is logged, above 0 to 1.
+    label, probability: the file's best; None without a file.
+    sha256: of the file; None without one.
+    """
+
+    why: str
+    chance: float = 1.0
+    label: str | None = None
+    probability: float | None = None
+    sha256: str | None = None
 
 
 class DecisionLog:
@@ -52,28 +70,27 @@ class DecisionLog:
         answers: dict[str, tuple[str, float | None]],
         *,
         model: str,
-        answered: dict[str, str],
+        because: dict[str, Because],
     ) -> None:
         """Append a line.
 
         text: as a model file reads it.
         answers: the upstream's: name of the question → its label, and the label's probability.
         model: the upstream's name for its model.
-        answered: sure answers of the files to questions that the upstream was asked as well.
+        because: by question, why the upstream was asked.
 
         Raises OutputError. The file is then as it was.
         """
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {TIME: now, TEXT: text, MODEL: model}
         for name, (label, probability) in answers.items():
-            if name in (TIME, TEXT, MODEL, ANSWERED):
+            if name in (TIME, TEXT, MODEL, BECAUSE):
                 continue
             line[name] = label
             column = f"{name}_probability"
             if probability is not None and column not in answers:
                 line[column] = round(probability, 6)
-        if answered:
-            line[ANSWERED] = answered
+        line[BECAUSE] = {name: asdict(each) for name, each in because.items()}
         data = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         try:
             if not self._is_there():

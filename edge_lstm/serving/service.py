@@ -14,7 +14,7 @@ from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import protocol
 from edge_lstm.serving.batching import Batcher
-from edge_lstm.serving.log import DecisionLog
+from edge_lstm.serving.log import Because, DecisionLog
 from edge_lstm.serving.metrics import Metrics
 from edge_lstm.serving.models import Answer, Models
 from edge_lstm.serving.protocol import Decision, Question
@@ -73,17 +73,17 @@ class Service:
         Raises RequestError.
         """
         decision = protocol.parse_decision(data)
-        sure = await self._ask_files(decision)
+        sure, because = await self._ask_files(decision)
         others = [each for each in decision.questions if each.name not in sure]
         compared = self._to_compare(decision, sure)
         if not others:
             if compared:
-                self._compare_later(decision, compared, sure, authorization)
+                self._compare_later(decision, compared, sure, because, authorization)
             return _body(decision, sure)
         reply = await self._ask_upstream(decision, [*others, *compared], sure, authorization)
         for question in others:
             self.metrics.count("answers_total", self._counted_as(question), "upstream")
-        self._keep(decision, reply, sure)
+        self._keep(decision, reply, because)
         return _body(decision, {**reply.answers, **sure}, reply)
 
     async def predict(self, data: bytes, authorization: bytes | None) -> dict[str, Any]:
@@ -149,14 +149,15 @@ class Service:
             if self._hand_back.log is not None:
                 self._hand_back.log.close()
 
-    async def _ask_files(self, decision: Decision) -> dict[str, Any]:
-        """Return the sure answers by question."""
+    async def _ask_files(self, decision: Decision) -> tuple[dict[str, Any], dict[str, Because]]:
+        """Return the sure answers, and why the upstream may be asked, both by question."""
         served = self.models.served
         names = frozenset(each.name for each in decision.questions if each.name in served)
         found: dict[str, Answer] = {}
         if names:
             found = await self._batcher.submit(decision.text, names)
         sure = {}
+        because = {}
         for question in decision.questions:
             answer = found.get(question.name)
             kind = None if answer is None else answer.model.kind
@@ -164,6 +165,7 @@ class Service:
             if answer is None or kind is None or columns is None:
                 if self._hand_back is None:
                     raise self._foreign(question)
+                because[question.name] = Because("no file")
                 continue
             status = ABSTAINED if answer.is_abstained else answer.status
             self.metrics.count("labels_total", question.name, kind.labels[answer.best])
@@ -171,7 +173,17 @@ class Service:
             if answer.is_sure:
                 self.metrics.count("answers_total", question.name, "file")
                 sure[question.name] = protocol.answer(question, columns, answer.probabilities)
-        return sure
+            because[question.name] = self._because(answer)
+        return sure, because
+
+    def _because(self, answer: Answer) -> Because:
+        ((label, probability),) = answer.prediction.top(1)
+        why: str = answer.prediction.status
+        chance = 1.0
+        if answer.is_sure:
+            why = "shadow"
+            chance = 0.0 if self._hand_back is None else self._hand_back.shadow
+        return Because(why, chance, label, round(probability, 6), answer.model.sha256)
 
     def _foreign(self, question: Question) -> RequestError:
         known = [f"{each['name']} ({each['description']})" for each in self.list_models()["models"]]
@@ -221,6 +233,7 @@ class Service:
         decision: Decision,
         compared: Sequence[Question],
         sure: dict[str, Any],
+        because: dict[str, Because],
         authorization: bytes | None,
     ) -> None:
         """Compare in a task of its own, so that the client does not wait."""
@@ -230,7 +243,7 @@ class Service:
                 reply = await self._ask_upstream(decision, compared, sure, authorization)
             except RequestError:
                 return
-            self._keep(decision, reply, sure)
+            self._keep(decision, reply, because)
 
         # Of more requests at once, the comparison is left out.
         if len(self._shadows) < 16:
@@ -238,26 +251,25 @@ class Service:
             self._shadows.add(task)
             task.add_done_callback(self._shadows.discard)
 
-    def _keep(self, decision: Decision, reply: Reply, sure: dict[str, Any]) -> None:
+    def _keep(self, decision: Decision, reply: Reply, because: dict[str, Because]) -> None:
         """Count the upstream's answers to sure questions, and write all to the log."""
         labels = {}
-        ours = {}
         for question in decision.questions:
             if question.name not in reply.chosen:
                 continue
             option, probability = reply.chosen[question.name]
-            names = self._labels_of(question)
-            labels[question.name] = (names[option], probability)
-            if question.name in sure:
-                own, _ = protocol.option_of(question, sure[question.name])
-                ours[question.name] = names[own]
+            label = self._labels_of(question)[option]
+            labels[question.name] = (label, probability)
+            reason = because[question.name]
+            if reason.why == "shadow":
                 self.metrics.count("shadow_total", question.name)
-                if own != option:
+                if reason.label != label:
                     self.metrics.count("shadow_disagreements_total", question.name)
         if self._hand_back is None or self._hand_back.log is None:
             return
         try:
-            self._hand_back.log.write(decision.text, labels, model=reply.model, answered=ours)
+            asked = {name: because[name] for name in labels}
+            self._hand_back.log.write(decision.text, labels, model=reply.model, because=asked)
             self._is_log_broken = False
         except OutputError as error:
             # A full disk stops no answer.

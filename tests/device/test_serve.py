@@ -164,6 +164,8 @@ def test_an_unsure_answer_is_the_upstreams_with_the_clients_own_key() -> None:
     assert json.loads(request.content) == body
     (line,) = server.logged()
     assert line.pop("time")
+    reason = line.pop("because")["team"]
+    assert (reason["why"], reason["chance"], reason["label"]) == ("abstained", 1, "returns")
     assert line == {
         "text": UNSURE,
         "model": "large-1",
@@ -280,7 +282,10 @@ def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams() -> None:
     server = Server(replied(team=RETURNS), shadow=1.0)
     assert server.choice() == "billing"
     (line,) = server.logged()
-    assert (line["team"], line["answered_here"]) == ("returns", {"team": "billing"})
+    reason = line["because"]["team"]
+    assert (line["team"], reason["label"]) == ("returns", "billing")
+    assert (reason["why"], reason["chance"]) == ("shadow", 1.0)
+    assert reason["sha256"] == server.service.models.served["team"].sha256
     metrics = server.get("/metrics")
     assert 'edge_lstm_shadow_total{question="team"} 1' in metrics
     assert 'edge_lstm_shadow_disagreements_total{question="team"} 1' in metrics
@@ -292,8 +297,8 @@ def test_sure_answers_are_compared_next_to_unsure_ones_too() -> None:
     assert (answers["team"]["choice"], answers["urgent"]) == ("billing", urgent(1))
     assert len(server.asked) == 1
     (line,) = server.logged()
-    told = [line[name] for name in ("team", "urgent", "answered_here")]
-    assert told == ["returns", "yes", {"team": "billing"}]
+    told = [line["team"], line["urgent"], *(each["why"] for each in line["because"].values())]
+    assert told == ["returns", "yes", "shadow", "no file"]
 
 
 def test_a_comparison_that_fails_costs_the_client_nothing() -> None:
@@ -552,9 +557,9 @@ def test_a_line_that_was_cut_short_by_a_kill_is_removed(there: bytes, kept: byte
 def test_the_log_grows_by_whole_lines() -> None:
     path = Path("log.jsonl")
     log = DecisionLog(path)
-    log.write("a\ud800\n", {"q": ("x", None)}, model="m", answered={})
+    log.write("a\ud800\n", {"q": ("x", None)}, model="m", because={})
     moved = path.rename("log.1")
-    log.write("b", {"q": ("y", 0.5), "text": ("z", None)}, model="m", answered={})
+    log.write("b", {"q": ("y", 0.5), "text": ("z", None)}, model="m", because={})
     assert json.loads(moved.read_text())["text"] == "a?\n"
     line = json.loads(path.read_text())
     assert (line["text"], line["q"], line["q_probability"]) == ("b", "y", 0.5)
@@ -572,7 +577,7 @@ def test_a_log_is_written_by_one_server() -> None:
 def test_questions_whose_columns_have_one_name_keep_their_labels() -> None:
     log = DecisionLog(Path("log.jsonl"))
     for names in (["x", "x_probability"], ["x_probability", "x"]):
-        log.write("a", {name: (name, 0.5) for name in names}, model="m", answered={})
+        log.write("a", {name: (name, 0.5) for name in names}, model="m", because={})
     for line in map(json.loads, log.path.read_text().splitlines()):
         assert (line["x"], line["x_probability"]) == ("x", "x_probability")
 
@@ -580,17 +585,17 @@ def test_questions_whose_columns_have_one_name_keep_their_labels() -> None:
 def test_a_line_that_has_no_room_leaves_no_part() -> None:
     resource = pytest.importorskip("resource")
     log = DecisionLog(Path("log.jsonl"))
-    log.write("a", {"q": ("x", None)}, model="m", answered={})
+    log.write("a", {"q": ("x", None)}, model="m", because={})
     whole = log.path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 20, limits[1]))
     try:
         with pytest.raises(OutputError, match="cannot write"):
-            log.write("b", {"q": ("y", None)}, model="m", answered={})
+            log.write("b", {"q": ("y", None)}, model="m", because={})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert log.path.read_bytes() == whole
-    log.write("c", {"q": ("z", None)}, model="m", answered={})
+    log.write("c", {"q": ("z", None)}, model="m", because={})
     assert [json.loads(line)["q"] for line in log.path.read_text().splitlines()] == ["x", "z"]
 
 
@@ -619,7 +624,7 @@ def test_the_log_has_the_files_labels() -> None:
     server.decide(SURE, stars={"type": "score", "criteria": ["bad", "good"]}, late=URGENT)
     (line,) = server.logged()
     assert (line["stars"], line["late"]) == ("5", "True")
-    assert line["answered_here"] == {"stars": "1", "late": "False"}
+    assert [line["because"][name]["label"] for name in ("stars", "late")] == ["1", "False"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -60,7 +60,7 @@ def add_decisions() -> None:
     for text in ("one", "two", "three"):
         try:
             with contextlib.closing(DecisionLog(Path("out.jsonl"))) as log:
-                log.write(text, {"mood": ("good", 0.5)}, model="m", answered={})
+                log.write(text, {"mood": ("good", 0.5)}, model="m", because={})
         except OutputError as error:
             print(f"error: {error}", file=sys.stderr)
             failed = 1

@@ -103,8 +103,8 @@ def test_the_types_of_system_one_become_labels(
 def test_the_log_of_serve_needs_no_reader(tmp_path: Path) -> None:
     log = DecisionLog(tmp_path / "decisions.jsonl")
     for text, team in PAIRS:
-        log.write(text, {"team": (team, 0.9)}, model="m", answered={"team": team})
-    log.write("Help!", {"urgent": ("yes", None)}, model="m", answered={})
+        log.write(text, {"team": (team, 0.9)}, model="m", because={})
+    log.write("Help!", {"urgent": ("yes", None)}, model="m", because={})
     labelled = read_labelled(
         log.path, options=LabelOptions(label_column="team", skip_unlabelled=True)
     )
