@@ -1,5 +1,5 @@
 """The table of English words that the export package holds, from an encoder (see
-train/pretrained.py there).
+train/data/pretrained.py there).
 
     python tools/word_vectors.py ENCODER
 

@@ -1,7 +1,7 @@
 """Unfamiliarity: a score of how unlike the training texts a text is.
 
-The model file has thresholds for it (answering.py). The score is a sum of two numbers from 0 to 1,
-the second at half its weight. Both need only what every engine returns:
+The model file has thresholds for it (risk_coverage.py). The score is a sum of two numbers from 0 to
+1, the second at half its weight. Both need only what every engine returns:
 
 - how undecided the labels are: the Rényi entropy of order 1/2 of their probabilities over its
   largest value. Unlike Shannon's it reflects the probability left for the many unlikely labels;

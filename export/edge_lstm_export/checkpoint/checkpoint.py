@@ -28,7 +28,7 @@ class Checkpoint:
     """A trained network with its tokenizer and labels.
 
     training: how it was made (data, seed, versions, metrics).
-    plan: what was planned (plan.py). Plain values, and no text of the data.
+    plan: what was planned (options.py). Plain values, and no text of the data.
     thresholds: of a network that gives several labels per text, the probability from which on a
         text has each (UNTUNED until they are chosen); None elsewhere.
     abstention: the risk-coverage curve of texts that the network did not learn from; None without

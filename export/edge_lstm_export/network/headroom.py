@@ -1,7 +1,7 @@
 """Headroom: how far an LSTM's units stay below the largest output that any unit can have.
 
 An int8 file scales the LSTM's activations by two sentinel units, which run to the ends of the range
-(see graph/weights.py). A unit that came as far as they do could set the scale itself, and an answer
+(see onnx/weights.py). A unit that came as far as they do could set the scale itself, and an answer
 would depend on the texts of its batch. Training keeps every unit away from there, and export does
 where rounding, or a text that training did not know, drives one nearer: both multiply its output
 gate's weights by less than 1.

@@ -220,7 +220,7 @@ def _with_room(
 ) -> tuple[Draft, float, int]:
     """Return an int8 draft whose units stay below its sentinels on these rows.
 
-    typical: see :class:`_Draft`.
+    typical: see :class:`Draft`.
 
     Return also how far at least, and how many units were closed for that. If any were, the draft's
     checkpoint is another one with closed output gates: closed as training does it (see

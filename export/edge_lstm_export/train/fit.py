@@ -3,7 +3,7 @@
 The page to read first.
 
 hold out · transfer set · vocabulary · ask teachers · choose n-grams · cross-validate · fit the LSTM
-· fit the n-gram part · calibrate · assemble · test. The plan (plan.py) decides what differs from
+· fit the n-gram part · calibrate · assemble · test. The plan (options.py) decides what differs from
 one training to another. No step changes what an earlier one returned.
 """
 
