@@ -17,7 +17,7 @@ from edge_lstm.system.signals import held, received_exit_code
 
 if TYPE_CHECKING:
     from edge_lstm.latency.measure import Progress
-    from edge_lstm.latency.result import Result
+    from edge_lstm.latency.result import Measurement
 
 _ENGINE = "Engines, as in predict.  [default: EDGE_LSTM_ENGINE, else onnxruntime]"
 _MODELS = "Model file; repeat it to compare several.  [default: the embedded model]"
@@ -79,7 +79,7 @@ def command(
         raise typer.Exit(received_exit_code())
 
 
-def _show(result: Result, output: Path | None, as_json: bool, report: Path | None) -> None:
+def _show(result: Measurement, output: Path | None, as_json: bool, report: Path | None) -> None:
     """Write the files that were asked for, and print the result."""
     from edge_lstm.cli.streams import is_closed
     from edge_lstm.system.atomic import write_atomically

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from edge_lstm import metrics
-from edge_lstm.evaluation.result import Comparison, Result
+from edge_lstm.evaluation.result import Comparison, ModelResult
 
 
-def compare(first: Result, second: Result) -> Comparison:
+def compare(first: ModelResult, second: ModelResult) -> Comparison:
     """Compare two models by their predictions for the same texts."""
     n = len(first.truth)
     test = metrics.mcnemar(first.correct, second.correct)

@@ -7,14 +7,14 @@ from math import sqrt
 
 from edge_lstm import metrics
 from edge_lstm.evaluation.one_label import OneLabel
-from edge_lstm.evaluation.result import Result
+from edge_lstm.evaluation.result import ModelResult
 from edge_lstm.html.charts import Chart
 from edge_lstm.html.page import SERIES, figure
 
 MOST_POINTS = 300  # of a curve
 
 # A model's results and its colour.
-Shown = tuple[Result, OneLabel, str]
+Shown = tuple[ModelResult, OneLabel, str]
 
 RELIABILITY = (
     "Reliability: how often answers with a given probability are right. On the grey line, the two "
@@ -26,7 +26,7 @@ COVERAGE = (
 )
 
 
-def curves(results: Sequence[Result]) -> Iterator[str]:
+def curves(results: Sequence[ModelResult]) -> Iterator[str]:
     """Yield both drawings with their captions, as HTML.
 
     results: with one label per text. Those beyond the number of colours are left out.

@@ -16,7 +16,7 @@ from edge_lstm.core.question import number
 from edge_lstm.core.text import text_key, texts_digest
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.compare import compare
-from edge_lstm.evaluation.result import Evaluation, ForeignScores, OovRate, Result, Scores
+from edge_lstm.evaluation.result import Evaluation, ForeignScores, ModelResult, OovRate, Scores
 from edge_lstm.tables.labelled import LabelledTexts, label_matrix, listed_labels
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
@@ -63,7 +63,7 @@ def evaluate(
 
     digest = texts_digest(labelled.texts)
     names = short_names([model.path for model in models])
-    results: list[Result] = []
+    results: list[ModelResult] = []
     statuses: dict[str, int] = {}
     for classifier, name, chosen in zip(classifiers, names, thresholds):
         model = classifier.model
@@ -78,7 +78,7 @@ def evaluate(
         if curve is not None and abstain is None and threshold is None:
             share = curve.default
         columns = [model.labels.index(label) for label in labels]
-        result = Result(
+        result = ModelResult(
             model=model,
             name=name,
             labels=labels,

@@ -169,7 +169,7 @@ class OneLabel:
         labels: the names of the columns.
         truth: bool [n, labels].
         probabilities: float32 [n, labels].
-        threshold, abstain, same_texts: see Result.
+        threshold, abstain, same_texts: see ModelResult.
         """
         true = truth.argmax(axis=1)
         predicted = probabilities.argmax(axis=1)

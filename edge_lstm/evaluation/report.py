@@ -15,7 +15,7 @@ from edge_lstm._version import __version__
 from edge_lstm.core.risk_coverage import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.evaluation.curves import curves
 from edge_lstm.evaluation.one_label import OneLabel
-from edge_lstm.evaluation.result import Comparison, Evaluation, Result
+from edge_lstm.evaluation.result import Comparison, Evaluation, ModelResult
 from edge_lstm.html.page import Cell, Row, Table, TintedText, items, page, table
 from edge_lstm.printable import LABEL_JOINT, counted, cut, well_formed
 from edge_lstm.system.atomic import write_atomically
@@ -127,7 +127,7 @@ def _foreign(evaluation: Evaluation) -> Table:
     return Table(header, rows, title=title)
 
 
-def _labels(result: Result) -> Table:
+def _labels(result: ModelResult) -> Table:
     """Return a row for each label; the last is the mean, macro F1."""
     header = ["label", "precision", "recall", "F1", "texts"]
     rows: list[list[Cell]] = [
@@ -148,7 +148,7 @@ def _labels(result: Result) -> Table:
     return Table(header, rows, note, title=f"{result.name} by label")
 
 
-def _confusions(result: Result, confusion: npt.NDArray[np.int64]) -> Table:
+def _confusions(result: ModelResult, confusion: npt.NDArray[np.int64]) -> Table:
     """Return a row for each true label and a column for each predicted one.
 
     The tint of a cell is its share of the row.
@@ -166,7 +166,7 @@ def _confusions(result: Result, confusion: npt.NDArray[np.int64]) -> Table:
     return Table(("true label", *result.labels), rows, title=title)
 
 
-def _confused_pairs(result: Result, confusion: npt.NDArray[np.int64]) -> Table:
+def _confused_pairs(result: ModelResult, confusion: npt.NDArray[np.int64]) -> Table:
     """Return the most frequent confusions: true label, predicted label, texts."""
     mistakes = confusion.copy()
     np.fill_diagonal(mistakes, 0)
@@ -240,7 +240,7 @@ def _body(evaluation: Evaluation) -> Iterator[str]:
         yield table(_mistakes(evaluation, result), stacks=True)
 
 
-def _mistakes(evaluation: Evaluation, result: Result) -> Table:
+def _mistakes(evaluation: Evaluation, result: ModelResult) -> Table:
     """Return a row for each of the most confident mistakes."""
     wrong = _confident_mistakes(result)
     rows = []
@@ -269,7 +269,7 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
     row: the number of the text's row in the data, from 1.
     label: the true one, by the model's name for it; correct it if it is wrong.
     predicted: the model's label.
-    probability: see Result.confidence.
+    probability: see ModelResult.confidence.
     text: the whole text.
 
     Several labels are joined by LABEL_JOINT. Spreadsheets recognize UTF-8 by the byte order mark.
@@ -286,13 +286,13 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
     write_atomically(well_formed(buffer.getvalue()).encode("utf-8-sig"), path)
 
 
-def _confident_mistakes(result: Result) -> npt.NDArray[np.int64]:
+def _confident_mistakes(result: ModelResult) -> npt.NDArray[np.int64]:
     """Return int64 [mistakes], the rows of the wrong texts, the most confident first."""
     wrong = np.flatnonzero(~result.correct)
     return np.asarray(wrong[np.argsort(-result.confidence[wrong], kind="stable")])
 
 
-def _label_names(result: Result, text: int) -> tuple[str, str]:
+def _label_names(result: ModelResult, text: int) -> tuple[str, str]:
     """Return the true and the predicted labels of one text, each as one cell."""
     labels = np.array(result.labels, dtype=object)
     true = LABEL_JOINT.join(labels[result.truth[text]])
@@ -300,5 +300,5 @@ def _label_names(result: Result, text: int) -> tuple[str, str]:
     return true, predicted
 
 
-def _size(result: Result) -> str:
+def _size(result: ModelResult) -> str:
     return f"{len(result.model.data) / 1000:,.0f} kB"

@@ -98,7 +98,7 @@ class OovRate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class ModelResult:
     """One model's predictions and their metrics.
 
     model: the model file.
@@ -266,7 +266,7 @@ class Evaluation:
     data: str
     texts: tuple[str, ...]
     statuses: dict[str, int]
-    results: tuple[Result, ...]
+    results: tuple[ModelResult, ...]
     comparisons: tuple[Comparison, ...]
     numbers: tuple[int, ...]
     foreign: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from edge_lstm.latency.cold_start import ColdStart, fresh_process
 from edge_lstm.latency.conditions import ConditionWarning, State, condition_warnings, state
 from edge_lstm.latency.energy import find_meter, measure_energy
 from edge_lstm.latency.recording import Block, Recording, is_steady
-from edge_lstm.latency.result import Result, Texts
+from edge_lstm.latency.result import Measurement, Texts
 from edge_lstm.latency.settings import Sample, Settings, texts_of
 from edge_lstm.printable import listed
 from edge_lstm.system.machine import this_machine
@@ -39,7 +39,7 @@ Progress = Callable[[str, float], None]
 
 def measure(
     settings: Settings, sample: Sample | None = None, *, progress: Progress | None = None
-) -> Result:
+) -> Measurement:
     """Run the settings over the texts.
 
     sample: the texts; None for the texts of the first model, see texts_of.
@@ -80,7 +80,7 @@ def measure(
     recordings = [recording for recording in recordings if recording.runs]
     machine = this_machine()
     tokens = recordings[0].tokens
-    return Result(
+    return Measurement(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=seconds,
         texts=Texts(

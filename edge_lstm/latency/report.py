@@ -15,11 +15,11 @@ from edge_lstm.html.charts import Chart
 from edge_lstm.html.page import SERIES, Row, Table, figure, items, page, table
 from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import Memory
-from edge_lstm.latency.result import Result, SettingResult
+from edge_lstm.latency.result import Measurement, SettingResult
 from edge_lstm.printable import counted, duration, listed
 
 
-def machine_line(result: Result) -> str:
+def machine_line(result: Measurement) -> str:
     """Return the board, the CPU, the CPUs in use and the versions of a measurement."""
     machine = result.machine
     cpus = counted(machine.cores, "CPU")
@@ -36,7 +36,7 @@ def machine_line(result: Result) -> str:
     return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"
 
 
-def texts_line(result: Result) -> str:
+def texts_line(result: Measurement) -> str:
     """Return the number, the source and the lengths of the texts."""
     texts = result.texts
     fewest, middle, most = texts.tokens
@@ -44,7 +44,7 @@ def texts_line(result: Result) -> str:
     return f"{count} ({texts.source}), {fewest:.0f} to {most:.0f} tokens, median {middle:.0f}"
 
 
-def notes(result: Result) -> list[str]:
+def notes(result: Measurement) -> list[str]:
     """Return the cost of padding, the reason for no energy, and reasons to distrust the times."""
     lines = padding_lines(result)
     if not any(setting.energy for setting in result.settings):
@@ -52,7 +52,7 @@ def notes(result: Result) -> list[str]:
     return lines + [f"warning: {warning.text}" for warning in result.warnings]
 
 
-def padding_lines(result: Result) -> list[str]:
+def padding_lines(result: Measurement) -> list[str]:
     """Return the cost of padding of each model that reads it."""
     models = dict.fromkeys(setting.model for setting in result.settings)
     return [
@@ -62,7 +62,7 @@ def padding_lines(result: Result) -> list[str]:
     ]
 
 
-def tables(result: Result) -> Iterator[Table]:
+def tables(result: Measurement) -> Iterator[Table]:
     """Yield a table of each quantity that was measured.
 
     They are cold start, percentiles, the parts of a text, ratios and energy.
@@ -168,7 +168,7 @@ def _energies(settings: Sequence[SettingResult]) -> Table:
     return Table(("energy per text, mJ", "total", "above idle"), rows, note)
 
 
-def report(result: Result) -> str:
+def report(result: Measurement) -> str:
     """Return the page: HTML that loads nothing and runs no script."""
     names = []
     digests = []
@@ -187,7 +187,7 @@ def report(result: Result) -> str:
     )
 
 
-def _body(result: Result) -> Iterator[str]:
+def _body(result: Measurement) -> Iterator[str]:
     """Yield the warnings, the tables and the chart, as HTML."""
     if result.warnings:
         yield f"<p><b>Warnings</b></p>{items(warning.text for warning in result.warnings)}"
@@ -200,7 +200,7 @@ def _body(result: Result) -> Iterator[str]:
     yield f'<p class="muted">{escape(result.energy_note)}.</p>'
 
 
-def _times_by_length(result: Result) -> Iterator[str]:
+def _times_by_length(result: Measurement) -> Iterator[str]:
     """Yield a drawing of a dot for each text and a line for each setting, if there is one.
 
     With more settings than colours the curves could not be told apart: the others are left out.

@@ -112,7 +112,7 @@ class SettingResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Measurement:
     """A whole measurement.
 
     created: time in ISO 8601, UTC.

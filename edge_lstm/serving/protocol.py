@@ -44,7 +44,7 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 @dataclass(frozen=True)
-class Question:
+class AskedQuestion:
     """A question of a request.
 
     name: as the client calls it.
@@ -69,7 +69,7 @@ class Decision:
     """
 
     text: str
-    questions: tuple[Question, ...]
+    questions: tuple[AskedQuestion, ...]
     state: Any
     model: str | None
 
@@ -167,7 +167,7 @@ def _is_text(part: Any) -> bool:
     return isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"
 
 
-def _question(name: str, raw: Any) -> Question:
+def _question(name: str, raw: Any) -> AskedQuestion:
     if not isinstance(raw, dict) or raw.get("type") not in TYPES:
         raise _wrong(name, f"its type must be one of {', '.join(TYPES)}")
     kind = raw["type"]
@@ -183,7 +183,7 @@ def _question(name: str, raw: Any) -> Question:
         options = tuple(each if isinstance(each, str) else json.dumps(each) for each in criteria)
     if len(options) > MAX_OPTIONS:
         raise _wrong(name, f"it may have at most {MAX_OPTIONS} options, not {len(options)}")
-    return Question(name, kind, options, raw)
+    return AskedQuestion(name, kind, options, raw)
 
 
 def _wrong(name: str, what: str) -> RequestError:
@@ -206,7 +206,7 @@ def kind_of(asked: typed.Question, labels: Sequence[str]) -> AnswerKind:
     return AnswerKind(CHOICE, tuple(labels), tuple(columns))
 
 
-def columns_of(question: Question, kind: AnswerKind) -> tuple[int, ...] | None:
+def columns_of(question: AskedQuestion, kind: AnswerKind) -> tuple[int, ...] | None:
     """Return the column of each of a question's options; None if the file has other options.
 
     A noul has the options no and yes. Levels of a score may be described in other words than
@@ -223,7 +223,7 @@ def columns_of(question: Question, kind: AnswerKind) -> tuple[int, ...] | None:
 
 
 def answer(
-    question: Question, columns: Sequence[int], probabilities: Sequence[float]
+    question: AskedQuestion, columns: Sequence[int], probabilities: Sequence[float]
 ) -> dict[str, Any]:
     """Return the answer to a question.
 
@@ -256,7 +256,7 @@ def answer(
     }
 
 
-def labels_of(question: Question, kind: AnswerKind | None) -> tuple[str, ...]:
+def labels_of(question: AskedQuestion, kind: AnswerKind | None) -> tuple[str, ...]:
     """Return the label that stands for each option of a question.
 
     They are the file's, if its kind of answers fits. Else a noul has no and yes. A score has the
@@ -272,7 +272,7 @@ def labels_of(question: Question, kind: AnswerKind | None) -> tuple[str, ...]:
     return tuple(map(str, range(len(question.options))))
 
 
-def option_of(question: Question, given: Any) -> tuple[int, float | None]:
+def option_of(question: AskedQuestion, given: Any) -> tuple[int, float | None]:
     """Return the option that an upstream's answer chooses, and its probability if there is one.
 
     A noul has the options no and yes. A score is its nearest level, without a probability.

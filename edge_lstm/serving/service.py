@@ -17,7 +17,7 @@ from edge_lstm.serving.batching import Batcher
 from edge_lstm.serving.log import Because, DecisionLog
 from edge_lstm.serving.metrics import Metrics
 from edge_lstm.serving.models import Answer, Models
-from edge_lstm.serving.protocol import Decision, Question
+from edge_lstm.serving.protocol import AskedQuestion, Decision
 from edge_lstm.serving.upstream import Reply, Upstream
 
 # The name of the model in an answer of the files alone.
@@ -185,7 +185,7 @@ class Service:
             chance = 0.0 if self._hand_back is None else self._hand_back.shadow
         return Because(why, chance, label, round(probability, 6), answer.model.sha256)
 
-    def _foreign(self, question: Question) -> RequestError:
+    def _foreign(self, question: AskedQuestion) -> RequestError:
         known = [f"{each['name']} ({each['description']})" for each in self.list_models()["models"]]
         return RequestError(
             f"no file answers the {question.type} {shorten(question.name)} with these options; "
@@ -196,7 +196,7 @@ class Service:
     async def _ask_upstream(
         self,
         decision: Decision,
-        asked: Sequence[Question],
+        asked: Sequence[AskedQuestion],
         sure: dict[str, Any],
         authorization: bytes | None,
     ) -> Reply:
@@ -222,7 +222,7 @@ class Service:
                 str(error), status=error.status, kind=error.kind, details=details
             ) from None
 
-    def _to_compare(self, decision: Decision, sure: dict[str, Any]) -> list[Question]:
+    def _to_compare(self, decision: Decision, sure: dict[str, Any]) -> list[AskedQuestion]:
         """Return the questions with a sure answer, for the share of requests that is compared."""
         if self._hand_back is None or random.random() >= self._hand_back.shadow:
             return []
@@ -231,7 +231,7 @@ class Service:
     def _compare_later(
         self,
         decision: Decision,
-        compared: Sequence[Question],
+        compared: Sequence[AskedQuestion],
         sure: dict[str, Any],
         because: dict[str, Because],
         authorization: bytes | None,
@@ -278,11 +278,11 @@ class Service:
                 self.report(f"{error}; answers go on without the log")
             self._is_log_broken = True
 
-    def _labels_of(self, question: Question) -> tuple[str, ...]:
+    def _labels_of(self, question: AskedQuestion) -> tuple[str, ...]:
         model = self.models.served.get(question.name)
         return protocol.labels_of(question, None if model is None else model.kind)
 
-    def _counted_as(self, question: Question) -> str:
+    def _counted_as(self, question: AskedQuestion) -> str:
         return question.name if question.name in self.models.served else OTHER
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from edge_lstm.errors import DataError, RequestError, first_line
 from edge_lstm.extras import needs
 from edge_lstm.printable import shorten
-from edge_lstm.serving.protocol import Decision, Question, option_of, parse_json
+from edge_lstm.serving.protocol import AskedQuestion, Decision, option_of, parse_json
 
 if TYPE_CHECKING:
     import httpx
@@ -70,7 +70,7 @@ class Upstream:
         )
 
     async def ask(
-        self, decision: Decision, questions: Sequence[Question], authorization: bytes | None
+        self, decision: Decision, questions: Sequence[AskedQuestion], authorization: bytes | None
     ) -> Reply:
         """Ask the upstream some of a request's questions. It gets nothing else of the request.
 
@@ -137,7 +137,7 @@ def endpoint(url: str) -> str:
     return parts._replace(path=path.rstrip("/") + PATH).geturl()
 
 
-def _reply(data: bytes, questions: Sequence[Question]) -> Reply:
+def _reply(data: bytes, questions: Sequence[AskedQuestion]) -> Reply:
     """Return the upstream's answers. Raises RequestError if one is missing or of another shape."""
     try:
         body = parse_json(data)

@@ -16,7 +16,7 @@ from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.core.risk_coverage import SHOWN_RISKS, RiskCoverage
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report, tables
-from edge_lstm.evaluation.result import Evaluation, Result
+from edge_lstm.evaluation.result import Evaluation, ModelResult
 from edge_lstm.html.charts import HEIGHT, WIDTH
 from edge_lstm.html.page import Table
 from edge_lstm.tables.labelled import LabelledTexts
@@ -34,18 +34,18 @@ def answers(n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([highest, 1 - highest], axis=1), truth
 
 
-def result(model: ModelFile, n: int = 2000, wrong: int = 200, **changes: Any) -> Result:
+def result(model: ModelFile, n: int = 2000, wrong: int = 200, **changes: Any) -> ModelResult:
     probabilities, truth = answers(n, wrong)
     values = {"probabilities": probabilities, "truth": truth, **changes}
-    return Result(model=model, name="m.onnx", labels=("neg", "pos"), **values)
+    return ModelResult(model=model, name="m.onnx", labels=("neg", "pos"), **values)
 
 
-def shown(one: Result) -> Table:
+def shown(one: ModelResult) -> Table:
     """The table of its operating points."""
     return next(table for table in tables(reported(one)) if "with abstention" in table.title)
 
 
-def reported(*results: Result) -> Evaluation:
+def reported(*results: ModelResult) -> Evaluation:
     n = len(results[0].truth)
     return Evaluation(
         data="x",

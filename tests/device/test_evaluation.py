@@ -21,7 +21,7 @@ from edge_lstm.core.text import Tokenizer
 from edge_lstm.evaluation.compare import compare
 from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
 from edge_lstm.evaluation.report import report, tables, write_mistakes
-from edge_lstm.evaluation.result import Evaluation, OovRate, Result
+from edge_lstm.evaluation.result import Evaluation, ModelResult, OovRate
 from edge_lstm.tables.labelled import LabelledTexts, read_labelled
 
 MODEL = open_model()
@@ -40,12 +40,12 @@ def evaluated(
     return evaluate([Classifier.from_model(m) for m in models], labelled(texts, labels), **options)
 
 
-def result(right: list[bool], **changes: Any) -> Result:
+def result(right: list[bool], **changes: Any) -> ModelResult:
     """Predictions for texts whose true label is the first, right or wrong as given."""
     probabilities = np.array([[0.9, 0.1] if r else [0.2, 0.8] for r in right], dtype=np.float32)
     truth = np.array([[True, False]] * len(right))
     values = {"labels": ("a", "b"), "truth": truth, "probabilities": probabilities, **changes}
-    return Result(model=MODEL, name="m.onnx", **values)
+    return ModelResult(model=MODEL, name="m.onnx", **values)
 
 
 def test_the_metrics_are_those_of_the_predictions_of_the_classifier() -> None:
@@ -163,7 +163,7 @@ def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_tha
     assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
 
 
-def reported(*results: Result) -> Evaluation:
+def reported(*results: ModelResult) -> Evaluation:
     """An evaluation of these, each compared with the first."""
     first, *others = results
     comparisons = tuple(compare(first, other) for other in others)

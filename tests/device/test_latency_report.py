@@ -12,14 +12,14 @@ from edge_lstm.latency.conditions import ConditionWarning
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.report import machine_line, ms, report
-from edge_lstm.latency.result import Result
+from edge_lstm.latency.result import Measurement
 from edge_lstm.latency.settings import Sample, Settings
 
 RUNS = 320  # as many as a ratio takes: five blocks
 
 
 @pytest.fixture(scope="module")
-def measured() -> Result:
+def measured() -> Measurement:
     settings = Settings(
         models=(SMALL,), batch_sizes=(1, 4), runs=RUNS, cold_starts=1, max_warm_up_blocks=1
     )
@@ -27,7 +27,7 @@ def measured() -> Result:
 
 
 def test_the_page_loads_and_runs_nothing_and_shows_every_part_the_warnings_first(
-    measured: Result,
+    measured: Measurement,
 ) -> None:
     first, second = measured.settings
     energy = Energy("RAPL package-0", "the CPU package", 5.0, 4.0, 0.00123, 0.0007)
@@ -55,18 +55,24 @@ def test_a_time_has_about_three_significant_digits(us: float, shown: str) -> Non
 
 
 @pytest.mark.parametrize(("usable", "shown"), [(3, ", 3 of 4 CPUs;"), (4, ", 4 CPUs;")])
-def test_the_cpus_that_may_be_used_are_counted(measured: Result, usable: int, shown: str) -> None:
+def test_the_cpus_that_may_be_used_are_counted(
+    measured: Measurement, usable: int, shown: str
+) -> None:
     machine = replace(measured.machine, cores=4, usable_cores=usable)
     assert shown in machine_line(replace(measured, machine=machine))
 
 
-def test_percentiles_that_the_runs_suffice_for_are_not_said_to_need_more(measured: Result) -> None:
+def test_percentiles_that_the_runs_suffice_for_are_not_said_to_need_more(
+    measured: Measurement,
+) -> None:
     first, second = measured.settings
     page = Page(report(replace(measured, settings=(first, replace(second, runs=100))))).text
     assert "p95 needs at least 200" in page and "p90 needs" not in page
 
 
-def test_a_quiet_result_without_cold_start_ratios_or_fit_is_shown_too(measured: Result) -> None:
+def test_a_quiet_result_without_cold_start_ratios_or_fit_is_shown_too(
+    measured: Measurement,
+) -> None:
     bare = replace(measured.settings[0], cold_starts=(), memory=None, length_fit=None, by_text=())
     page = Page(report(replace(measured, settings=(bare,), warnings=()))).text
     assert "cold start" not in page and "No condition disturbed the measurement" in page

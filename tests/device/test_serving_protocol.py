@@ -9,11 +9,10 @@ import pytest
 from cases import raw as raw_bytes
 from cases import rows
 
-from edge_lstm.core.question import Question as FileQuestion
-from edge_lstm.core.question import QuestionType
+from edge_lstm.core.question import Question, QuestionType
 from edge_lstm.errors import RequestError
 from edge_lstm.serving.protocol import (
-    Question,
+    AskedQuestion,
     answer,
     columns_of,
     kind_of,
@@ -28,7 +27,7 @@ CHOICE = {"type": "choice", "instructions": "Which team?", "criteria": {"b": Non
 SCORE = {"type": "score", "instructions": "How angry?", "criteria": ["calm", "cross", "furious"]}
 
 
-def question(raw: dict[str, Any]) -> Question:
+def question(raw: dict[str, Any]) -> AskedQuestion:
     body = {"state": "a text", "model": "any", "questions": {"q": raw}}
     return parse_decision(json.dumps(body).encode()).questions[0]
 
@@ -56,7 +55,7 @@ def test_the_question_of_a_file_says_which_type_of_question_it_answers(
     kind: QuestionType, labels: str, served: str, order: str
 ) -> None:
     names = tuple(labels.split())
-    found = kind_of(FileQuestion.of(kind, names), names)
+    found = kind_of(Question.of(kind, names), names)
     assert (found.type, found.order) == (served, numbers(order))
 
 
@@ -90,7 +89,7 @@ def test_a_question_is_the_files_if_its_options_are(
         criteria = dict.fromkeys(criteria)
     asked = question({"type": type_, "criteria": criteria} if criteria else NOUL)
     names = tuple(labels.split())
-    assert columns_of(asked, kind_of(FileQuestion.of(kind, names), names)) == numbers(columns)
+    assert columns_of(asked, kind_of(Question.of(kind, names), names)) == numbers(columns)
 
 
 def test_answers_have_the_published_shape() -> None:
@@ -154,7 +153,7 @@ def test_an_option_is_logged_as_the_files_label(
         criteria = dict.fromkeys(criteria)
     asked = question({"type": type_, "criteria": criteria} if criteria else NOUL)
     names = tuple(labels.split())
-    of_file = kind_of(FileQuestion.of(kind, names), names)
+    of_file = kind_of(Question.of(kind, names), names)
     assert labels_of(asked, of_file) == tuple(logged.split())
 
 

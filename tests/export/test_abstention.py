@@ -13,7 +13,7 @@ from conftest import Trained
 from edge_lstm_export.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.options import TrainingRequest
-from edge_lstm_export.train.fit import Result, fit
+from edge_lstm_export.train.fit import Fitted, fit
 from edge_lstm_export.train.plan.decisions import make_plan
 from edge_lstm_export.train.plan.stats import dataset_stats
 from made import dataset, make_checkpoint, opened, rows, write_csv
@@ -36,7 +36,7 @@ def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) ->
     assert [share for share, _ in curve.unfamiliar] == [0.2, 0.3]
 
 
-def fitted(**changes: Any) -> Result:
+def fitted(**changes: Any) -> Fitted:
     """A training of which a fifth of 60 rows is the validation part."""
     data = dataset(rows(60))
     asked = TrainingRequest("tiny", "none", epochs=1, validation=0.2)

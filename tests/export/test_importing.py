@@ -26,7 +26,7 @@ import torch
 from cases import named, raw, rows
 from commands import command
 from edge_lstm_export import importing
-from edge_lstm_export.importing import Imported, Options, inert_pickle
+from edge_lstm_export.importing import Imported, ImportOptions, inert_pickle
 from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost
 from edge_lstm_export.network.predict import predict_probabilities
 from edge_lstm_export.onnx.exporting import export
@@ -58,9 +58,9 @@ def keras() -> Any:
 
 def imported(source: Any, words: Any = INDEX, **options: Any) -> Imported:
     """The network with options, and labels that nobody named."""
-    found = importing.read(source, words, Options(**options))
+    found = importing.read(source, words, ImportOptions(**options))
     labels = tuple(f"label {i}" for i in range(found.model.labels))
-    return importing.read(source, words, Options(**{"labels": labels, **options}))
+    return importing.read(source, words, ImportOptions(**{"labels": labels, **options}))
 
 
 def texts_of(rows: list[list[int]]) -> list[str]:
@@ -1024,7 +1024,7 @@ MISSING = """
 
 @pytest.mark.parametrize(("given", "option"), rows(MISSING))
 def test_what_a_state_dict_does_not_say_is_asked_for_by_its_option(given: str, option: str) -> None:
-    options = Options(**json.loads(given))
+    options = ImportOptions(**json.loads(given))
     with pytest.raises(DataError, match=option):
         importing.from_torch(Net(hidden=True), INDEX, options).require_complete()
 

@@ -39,7 +39,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.explain import explain
 from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure
-from edge_lstm.latency.result import Result
+from edge_lstm.latency.result import Measurement
 from edge_lstm.latency.settings import Sample, Settings
 
 
@@ -244,7 +244,7 @@ def test_latency_shows_what_padding_behind_the_text_costs_and_no_padding_nothing
     assert line in html.unescape(reports.report(result))
 
 
-def latency_of(*paths: Path) -> Result:
+def latency_of(*paths: Path) -> Measurement:
     """A quick measurement with texts of six words, seven tokens with the start."""
     texts = ("word1 word2 word3 word4 word5 word6", "word6 word5 word4 word3 word2 word1")
     settings = Settings(models=paths, runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.onnx.exporting import Exported
     from edge_lstm_export.onnx.gates import Closed
     from edge_lstm_export.train.baseline import Baseline
-    from edge_lstm_export.train.fit import Result
+    from edge_lstm_export.train.fit import Fitted
     from edge_lstm_export.train.run import Inputs, Job
 
 
@@ -43,7 +43,7 @@ def print_prepared(display: Display, prepared: Inputs) -> None:
     _print_notes(prepared)
 
 
-def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
+def print_report(job: Job, result: Fitted, seconds: float, *, verbose: bool) -> None:
     """Print the scores of the network and the path of its file.
 
     verbose: everything else that was measured and written, too.

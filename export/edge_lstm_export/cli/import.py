@@ -97,11 +97,11 @@ def command(
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.tables.labelled import LabelOptions
         from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
-        from edge_lstm_export.importing import Options, read
+        from edge_lstm_export.importing import ImportOptions, read
         from edge_lstm_export.importing.accuracy import accuracy_on
         from edge_lstm_export.importing.checkpoint import checkpoint_of
 
-        options = Options(
+        options = ImportOptions(
             labels=column_names(labels) or None,
             padding=padding,
             truncation=truncation,

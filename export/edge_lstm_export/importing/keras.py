@@ -29,8 +29,8 @@ from edge_lstm_export.importing.model import (
     Dense,
     Embedding,
     ImportedModel,
+    ImportOptions,
     Normalization,
-    Options,
     Pooling,
     PoolingKind,
     Reading,
@@ -100,7 +100,7 @@ class LayerConfig:
         return DataError(f"{self} {reason}")
 
 
-def read_hdf5(path: Path, options: Options) -> ImportedModel:
+def read_hdf5(path: Path, options: ImportOptions) -> ImportedModel:
     """Read a whole model of the .h5 format. Raises DataError."""
     with hdf5.opened(path) as store:
         config = store.text("model_config")
@@ -119,7 +119,7 @@ def read_hdf5(path: Path, options: Options) -> ImportedModel:
         return _model(json.loads(config), stored, version, f"Keras {version}, HDF5", options)
 
 
-def read_zip(path: Path, options: Options) -> ImportedModel:
+def read_zip(path: Path, options: ImportOptions) -> ImportedModel:
     """Read a model of the .keras format. Raises DataError."""
     with hdf5.opened_in_zip(path) as (config, store, vocabulary):
         root = "_layer_checkpoint_dependencies"
@@ -138,7 +138,7 @@ def read_zip(path: Path, options: Options) -> ImportedModel:
         return _model(config, stored, "3", "Keras 3, .keras", options, vocabulary)
 
 
-def read_live(model: Any, options: Options) -> ImportedModel:
+def read_live(model: Any, options: ImportOptions) -> ImportedModel:
     """Read a live keras.Model, as the file that it saves. Raises DataError."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
@@ -240,7 +240,7 @@ def _model(
     stored: Callable[[LayerConfig], Sequence[Array]],
     version: str,
     source: str,
-    options: Options,
+    options: ImportOptions,
     vocabulary: Sequence[str] | None = None,
 ) -> ImportedModel:
     """Return the model that a configuration describes.
@@ -292,7 +292,7 @@ def _model(
     return model
 
 
-def _check_options(model: ImportedModel, options: Options) -> None:
+def _check_options(model: ImportedModel, options: ImportOptions) -> None:
     """Raise DataError for an option whose value the model itself says."""
     for name in ("state", "activation"):
         if getattr(options, name) is not None:

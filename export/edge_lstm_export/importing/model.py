@@ -199,7 +199,7 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class Options:
+class ImportOptions:
     """The facts that a file does not hold. None: not given.
 
     labels: in the order of the probabilities; of one sigmoid, the second is the probable one.

@@ -25,8 +25,8 @@ from edge_lstm_export.importing.model import (
     Dense,
     Embedding,
     ImportedModel,
+    ImportOptions,
     Normalization,
-    Options,
     Pooling,
     Reading,
     check_size,
@@ -44,7 +44,7 @@ _SAVE = "save the weights alone: torch.save(model.state_dict(), …)"
 SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 
 
-def read_torch(path: Path, options: Options) -> ImportedModel:
+def read_torch(path: Path, options: ImportOptions) -> ImportedModel:
     """Read the state_dict of a .pt or .pth file; no code of it is run. Raises DataError."""
     import pickle
     import warnings
@@ -69,7 +69,7 @@ def read_torch(path: Path, options: Options) -> ImportedModel:
     raise DataError(f"{path} holds no state_dict; {_SAVE}")
 
 
-def read_safetensors(path: Path, options: Options) -> ImportedModel:
+def read_safetensors(path: Path, options: ImportOptions) -> ImportedModel:
     """Read the weights of a .safetensors file. Raises DataError."""
     from safetensors import safe_open
 
@@ -78,7 +78,9 @@ def read_safetensors(path: Path, options: Options) -> ImportedModel:
     return model_of_state(_arrays_of(state), options, SAFETENSORS)
 
 
-def model_of_state(state: Mapping[str, Array], options: Options, source: str) -> ImportedModel:
+def model_of_state(
+    state: Mapping[str, Array], options: ImportOptions, source: str
+) -> ImportedModel:
     """Return the model of a state_dict. Raises DataError for layers that are not known."""
     rest = dict(state)
     lstms = _lstms(rest)
@@ -111,7 +113,7 @@ def model_of_state(state: Mapping[str, Array], options: Options, source: str) ->
     return replace(model, dense=(*dense, last), says_answer=True)
 
 
-def read_live(module: Any, options: Options) -> ImportedModel:
+def read_live(module: Any, options: ImportOptions) -> ImportedModel:
     """Read a live nn.Module.
 
     The activation behind its linear layers is known if it is the same behind all of them, in
@@ -136,7 +138,7 @@ def read_live(module: Any, options: Options) -> ImportedModel:
     return read_state(module.state_dict(), options)
 
 
-def read_state(state: Mapping[str, Any], options: Options) -> ImportedModel:
+def read_state(state: Mapping[str, Any], options: ImportOptions) -> ImportedModel:
     """Read a live state_dict. Raises DataError for layers that are not known."""
     return model_of_state(_arrays_of(state), options, "PyTorch")
 

@@ -18,12 +18,12 @@ from edge_lstm_export.importing.files import FileKind, first_bytes, kind_of, rea
 from edge_lstm_export.importing.model import (
     SIDES,
     ImportedModel,
-    Options,
+    ImportOptions,
     Reading,
     packed,
     unpacked,
 )
-from edge_lstm_export.importing.words import TextRule
+from edge_lstm_export.importing.words import ImportedRule
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Imported:
     """
 
     model: ImportedModel
-    rule: TextRule
+    rule: ImportedRule
     labels: tuple[str, ...] | None
     missing: tuple[str, ...]
 
@@ -58,7 +58,7 @@ class Imported:
             raise DataError(self.missing[0])
 
 
-def from_keras(model: Any, tokenizer: Any = None, options: Options | None = None) -> Imported:
+def from_keras(model: Any, tokenizer: Any = None, options: ImportOptions | None = None) -> Imported:
     """Import a Keras model: a path, or a live keras.Model.
 
     tokenizer: a path or a live tokenizer, see :func:`words.rule_of`; None: the model holds its
@@ -67,7 +67,7 @@ def from_keras(model: Any, tokenizer: Any = None, options: Options | None = None
     return read(model, tokenizer, options)
 
 
-def from_torch(model: Any, tokenizer: Any, options: Options | None = None) -> Imported:
+def from_torch(model: Any, tokenizer: Any, options: ImportOptions | None = None) -> Imported:
     """Import a PyTorch model: a path, a live nn.Module, or a state_dict.
 
     tokenizer: as for :func:`from_keras`. Raises DataError.
@@ -75,12 +75,12 @@ def from_torch(model: Any, tokenizer: Any, options: Options | None = None) -> Im
     return read(model, tokenizer, options)
 
 
-def read(model: Any, tokenizer: Any, options: Options | None = None) -> Imported:
+def read(model: Any, tokenizer: Any, options: ImportOptions | None = None) -> Imported:
     """Import a model of Keras or PyTorch: a path, or what from_keras and from_torch take.
 
     tokenizer: as for :func:`from_keras`. Raises DataError.
     """
-    options = options or Options()
+    options = options or ImportOptions()
     if isinstance(model, (str, Path)):
         path = Path(model)
         found = _of_file(path, options)
@@ -96,7 +96,7 @@ def read(model: Any, tokenizer: Any, options: Options | None = None) -> Imported
     return _finished(found, _rule(found, tokenizer), options)
 
 
-def _of_file(path: Path, options: Options) -> ImportedModel:
+def _of_file(path: Path, options: ImportOptions) -> ImportedModel:
     """Return the model of a file, which a child process reads."""
     read_kind = _READERS[kind_of(path)]
 
@@ -107,7 +107,7 @@ def _of_file(path: Path, options: Options) -> ImportedModel:
     return unpacked(*bounded(path, read))
 
 
-_READERS: dict[FileKind, Callable[[Path, Options], ImportedModel]] = {
+_READERS: dict[FileKind, Callable[[Path, ImportOptions], ImportedModel]] = {
     "hdf5": keras.read_hdf5,
     "keras zip": keras.read_zip,
     "torch": pytorch.read_torch,
@@ -115,7 +115,7 @@ _READERS: dict[FileKind, Callable[[Path, Options], ImportedModel]] = {
 }
 
 
-def _rule(model: ImportedModel, tokenizer: Any) -> TextRule:
+def _rule(model: ImportedModel, tokenizer: Any) -> ImportedRule:
     """Return the text rule of a tokenizer, its file, or the model's own TextVectorization."""
     own = model.vectorization
     if tokenizer is None and own is None:
@@ -136,7 +136,7 @@ def _rule(model: ImportedModel, tokenizer: Any) -> TextRule:
     return words.rule_of(replace(own, vocabulary=listed), "the model")
 
 
-def _rule_of_file(path: Path) -> TextRule:
+def _rule_of_file(path: Path) -> ImportedRule:
     """Return the text rule of a file, which a child process reads."""
     first_bytes(path, words.MOST_BYTES)
 
@@ -148,7 +148,7 @@ def _rule_of_file(path: Path) -> TextRule:
     return words.unpacked(values)
 
 
-def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Imported:
+def _finished(model: ImportedModel, rule: ImportedRule, options: ImportOptions) -> Imported:
     """Apply the options, and list the missing ones."""
     rule = _adjusted_rule(rule, options).of_rows(len(model.embedding.weights))
     reading = _adjusted_reading(model.reading, rule, options)
@@ -172,7 +172,7 @@ def _finished(model: ImportedModel, rule: TextRule, options: Options) -> Importe
     return Imported(model, rule, options.labels, tuple(missing))
 
 
-def _check_holds(model: ImportedModel, rule: TextRule) -> None:
+def _check_holds(model: ImportedModel, rule: ImportedRule) -> None:
     """Raise DataError if a model file cannot hold a network."""
     if not rule.known:
         raise DataError("the tokenizer has no word that the network knows; give another --words")
@@ -191,7 +191,7 @@ def _check_holds(model: ImportedModel, rule: TextRule) -> None:
         )
 
 
-def _adjusted_rule(rule: TextRule, options: Options) -> TextRule:
+def _adjusted_rule(rule: ImportedRule, options: ImportOptions) -> ImportedRule:
     """Return the text rule with the options that concern it."""
     if options.num_words is not None:
         rule = replace(rule, below=options.num_words)
@@ -203,7 +203,7 @@ def _adjusted_rule(rule: TextRule, options: Options) -> TextRule:
     return rule
 
 
-def _adjusted_splits(splits: text.TextRule, options: Options) -> text.TextRule:
+def _adjusted_splits(splits: text.TextRule, options: ImportOptions) -> text.TextRule:
     """Return the rule that splits texts, for a dict of words, with the options."""
     if options.lower is not None:
         splits = replace(splits, lowercase="unicode" if options.lower else "none")
@@ -212,7 +212,7 @@ def _adjusted_splits(splits: text.TextRule, options: Options) -> text.TextRule:
     return words.splitting_by(options.pattern, splits.lowercase)
 
 
-def _adjusted_reading(reading: Reading, rule: TextRule, options: Options) -> Reading:
+def _adjusted_reading(reading: Reading, rule: ImportedRule, options: ImportOptions) -> Reading:
     """Return the reading with the options that concern it."""
     if reading.length is not None and options.length not in (None, reading.length):
         raise DataError(f"the model's input has {reading.length} steps; leave --length out")

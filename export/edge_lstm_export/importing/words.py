@@ -62,7 +62,7 @@ _KNOWN = (
 
 
 @dataclass(frozen=True)
-class TextRule:
+class ImportedRule:
     """A text rule with a vocabulary.
 
     ids_of: word → id. splits: the rule that makes words of a text. source: the kind of tokenizer,
@@ -96,7 +96,7 @@ class TextRule:
         """The highest id of any text."""
         return max(self.oov_id or 0, self.start_id or 0, *self.known.values())
 
-    def of_rows(self, rows: int) -> TextRule:
+    def of_rows(self, rows: int) -> ImportedRule:
         """Return the rule for an embedding of this many rows.
 
         Raises DataError if the tokenizer belongs to another model.
@@ -111,10 +111,10 @@ class TextRule:
         return self
 
 
-def unpacked(values: dict[str, Any]) -> TextRule:
+def unpacked(values: dict[str, Any]) -> ImportedRule:
     """Return the rule of its values, as dataclasses.asdict and JSON give them."""
     splits = text.TextRule(**values.pop("splits"))
-    return TextRule(splits=splits, unread=tuple(values.pop("unread")), **values)
+    return ImportedRule(splits=splits, unread=tuple(values.pop("unread")), **values)
 
 
 def splitting(lowercase: text.Lowercase, separators: str, removed: str = "") -> text.TextRule:
@@ -170,7 +170,7 @@ VECTORIZATION = "TextVectorization"
 OWN = "word to id"
 
 
-def read_words(path: Path) -> TextRule:
+def read_words(path: Path) -> ImportedRule:
     """Read a tokenizer's file. Raises DataError for any other file."""
     name = str(path)
     if first_bytes(path, MOST_BYTES).startswith(b"PK"):
@@ -202,11 +202,11 @@ def _in_torch_archive(path: Path) -> Any:
     return inert_pickle.load(data, str(path))
 
 
-def rule_of(value: Any, name: str = "words") -> TextRule:
+def rule_of(value: Any, name: str = "words") -> ImportedRule:
     """Return the text rule of a value.
 
-    value: a TextRule, Keras's live Tokenizer or TextVectorization, the contents of a tokenizer's
-        file, a dict of word → id, or a list of words by their ids.
+    value: an ImportedRule, Keras's live Tokenizer or TextVectorization, the contents of a
+        tokenizer's file, a dict of word → id, or a list of words by their ids.
     name: of the file, for errors.
 
     Raises DataError for another value.
@@ -218,7 +218,7 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
     if hasattr(value, "get_vocabulary"):
         value = Vectorization(value.get_config(), value.get_vocabulary())
     match value:
-        case TextRule():
+        case ImportedRule():
             return value
         case Vectorization():
             return _vectorization_rule(value, name)
@@ -247,7 +247,7 @@ def rule_of(value: Any, name: str = "words") -> TextRule:
     return _rule_of_dict(_ids_of(ids, name), name)
 
 
-def _vectorization_rule(layer: Vectorization, name: str) -> TextRule:
+def _vectorization_rule(layer: Vectorization, name: str) -> ImportedRule:
     """Return the rule of a TextVectorization layer."""
     kind = f"{name}: its TextVectorization"
     if layer.vocabulary is None:
@@ -261,7 +261,7 @@ def _vectorization_rule(layer: Vectorization, name: str) -> TextRule:
         TEXT_VECTORIZATION_PUNCTUATION if "strip" in standardize else "",
     )
     ids = {word: i for word, i in _places(layer.vocabulary, name).items() if i > 1}
-    return TextRule(_ids_of(ids, name), splits, VECTORIZATION, oov_id=1)
+    return ImportedRule(_ids_of(ids, name), splits, VECTORIZATION, oov_id=1)
 
 
 def _places(words: Sequence[Any], name: str) -> dict[str, int]:
@@ -283,7 +283,7 @@ def _json(data: bytes, name: str) -> Any:
     return value
 
 
-def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
+def _keras_rule(settings: Mapping[str, Any], name: str) -> ImportedRule:
     """Return the rule of Keras's Tokenizer. settings: its attributes, or its to_json()."""
     index = settings.get("word_index")
     if isinstance(index, str):
@@ -305,7 +305,7 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
     if type(oov_id) is not int or oov_id < 0:
         oov_id = None
     lowercase: text.Lowercase = "unicode" if settings.get("lower", True) else "none"
-    return TextRule(
+    return ImportedRule(
         _ids_of(words, name),
         splitting(lowercase, "".join(map(str, filters))),
         source="Keras Tokenizer",
@@ -314,7 +314,7 @@ def _keras_rule(settings: Mapping[str, Any], name: str) -> TextRule:
     )
 
 
-def _rule_of_dict(ids: dict[str, int], name: str) -> TextRule:
+def _rule_of_dict(ids: dict[str, int], name: str) -> ImportedRule:
     """Return the rule of a dict of word → id: Keras's index of IMDB, or one of a person's own."""
     tokens = _tokens_of(ids)
     words = {word: i for word, i in ids.items() if word not in tokens}
@@ -322,12 +322,12 @@ def _rule_of_dict(ids: dict[str, int], name: str) -> TextRule:
     if offset is not None:
         shifted = {word: i - offset + IMDB_OFFSET for word, i in words.items()}
         splits = splitting("unicode", KERAS_FILTERS)
-        return TextRule(shifted, splits, IMDB, oov_id=2, start_id=1)
+        return ImportedRule(shifted, splits, IMDB, oov_id=2, start_id=1)
     if len(words) >= 10 and max(map(len, words)) == 1:
         raise DataError(f"{name} gives ids to letters, not to words, which is not imported")
     ids_by_role = {role: ids[token] for token, role in tokens.items()}
     has_capitals = any(word != word.lower() for word in words)
-    return TextRule(
+    return ImportedRule(
         words,
         splitting("none" if has_capitals else "unicode", PYTHON_SPACES + _without_marks(words)),
         source=OWN,

@@ -67,7 +67,7 @@ from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
 
 
 @dataclass(frozen=True)
-class Result:
+class Fitted:
     """A checkpoint and its scores.
 
     validation: of texts that no component had learnt from; None without any.
@@ -100,7 +100,7 @@ def fit(
     teachers: Teachers | None = None,
     callbacks: Callbacks = SILENT,
     stages: Stages = NOT_KEPT,
-) -> Result:
+) -> Fitted:
     """Run a plan.
 
     unlabelled: texts for the teachers to label.
@@ -176,7 +176,7 @@ def fit(
     )
     remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
     scores = calibration.scores
-    return Result(checkpoint, loop, scores, test, remarks, closed, baseline)
+    return Fitted(checkpoint, loop, scores, test, remarks, closed, baseline)
 
 
 def _fit_lstm(

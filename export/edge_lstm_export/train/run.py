@@ -28,7 +28,7 @@ from edge_lstm_export.checkpoint.stages import Stages, load_stages
 from edge_lstm_export.digests import labelled_digest
 from edge_lstm_export.options import NO_TEACHER, DataOptions, Plan, TrainingRequest
 from edge_lstm_export.train.data.transfer import choose_unlabelled
-from edge_lstm_export.train.fit import Result, fit, quiet_thread
+from edge_lstm_export.train.fit import Fitted, fit, quiet_thread
 from edge_lstm_export.train.lstm.history import write_history
 from edge_lstm_export.train.lstm.loop import SILENT, Callbacks
 from edge_lstm_export.train.plan import defaults
@@ -145,7 +145,7 @@ def _request_of(plan: Plan) -> TrainingRequest:
 
 def run_job(
     job: Job, callbacks: Callbacks = SILENT, planned: Callable[[Inputs], None] = lambda _: None
-) -> Result:
+) -> Fitted:
     """Train, and write the checkpoint, its history and what else is asked for.
 
     What is done is kept in ``job.partial``, from which ``resume`` goes on: the teachers'
@@ -295,7 +295,7 @@ def train_files(
     request: TrainingRequest | None = None,
     callback: Callable[[str], None] | None = None,
     **job: Any,
-) -> Result:
+) -> Fitted:
     """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
 
     sources: one data set, or labelled files.
