@@ -43,8 +43,8 @@ from benchmarks.public_sets import linear_svm
 from benchmarks.sets import DATA, append, lines, read
 from benchmarks.table import markdown_table
 from edge_lstm import Classifier
+from edge_lstm.core.decide import Policy
 from edge_lstm.core.questions import Questions
-from edge_lstm.core.risk_coverage import UNFAMILIAR
 from edge_lstm.errors import DataError
 
 RESULTS = Path(__file__).parent / "results" / "decisions.jsonl"
@@ -204,7 +204,7 @@ def follow(stream: Stream, way: str, data: Path) -> Iterator[Run]:
             kilobytes = file.stat().st_size / 1000
             classifier = Classifier.load(file)
         try:
-            threshold = classifier.threshold(abstain=RISK)
+            threshold = Policy.of(classifier.model, abstain=RISK).threshold
         except DataError:
             # The curve has too few texts: the file answers nothing.
             threshold = None
@@ -275,10 +275,11 @@ def share(part: int, whole: int) -> str:
 def time_files(files: Sequence[Path], texts: Sequence[str]) -> str:
     """Return the bytes of the files, and the CPU time that one text takes in all of them."""
     questions = Questions.load({f"q{i}": file for i, file in enumerate(files)}, engine="native")
+    policies = {name: Policy() for name in questions.classifiers}
     seconds = []
     for _ in range(PASSES):
         began = time.process_time()
-        questions.classify(texts)
+        questions.classify(texts, policies)
         seconds.append(time.process_time() - began)
     kilobytes = sum(file.stat().st_size for file in files) / 1000
     microseconds = 1e6 * min(seconds) / len(texts)
@@ -294,7 +295,7 @@ def find_foreign(data: Path) -> str:
     for part in ("test", "oos_test"):
         texts = [text for text, _ in parts[part]]
         predictions = classifier.predict(texts, unfamiliar=LOST)
-        found = sum(each.status == UNFAMILIAR for each in predictions)
+        found = sum(each.status == "unfamiliar" for each in predictions)
         shares.append(f"{found / len(texts):.1%} of {len(texts):,}")
     return f"own questions lost: {shares[0]}; foreign questions handed back: {shares[1]}"
 

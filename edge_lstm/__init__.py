@@ -35,9 +35,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from edge_lstm.core.classifier import (
-        Classifier,
+    from edge_lstm.core.classifier import Classifier
+    from edge_lstm.core.decide import (
+        Decisions,
         MultiLabelPrediction,
+        Policy,
         Prediction,
         ScorePrediction,
     )
@@ -51,6 +53,7 @@ __all__ = [
     "Classifier",
     "DamagedModelFileError",
     "DataError",
+    "Decisions",
     "EdgeLSTMError",
     "MissingPackageError",
     "ModelFileError",
@@ -58,6 +61,7 @@ __all__ = [
     "NewerFormatError",
     "NotAModelFileError",
     "OutputError",
+    "Policy",
     "Prediction",
     "ProviderError",
     "ReadOptions",
@@ -74,10 +78,12 @@ __all__ = [
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
-    "edge_lstm.core.classifier": (
-        "Classifier",
-        "Prediction",
+    "edge_lstm.core.classifier": ("Classifier",),
+    "edge_lstm.core.decide": (
+        "Decisions",
         "MultiLabelPrediction",
+        "Policy",
+        "Prediction",
         "ScorePrediction",
     ),
     "edge_lstm.scoring": ("RunOptions", "ScoreOptions", "Summary", "score_files"),

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edge_lstm.core.classifier import Classifier
-from edge_lstm.core.risk_coverage import check_label
-from edge_lstm.core.text import Status, Token
+from edge_lstm.core.decide import STATUSES, Policy, check_label, decide
+from edge_lstm.core.text import Token
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 
 WEAK = 0.05  # words below this share of the strongest effect stay without colour
@@ -59,7 +59,7 @@ class Explanation:
     probability: float
     predicted: str
     probabilities: dict[str, float]
-    status: Status
+    status: str
     words: tuple[Word, ...]
 
     def strongest(self, count: int) -> list[Word]:
@@ -119,11 +119,13 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
             # The ids that are read of the text without the word.
             rows.append(list(tokenizer.kept(ids[:start] + ids[end:])))
         found.append((token, row, is_read))
-    predictions = classifier.probabilities_of(rows).tolist()
+    answers = classifier.probabilities_of(rows)
+    read = bytes([STATUSES.index(encoded.status)])
+    (prediction,) = decide(classifier.model, Policy(), answers[:1].tobytes(), read).predictions
+    predictions = answers.tolist()
 
-    base = predictions[0]
-    best = max(range(len(labels)), key=base.__getitem__)
-    column = best if label is None else labels.index(label)
+    predicted = str(prediction.label)
+    column = labels.index(predicted if label is None else label)
     multi_label = classifier.model.thresholds is not None
     log_odds = [_log_odds(row, column, multi_label) for row in predictions]
     words = [
@@ -141,10 +143,10 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
     return Explanation(
         text=text,
         label=labels[column],
-        probability=base[column],
-        predicted=labels[best],
-        probabilities=dict(zip(labels, base)),
-        status=encoded.status,
+        probability=predictions[0][column],
+        predicted=predicted,
+        probabilities=prediction.probabilities,
+        status=prediction.status,
         words=tuple(words),
     )
 

@@ -11,7 +11,7 @@ from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.core.classifier import Prediction
+    from edge_lstm.core.decide import Prediction
 
 
 def command(
@@ -42,22 +42,26 @@ def command(
     object.
     """
     from edge_lstm.cli.questions import one_or_several
+    from edge_lstm.core.decide import Policy
     from edge_lstm.core.questions import Questions
-    from edge_lstm.core.risk_coverage import check_top
 
     models = one_or_several(model)
     paths = models if isinstance(models, dict) else {"": models}
     questions = Questions.load(paths, engine=engine)
-    for classifier in questions.classifiers.values():
-        check_top(top, len(classifier.labels))
-        # Their errors come before texts are read.
-        classifier.threshold(abstain=abstain, threshold=threshold)
-        classifier.model.choose_unfamiliar_threshold(unfamiliar)
-    for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
-        found = questions.predict(
-            [text], abstain=abstain, threshold=threshold, unfamiliar=unfamiliar
+    # The errors of the options come before texts are read.
+    policies = {
+        name: Policy.of(
+            classifier.model,
+            abstain=abstain,
+            threshold=threshold,
+            unfamiliar=unfamiliar,
+            top=top,
         )
-        predictions = {name: each for name, (each,) in found.items()}
+        for name, classifier in questions.classifiers.items()
+    }
+    for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
+        found = questions.classify([text], policies)
+        predictions = {name: each.predictions[0] for name, each in found.items()}
         if as_json:
             values = {name: _values(each, top) for name, each in predictions.items()}
             print(to_json(values if isinstance(models, dict) else values[""]), flush=True)
@@ -77,7 +81,7 @@ def _values(prediction: Prediction, top: int) -> dict[str, Any]:
 
 def _fields(prediction: Prediction, top: int) -> list[str]:
     """Return a prediction as the fields of a line."""
-    from edge_lstm.core.classifier import ScorePrediction
+    from edge_lstm.core.decide import ScorePrediction
     from edge_lstm.printable import LABEL_JOINT
 
     fields = []

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
-from edge_lstm.checked import check_numbers, instance, optional_whole, whole
+from edge_lstm.checked import instance, optional_whole, whole
 from edge_lstm.checked import path as checked_path
-from edge_lstm.core.model_checks import MOST_PROBABLE
-from edge_lstm.core.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
-from edge_lstm.core.native import NATIVE, ONNXRUNTIME, STATUSES, NativeSession, engine_name
-from edge_lstm.core.risk_coverage import (
-    ABSTAINED,
-    UNFAMILIAR,
-    apply_thresholds,
-    check_top,
-    check_windows,
-    is_abstained,
+from edge_lstm.core.decide import (
+    ERROR,
+    OK,
+    STATUSES,
+    TRUNCATED,
+    Decisions,
+    Policy,
+    Prediction,
+    are_probabilities,
+    decide,
+    mark_unfamiliar,
+    not_probabilities,
 )
-from edge_lstm.core.text import Encoded, Status, to_matrix
+from edge_lstm.core.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
+from edge_lstm.core.native import NATIVE, ONNXRUNTIME, NativeSession, engine_name
+from edge_lstm.core.text import Encoded, to_matrix
 from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
 from edge_lstm.printable import well_formed
 from edge_lstm.system.ending import gate
@@ -35,9 +39,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import onnxruntime
-
-# The status of a text, before any abstention.
-TextStatus = Status | Literal["unfamiliar"]
 
 # Texts in one run. The values that an LSTM keeps for a batch (four for each unit, step and text)
 # have to stay in the cache, so a network with more than WIDE units, all directions together, takes
@@ -59,103 +60,6 @@ CPU_PROVIDERS = (
     "ACLExecutionProvider",
     "ArmNNExecutionProvider",
 )
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one text.
-
-    label: the most probable label; None if the model abstained.
-    probability: the most probable label's probability, 0 to 1.
-    probabilities: every label with its probability, in the order of the model's output.
-    status: ``ok``, or why to be careful with the answer. ``empty``: the text has no words.
-        ``unknown_words``: no word is in the vocabulary. ``truncated``: only the end of the text was
-        read. ``unfamiliar``: the text is out of distribution (OOD), if the caller asked for this
-        check. ``abstained`` replaces any of these if the probability is below the threshold; the
-        prediction then has no label.
-    """
-
-    label: str | None
-    probability: float
-    probabilities: dict[str, float]
-    status: Status | Literal["abstained", "unfamiliar"]
-
-    def top(self, k: int) -> list[tuple[str, float]]:
-        """Return the ``k`` most probable labels with their probabilities, the most probable first.
-
-        Labels with equal probabilities keep the order of the model's output. Raises DataError
-        unless k is from 1 to the number of labels.
-        """
-        k = whole("k", k, least=0)
-        check_top(k, len(self.probabilities))
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The text's labels: one, or none if the model abstained."""
-        return () if self.label is None else (self.label,)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values, for ``edge-lstm predict --json``."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class MultiLabelPrediction(Prediction):
-    """The answer of a multi-label model.
-
-    label: the most probable label; the text has it only if it is in :attr:`labels`.
-    thresholds: for every label, the lowest probability at which a text has it, above 0, at most 1.
-    """
-
-    thresholds: dict[str, float]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels whose probability reaches their threshold, the most probable first."""
-        every = self.top(len(self.probabilities))
-        return tuple(label for label, probability in every if probability >= self.thresholds[label])
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values: the labels, every probability and threshold, and the status."""
-        return {
-            "labels": list(self.labels),
-            "probabilities": self.probabilities,
-            "thresholds": self.thresholds,
-            "status": self.status,
-        }
-
-
-@dataclass(frozen=True)
-class ScorePrediction(Prediction):
-    """The answer of a model whose labels are numbers on a scale.
-
-    value: the score, the expected value over the labels' probabilities.
-    low, high: the ends of its interval, see question.py.
-
-    All three are None if the model abstained.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values: the score with its interval first."""
-        values = super().to_json()
-        score = {"score": values.pop("value"), "low": values.pop("low"), "high": values.pop("high")}
-        return {**score, **values}
-
-
-class Classification(NamedTuple):
-    """The answers for n texts.
-
-    probabilities: float32 [n, labels].
-    statuses: n of them.
-    """
-
-    probabilities: npt.NDArray[np.float32]
-    statuses: list[TextStatus]
 
 
 @dataclass(frozen=True)
@@ -267,36 +171,9 @@ class Classifier:
         return _onnxruntime_name()
 
     @property
-    def native(self) -> NativeSession | None:
-        """The session of the native engine; None if ONNX Runtime runs the model."""
-        return self._session if isinstance(self._session, NativeSession) else None
-
-    @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of :meth:`probabilities`."""
         return self.model.labels
-
-    def has_labels(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Return bool [n, labels]: the labels that each text gets.
-
-        These are the labels whose probability reaches their threshold. If the model gives one label
-        per text, it is the most probable one.
-
-        probabilities: float32 [n, labels].
-
-        Raises TypeError or DataError for an array of another type or shape.
-        """
-        import numpy as np
-
-        probabilities = np.asarray(probabilities)
-        if probabilities.dtype.kind != "f":
-            raise TypeError("probabilities must be float32 [n, labels]")
-        if probabilities.ndim != 2 or probabilities.shape[1] != len(self.labels):
-            raise DataError(
-                f"probabilities must have a column for each of the {len(self.labels)} labels, "
-                f"not the shape {list(probabilities.shape)}"
-            )
-        return apply_thresholds(probabilities, self.model.thresholds)
 
     @property
     def batch_size(self) -> int:
@@ -318,77 +195,101 @@ class Classifier:
         gives a text several labels. Raises TypeError if texts is not a sequence of strings,
         ModelFileError if the model gives no probabilities (NaN).
         """
-        return self._classify(texts, batch_size=batch_size, windows=windows).probabilities
-
-    def _classify(
-        self,
-        texts: Sequence[str],
-        highest_score: float = math.inf,
-        *,
-        batch_size: int | None = None,
-        windows: bool = False,
-        encoded: Sequence[Encoded] | None = None,
-    ) -> Classification:
-        """Classify texts, with the status of each.
-
-        highest_score: a text with known words is ``unfamiliar``, out of distribution (OOD), if its
-            score (familiarity.py) is above this.
-        batch_size: as in :meth:`probabilities_of`; the native engine takes the texts one by one.
-        windows: see :meth:`predict`. Not together with ``highest_score``.
-        encoded: the texts as :meth:`_encode` returns them, if the caller has them already.
-        """
         import numpy as np
 
-        texts = _check_texts(texts)
         instance("windows", windows, bool)
+        texts = _check_texts(texts)
+        data, _ = self._read(
+            texts, Policy(windows=windows), optional_whole("batch_size", batch_size)
+        )
+        answers = np.frombuffer(data, np.float32).reshape(len(texts), len(self.labels))
+        if not are_probabilities(answers):
+            raise not_probabilities(self.model)
+        return answers
+
+    def classify(
+        self,
+        texts: Sequence[str | None],
+        policy: Policy | None = None,
+        *,
+        batch_size: int | None = None,
+        encoded: Sequence[Encoded] | None = None,
+    ) -> Decisions:
+        """Classify texts, and decide on a label for each, or none.
+
+        texts: n of them; a missing one is None, and gets no label and the status ``error``.
+        policy: decides; None for the model file's default.
+        batch_size: texts in one run; None for :attr:`batch_size`.
+        encoded: what :meth:`encode` returns for these texts; None: it is made here.
+
+        Returns columns of the answers, and :attr:`Decisions.predictions`. Raises TypeError if texts
+        is not a sequence of strings, ModelFileError if the model gives no probabilities (NaN).
+        """
+        policy = Policy.of(self.model) if policy is None else policy
+        instance("policy", policy, Policy)
+        texts = _check_texts(texts, (str, NoneType))
         batch_size = optional_whole("batch_size", batch_size)
-        statuses: list[TextStatus]
-        is_scored = highest_score < math.inf
-        if isinstance(self._session, NativeSession) and not is_scored:
-            data, codes = self._session.classify(texts)
-            rows = np.frombuffer(data, np.float32).reshape(len(texts), len(self.labels))
-            answers = self._checked(rows, len(texts))
-            statuses = [STATUSES[code] for code in codes]
+        answers, read = self._read(texts, policy, batch_size, encoded)
+        session = self._session if isinstance(self._session, NativeSession) else None
+        return decide(self.model, policy, answers, read, session)
+
+    def encode(self, texts: Sequence[str | None]) -> list[Encoded] | None:
+        """Return the ids and the status of each text; None if the engine makes them by itself."""
+        if isinstance(self._session, NativeSession):
+            return None
+        return [self.model.tokenizer.encode_text(text or "") for text in texts]
+
+    def _read(
+        self,
+        texts: Sequence[Any],
+        policy: Policy,
+        batch_size: int | None,
+        encoded: Sequence[Encoded] | None = None,
+    ) -> tuple[bytes, bytes]:
+        """Return the probabilities and the statuses of texts, as Decisions has them."""
+        if isinstance(self._session, NativeSession):
+            answers, read = self._session.classify(texts, policy.unfamiliar)
         else:
-            encoded = self._encode(texts) if encoded is None else encoded
-            ids = [text.ids for text in encoded]
-            statuses = [text.status for text in encoded]
-            answers = self._answers(ids, batch_size)
-        if is_scored:
+            answers, read = self._run_all(texts, policy, batch_size, encoded or self.encode(texts))
+        if not policy.windows or TRUNCATED not in read:
+            return answers, read
+        import numpy as np
+
+        from edge_lstm.core.windows import classify_in_windows
+
+        def classify(pieces: list[str]) -> tuple[npt.NDArray[np.float32], list[bool]]:
+            data, read = self._read(pieces, Policy(), batch_size)
+            found = np.frombuffer(data, np.float32).reshape(len(pieces), -1)
+            return found, [code == TRUNCATED for code in read]
+
+        rows = np.frombuffer(answers, np.float32).reshape(len(texts), -1).copy()
+        long = [i for i, code in enumerate(read) if code == TRUNCATED]
+        whole = [well_formed(texts[i]).encode() for i in long]
+        is_multi_label = self.model.thresholds is not None
+        rows[long] = classify_in_windows(whole, classify, is_multi_label=is_multi_label)
+        return rows.tobytes(), read.replace(bytes([TRUNCATED]), bytes([OK]))
+
+    def _run_all(
+        self,
+        texts: Sequence[str | None],
+        policy: Policy,
+        batch_size: int | None,
+        encoded: Any,
+    ) -> tuple[bytes, bytes]:
+        """Return the same, by ONNX Runtime."""
+        ids = [text.ids for text in encoded]
+        answers = self._answers(ids, batch_size)
+        read = bytes([STATUSES.index(text.status) for text in encoded])
+        if policy.highest_score < math.inf:
             from edge_lstm.core.familiarity import unfamiliarity
 
             scores = unfamiliarity(answers, ids, self.model.tokenizer)
-            for i in (scores > highest_score).nonzero()[0].tolist():
-                if statuses[i] in ("ok", "truncated"):
-                    statuses[i] = UNFAMILIAR
-        long = [i for i, status in enumerate(statuses) if windows and status == "truncated"]
-        if long:
-            whole = [well_formed(texts[i]).encode() for i in long]
-            answers = answers.copy()
-            answers[long] = self.classify_in_windows(whole, batch_size)
-        for i in long:
-            statuses[i] = "ok"
-        return Classification(answers, statuses)
-
-    def classify_in_windows(
-        self, texts: Sequence[bytes], batch_size: int | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Classify texts that are longer than the model reads, see windows.py."""
-        from edge_lstm.core.windows import classify_in_windows
-
-        return classify_in_windows(
-            texts,
-            lambda pieces: self._classify(pieces, batch_size=batch_size),
-            is_multi_label=self.model.thresholds is not None,
-        )
-
-    def _encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return the ids and the status of each text."""
-        return [self.model.tokenizer.encode_text(text) for text in texts]
-
-    def _needs_ids(self, highest_score: float) -> bool:
-        """Return whether :meth:`_classify` turns texts into ids in Python, not in the engine."""
-        return highest_score < math.inf or not isinstance(self._session, NativeSession)
+            read = mark_unfamiliar(read, scores, policy.highest_score)
+        if None in texts:
+            missing = [i for i, text in enumerate(texts) if text is None]
+            answers[missing] = math.nan
+            read = bytes([ERROR if text is None else code for text, code in zip(texts, read)])
+        return answers.tobytes(), read
 
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
@@ -435,21 +336,6 @@ class Classifier:
             answers[chosen] = self._run(to_matrix([rows[i] for i in chosen], length))
         return answers
 
-    def threshold(self, *, abstain: float | None = None, threshold: float | None = None) -> float:
-        """Return the probability below which the model abstains from a text.
-
-        It is ``threshold`` if given, else the threshold for ``abstain``, else the model file's
-        default, else 0.
-
-        abstain: the share of answers that may be wrong, above 0 and below 1.
-        threshold: a probability, 0 to 1.
-
-        Raises DataError if both are given, one is out of range, or the model file has no threshold
-        for the share.
-        """
-        check_numbers(abstain=abstain, threshold=threshold)
-        return self.model.choose_threshold(abstain=abstain, threshold=threshold)
-
     def predict(
         self,
         texts: Sequence[str],
@@ -467,7 +353,7 @@ class Classifier:
         with that status.
 
         texts: the texts.
-        abstain, threshold: when to abstain, see :meth:`threshold`.
+        abstain, threshold: when to abstain, see :meth:`edge_lstm.Policy.of`.
         unfamiliar: mark texts that are out of distribution (OOD) with the status ``unfamiliar``,
             and at most this share of the other texts, such as 0.05. None: mark no text.
         batch_size: texts in one run; None for :attr:`batch_size`.
@@ -478,38 +364,14 @@ class Classifier:
         threshold for a share, or if ``windows`` and ``unfamiliar`` are given, ModelFileError if the
         model gives no probabilities (NaN).
         """
-        check_numbers(unfamiliar=unfamiliar)
-        least_probability = self.threshold(abstain=abstain, threshold=threshold)
-        highest_score = self.model.choose_unfamiliar_threshold(unfamiliar)
-        check_windows(windows, unfamiliar)
-        answers, statuses = self._classify(
-            texts, highest_score, batch_size=batch_size, windows=windows
+        policy = Policy.of(
+            self.model,
+            abstain=abstain,
+            threshold=threshold,
+            unfamiliar=unfamiliar,
+            windows=windows,
         )
-        return [*self._predictions(statuses, answers, least_probability)]
-
-    def _predictions(
-        self, statuses: Sequence[Any], answers: npt.NDArray[np.float32], threshold: float
-    ) -> Iterator[Prediction]:
-        is_left_out = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
-        best = answers.argmax(axis=1).tolist()
-        thresholds = dict(zip(self.labels, self.model.thresholds or ()))
-        scores: Iterable[Any] = itertools.repeat(())
-        if self.model.is_score:
-            scores = zip(*(ends.tolist() for ends in self.model.question.estimate(answers)))
-        kind = ScorePrediction if self.model.is_score else Prediction
-        rows = zip(statuses, answers.tolist(), best, is_left_out, scores)
-        for status, row, place, left_out, score in rows:
-            probabilities = dict(zip(self.labels, row))
-            label: str | None = self.labels[place]
-            highest = row[place]
-            if thresholds:
-                yield MultiLabelPrediction(label, highest, probabilities, status, thresholds)
-                continue
-            if left_out:
-                label = None
-                status = ABSTAINED
-                score = [None] * len(score)
-            yield kind(label, highest, probabilities, status, *score)
+        return self.classify(_check_texts(texts), policy, batch_size=batch_size).predictions
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""
@@ -532,24 +394,9 @@ class Classifier:
                 f"{self.runtime} cannot run {self.model.path} "
                 f"({first_line(error)}); export it again, or try 'edge-lstm doctor'"
             ) from error
-        return self._checked(answers, len(ids))
-
-    def _checked(self, answers: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-        # No comparison with NaN holds. A softmax may end a little above 1.
-        if not (
-            answers.shape == (count, len(self.labels))
-            and (answers >= 0).all()
-            and (answers <= MOST_PROBABLE).all()
-        ):
-            raise self.not_probabilities()
+        if answers.shape != (len(ids), len(self.labels)) or not are_probabilities(answers):
+            raise not_probabilities(self.model)
         return answers
-
-    def not_probabilities(self) -> ModelFileError:
-        """Return the error for answers that are not probabilities."""
-        return ModelFileError(
-            f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
-            "its weights are damaged or badly trained: train or export it again"
-        )
 
 
 def available_providers() -> list[str]:
@@ -577,7 +424,8 @@ def _provider(engine: str) -> str:
     return names[wanted]
 
 
-def _check_texts(texts: Iterable[str]) -> list[str]:
+def _check_texts(texts: Iterable[Any], kind: Any = str) -> list[Any]:
+    """Return texts as a list. kind: what each must be."""
     how = ""
     if isinstance(texts, (str, bytes)):
         how = "; write [text]"
@@ -588,7 +436,7 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
         raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}{how}")
     texts = list(texts)
     for i, text in enumerate(texts):
-        if not isinstance(text, str):
+        if not isinstance(text, kind):
             raise TypeError(f"texts[{i}] must be a string, not {type(text).__name__}")
     return texts
 

@@ -9,7 +9,6 @@ else that a device needs. Nothing here runs the model (see classifier.py) or nee
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -22,11 +21,7 @@ from edge_lstm.core.figures import by_label
 from edge_lstm.core.layers import NetworkConfig, PaddingCost, sentinels
 from edge_lstm.core.model_checks import Room
 from edge_lstm.core.question import ANY_CHOICE, CHOICE, SCORE, Question
-from edge_lstm.core.risk_coverage import (
-    RiskCoverage,
-    choose_threshold,
-    choose_unfamiliar_threshold,
-)
+from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm.core.text import Tokenizer
 from edge_lstm.errors import (
     DamagedModelFileError,
@@ -141,34 +136,6 @@ class ModelFile:
     abstention: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
     question: Question = ANY_CHOICE
-
-    def choose_threshold(self, *, abstain: float | None, threshold: float | None) -> float:
-        """Return the probability below which the model abstains, see answering.choose_threshold.
-
-        It is 0 for a model that gives several labels per text. Raises DataError.
-        """
-        if self.thresholds is None:
-            return choose_threshold(
-                self.abstention, self.path, abstain=abstain, threshold=threshold
-            )
-        if abstain is not None or threshold:
-            raise DataError(
-                f"{self.path} gives several labels per text, each with a threshold of its own; "
-                "leave --abstain and --threshold out"
-            )
-        return 0.0
-
-    def choose_unfamiliar_threshold(self, share: float | None) -> float:
-        """Return the score (familiarity.py) above which a text is out of distribution (OOD).
-
-        share: of texts like the held-out ones, at most this share has a higher score. None: return
-            infinity, which no score exceeds.
-
-        Raises DataError if the file has no threshold for the share.
-        """
-        if share is None:
-            return math.inf
-        return choose_unfamiliar_threshold(self.abstention, self.path, share)
 
     @property
     def is_score(self) -> bool:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_lstm.checked import instance
 from edge_lstm.core.model_checks import MOST_PROBABLE
@@ -20,15 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge_lstm.core.text import Status
-
 # Engines by name. An execution provider of ONNX Runtime may follow the first, as in
 # onnxruntime:XNNPACK.
 ONNXRUNTIME = "onnxruntime"
 NATIVE = "native"
-
-# The statuses of texts, in the engine's order.
-STATUSES: tuple[Status, ...] = ("ok", "empty", "unknown_words", "truncated")
 
 # The environment variable that names the engine.
 VARIABLE = "EDGE_LSTM_ENGINE"
@@ -58,22 +53,10 @@ def fastest_engine() -> str:
     return os.environ.get(VARIABLE) or (NATIVE if is_installed else ONNXRUNTIME)
 
 
-class Decided(NamedTuple):
-    """What was decided on n texts. The columns are bytes of int32 [n] or float32 [n].
-
-    labels: the place of a text's label; the number of labels if it has none.
-    statuses: the place of its status in STATUSES; behind them come a null, and a text that
-        abstains.
-    ranks: the most probable labels, each with its probability; NaN for a null.
-    by_label: how many texts have each label.
-    by_status: how many have each status.
-    """
-
-    labels: bytes
-    statuses: bytes
-    ranks: Sequence[tuple[bytes, bytes]]
-    by_label: Sequence[int]
-    by_status: Sequence[int]
+# Columns of decide.Decisions.
+Columns: TypeAlias = tuple[
+    bytes, bytes, Sequence[tuple[bytes, bytes]], Sequence[int], Sequence[int]
+]
 
 
 class NativeSession:
@@ -115,23 +98,30 @@ class NativeSession:
         data = np.ascontiguousarray(ids, np.int32).tobytes()
         return [np.asarray(self._model.run(data, ids.shape[1]))]
 
-    def classify(self, texts: Sequence[str]) -> tuple[bytes, bytes]:
+    def classify(
+        self, texts: Sequence[str | None], unfamiliar: float | None
+    ) -> tuple[bytes, bytes]:
         """Classify n texts, from text to ids in C too.
 
-        Returns the bytes of float32 [n, labels], and for each text the place of its status in
-        STATUSES.
+        texts: None for a missing text.
+        unfamiliar: mark texts that are out of distribution (OOD), and at most this share of the
+            others.
+
+        Returns the probabilities and the statuses as decide.Decisions has them.
         """
-        answers, statuses = self._model._answer(texts)
+        answers, statuses = self._model._answer(texts, unfamiliar)
         return answers, statuses
 
-    def decide(self, answers: bytes, statuses: bytes, top: int, threshold: float) -> Decided | None:
+    def decide(self, answers: bytes, statuses: bytes, top: int, threshold: float) -> Columns | None:
         """Decide on n texts, as classify returns them.
 
-        statuses: a null has the place behind the last of STATUSES.
-        top: labels to give, the most probable first.
+        top: labels to rank, the most probable first.
         threshold: a text whose best label is less probable, compared in float32, abstains.
 
-        Returns None if the answers are not probabilities.
+        Returns the columns of decide.Decisions from ``answers`` to ``status_counts``; None if the
+        answers are not probabilities.
         """
-        decided = self._model._decide(answers, statuses, top, threshold, MOST_PROBABLE)
-        return decided and Decided(*decided)
+        columns: Columns | None = self._model._decide(
+            answers, statuses, top, threshold, MOST_PROBABLE
+        )
+        return columns

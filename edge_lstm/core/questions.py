@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge_lstm.core.classifier import Classification, Classifier, Prediction
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.decide import Decisions, Policy
 from edge_lstm.core.text import Encoded, Tokenizer
 
 # The name of a question. It becomes a part of the names of columns.
@@ -53,62 +53,27 @@ class Questions:
 
     def classify(
         self,
-        texts: Sequence[str],
-        highest_scores: Mapping[str, float] | None = None,
+        texts: Sequence[str | None],
+        policies: Mapping[str, Policy],
         *,
-        names: Collection[str] | None = None,
         batch_size: int | None = None,
-        windows: bool = False,
-    ) -> dict[str, Classification]:
-        """Classify texts, for each question.
+    ) -> dict[str, Decisions]:
+        """Classify texts.
 
-        highest_scores: name of a question → the score above which a text is unfamiliar; none by
-            default.
-        names: the questions to answer; None for all.
+        texts: see Classifier.classify.
+        policies: name of each question to answer → its policy.
         batch_size: texts in one run; None for the fastest number.
-        windows: see Classifier.predict.
 
         Raises ModelFileError if a model gives no probabilities.
         """
-        encoded: dict[int, list[Encoded]] = {}
+        encoded: dict[int, list[Encoded] | None] = {}
         answers = {}
-        for name in self.classifiers if names is None else names:
+        for name, policy in policies.items():
             classifier = self.classifiers[name]
-            highest = (highest_scores or {}).get(name, math.inf)
             tokenizer = self._tokenizers[name]
-            if tokenizer not in encoded and classifier._needs_ids(highest):
-                encoded[tokenizer] = classifier._encode(texts)
-            answers[name] = classifier._classify(
-                texts,
-                highest,
-                batch_size=batch_size,
-                windows=windows,
-                encoded=encoded.get(tokenizer),
+            if encoded.get(tokenizer) is None:
+                encoded[tokenizer] = classifier.encode(texts)
+            answers[name] = classifier.classify(
+                texts, policy, batch_size=batch_size, encoded=encoded[tokenizer]
             )
         return answers
-
-    def predict(
-        self,
-        texts: Sequence[str],
-        *,
-        abstain: float | None = None,
-        threshold: float | None = None,
-        unfamiliar: float | None = None,
-    ) -> dict[str, list[Prediction]]:
-        """Return the predictions of each question, in the order of the texts.
-
-        The parameters, and the errors, are as in Classifier.predict, for each model file.
-        """
-        thresholds = {}
-        scores = {}
-        for name, classifier in self.classifiers.items():
-            thresholds[name] = classifier.threshold(abstain=abstain, threshold=threshold)
-            scores[name] = classifier.model.choose_unfamiliar_threshold(unfamiliar)
-        return {
-            name: list(
-                self.classifiers[name]._predictions(
-                    answers.statuses, answers.probabilities, thresholds[name]
-                )
-            )
-            for name, answers in self.classify(texts, scores).items()
-        }

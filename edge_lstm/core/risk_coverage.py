@@ -19,9 +19,8 @@ import bisect
 import functools
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
 
@@ -50,10 +49,6 @@ USUAL_SHARE = 0.05
 
 # Risks at which a curve is shown to a person.
 SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)
-
-# Statuses: of a text without an answer, and of a text that is out of distribution (OOD).
-ABSTAINED: Literal["abstained"] = "abstained"
-UNFAMILIAR: Literal["unfamiliar"] = "unfamiliar"
 
 
 @dataclass(frozen=True)
@@ -329,41 +324,6 @@ def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDAr
     import numpy as np
 
     return np.asarray(highest < np.float32(threshold))
-
-
-def apply_thresholds(
-    probabilities: npt.NDArray[np.floating[Any]], thresholds: Sequence[float] | None = None
-) -> npt.NDArray[np.bool_]:
-    """Return bool [n, labels]: the labels that each text gets.
-
-    probabilities: float [n, labels].
-    thresholds: one for each label; a text gets the labels whose probability is at least theirs,
-        compared in float64. None: a text gets the most probable label.
-    """
-    import numpy as np
-
-    if thresholds is None:
-        best = probabilities.argmax(axis=1)
-        return np.asarray(best[:, None] == np.arange(probabilities.shape[1]))
-    return np.asarray(probabilities >= np.array(thresholds))
-
-
-def check_windows(windows: bool, unfamiliar: float | None) -> None:
-    """Raise DataError if a text is to be read in windows and judged unfamiliar."""
-    if windows and unfamiliar is not None:
-        raise DataError("--windows and --unfamiliar exclude each other; give one of them")
-
-
-def check_label(label: str, labels: Sequence[str]) -> None:
-    """Raise DataError unless the label is one of a model's."""
-    if label not in labels:
-        raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
-
-
-def check_top(k: int, labels: int) -> None:
-    """Raise DataError unless a model with this number of labels can give the ``k`` best."""
-    if not 1 <= k <= labels:
-        raise DataError(f"--top must be from 1 to {labels}, the number of labels, not {k}")
 
 
 def fewest_texts(share: float) -> int:

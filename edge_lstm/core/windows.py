@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Classify: TypeAlias = Callable[[list[str]], tuple[npt.NDArray[np.float32], Sequence[str]]]
+Classify: TypeAlias = Callable[[list[str]], tuple[npt.NDArray[np.float32], Sequence[bool]]]
 
 # Most bytes of a window at first. One that is still longer than the model reads is cut again.
 MOST_BYTES = 2500
@@ -84,7 +84,8 @@ def classify_in_windows(
     """Classify n texts that are longer than the model reads; return float32 [n, labels].
 
     texts: in UTF-8.
-    classify: strings → their probabilities, float32 [m, labels], and m statuses.
+    classify: strings → their probabilities, float32 [m, labels], and whether each is longer than
+        the model reads.
     """
     most = MOST_BYTES
     waiting = [(i, window) for i, text in enumerate(texts) for window in cut(text, most)]
@@ -92,11 +93,11 @@ def classify_in_windows(
     sizes: list[int] = []
     answers: list[npt.NDArray[np.float32]] = []
     while waiting:
-        found, statuses = classify([window.decode() for _, window in waiting])
+        found, are_long = classify([window.decode() for _, window in waiting])
         most = max(1, most // 2)
         again: list[tuple[int, bytes]] = []
-        for (owner, window), answer, status in zip(waiting, found, statuses):
-            if status == "truncated" and len(window) > 1:
+        for (owner, window), answer, is_long in zip(waiting, found, are_long):
+            if is_long and len(window) > 1:
                 again += [(owner, part) for part in cut(window, most)]
             else:
                 owners.append(owner)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.decide import STATUSES, Policy
 from edge_lstm.core.familiarity import unfamiliarity
 from edge_lstm.core.modelfile import ModelFile, short_names
 from edge_lstm.core.question import number
@@ -41,7 +42,7 @@ def evaluate(
     data: name of the texts' source, for errors and reports.
     label_map: label in the data → label of the model, for labels that differ in name.
     foreign: texts that belong to none of the labels.
-    abstain, threshold: when a model abstains, see Classifier.threshold. Only the metrics of
+    abstain, threshold: when a model abstains, see Policy.of. Only the metrics of
         abstention depend on it; the others count every text.
     windows: as in Classifier.predict. Not together with ``foreign``.
     progress: called with the number of texts classified since the last call.
@@ -54,7 +55,7 @@ def evaluate(
     _check_foreign(models, labelled.texts, foreign)
     if windows and foreign:
         raise DataError("--windows and --foreign exclude each other; give one of them")
-    thresholds = [model.choose_threshold(abstain=abstain, threshold=threshold) for model in models]
+    policies = [Policy.of(model, abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
     names_of = dict(label_map or {})
     if models[0].is_score:
@@ -65,7 +66,7 @@ def evaluate(
     names = short_names([model.path for model in models])
     results: list[ModelResult] = []
     statuses: dict[str, int] = {}
-    for classifier, name, chosen in zip(classifiers, names, thresholds):
+    for classifier, name, policy in zip(classifiers, names, policies):
         model = classifier.model
         curve = model.abstention
         probabilities, own, counts = _classify(
@@ -85,7 +86,7 @@ def evaluate(
             truth=truth,
             probabilities=probabilities[:, columns],
             thresholds=model.thresholds and tuple(model.thresholds[i] for i in columns),
-            threshold=chosen,
+            threshold=policy.threshold,
             abstain=share,
             same_texts=curve is None or curve.sha256 == digest,
             oov=OovRate.of(model, labelled.texts),
@@ -186,11 +187,13 @@ def _classify(
         chunk = slice(start, start + CHUNK)
         encoded = [tokenizer.encode_text(text) for text in texts[chunk]]
         ids = [text.ids for text in encoded]
-        answers = classifier._classify(texts[chunk], windows=windows, encoded=encoded)
-        probabilities[chunk] = answers.probabilities
+        # Every text gets an answer here: abstention is counted afterwards.
+        decisions = classifier.classify(texts[chunk], Policy(windows=windows), encoded=encoded)
+        answers = np.frombuffer(decisions.probabilities, np.float32)
+        probabilities[chunk] = answers.reshape(len(encoded), -1)
         if classifier.model.thresholds is None:
             scores[chunk] = unfamiliarity(probabilities[chunk], ids, tokenizer)
-        statuses.update(answers.statuses)
+        statuses.update(STATUSES[code] for code in decisions.read)
         if progress:
             progress(len(encoded))
     return probabilities, scores, dict(statuses)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.decide import Policy
 from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.result import Evaluation
@@ -26,7 +27,7 @@ class Request:
     reading: how it is read.
     label_map: label in the data → label of the model.
     foreign: source of texts that belong to none of the labels.
-    abstain, threshold: see Classifier.threshold.
+    abstain, threshold: see Policy.of.
     windows: see evaluate().
     engine: see Classifier.load.
     """
@@ -80,7 +81,7 @@ def _load(request: Request, paths: Sequence[str | None]) -> list[Classifier]:
     classifiers = []
     for path in paths:
         classifier = Classifier.load(path, engine=request.engine)
-        classifier.threshold(abstain=request.abstain, threshold=request.threshold)
+        Policy.of(classifier.model, abstain=request.abstain, threshold=request.threshold)
         classifiers.append(classifier)
     return classifiers
 

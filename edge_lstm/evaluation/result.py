@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm import metrics
+from edge_lstm.core.decide import Policy, apply_thresholds
 from edge_lstm.core.modelfile import ModelFile
-from edge_lstm.core.risk_coverage import USUAL_SHARE, apply_thresholds
+from edge_lstm.core.risk_coverage import USUAL_SHARE
 from edge_lstm.evaluation.one_label import FALSE_ALARMS, OneLabel
 from edge_lstm.metrics import Bools
 
@@ -56,7 +57,7 @@ class ForeignScores:
         found = None
         lost = None
         if curve is not None and any(share <= USUAL_SHARE for share, _ in curve.unfamiliar):
-            threshold = model.choose_unfamiliar_threshold(USUAL_SHARE)
+            threshold = Policy.of(model, unfamiliar=USUAL_SHARE).highest_score
             found = float((foreign > threshold).mean())
             lost = float((own > threshold).mean())
         auroc = metrics.auroc(own, foreign)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edge_lstm.checked import check_fields, instance
+from edge_lstm.core.decide import Policy, check_label
 from edge_lstm.core.modelfile import EMBEDDED, ModelFile
-from edge_lstm.core.risk_coverage import check_label, check_top, check_windows
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
@@ -55,6 +55,17 @@ class ScoreOptions:
     top: int = 1
     only_label: tuple[str, ...] = ()
     only_abstained: bool = False
+
+    def policy(self, model: ModelFile) -> Policy:
+        """Return the policy for a model. The errors are as in Policy.of."""
+        return Policy.of(
+            model,
+            abstain=self.abstain,
+            threshold=self.threshold,
+            unfamiliar=self.unfamiliar,
+            windows=self.windows,
+            top=self.top,
+        )
 
 
 DEFAULT_SCORE_OPTIONS = ScoreOptions()
@@ -165,21 +176,12 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         _check_only_columns(options.only_columns, options.keep)
     for label in options.only_label:
         check_label(label, model.labels)
-    check_top(options.top, len(model.labels))
+    policy = options.policy(model)
     if options.top > 1 and model.is_score:
         raise DataError(f"{model.path} gives a score; leave --top out, or take --all-probabilities")
-    check_windows(options.windows, options.unfamiliar)
-    model.choose_unfamiliar_threshold(options.unfamiliar)
-    threshold = model.choose_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained:
-        _check_only_abstained(options, model, threshold)
-    return replace(
-        options,
-        top=int(options.top),
-        threshold=float(threshold),
-        abstain=None,
-        unfamiliar=None if options.unfamiliar is None else float(options.unfamiliar),
-    )
+        _check_only_abstained(options, model, policy.threshold)
+    return replace(options, threshold=policy.threshold, abstain=None)
 
 
 def _check_only_columns(names: Sequence[str], keep: Sequence[str] | None) -> None:

@@ -147,7 +147,7 @@ def _score(
         texts, reasons = zip(*[_text_or_reason(row, key, taken) for row in mappings])
         predictions = predictor.predict(texts, reasons)
         answers = predictions.by_question[""]
-        chosen = predictor.chosen(predictions)
+        chosen = predictions.chosen
         labels = values_of(answers.labels)
         statuses = values_of(answers.statuses)
         highest = values_of(answers.probabilities)

@@ -38,7 +38,7 @@ class Worker:
         if writing.needs_utf8 and schema.format != writing.name and not schema.is_unicode:
             _refuse_bytes(rows, output)
         predictions = self._predictor.predict(rows.texts, rows.reasons)
-        chosen = self._predictor.chosen(predictions)
+        chosen = predictions.chosen
         summary = predictions.summary(chunk.source, chunk.first, chosen)
         if not summary.written:
             return b"", summary

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from edge_lstm.core.classifier import Classifier, Prediction
+from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.decide import Policy, Prediction
 from edge_lstm.core.questions import Questions
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.serving.protocol import AnswerKind, kind_of
@@ -38,8 +36,7 @@ class Settings:
 class ServedModel:
     """A loaded model file.
 
-    threshold: the probability below which an answer is not sure; the value of a float32.
-    highest_score: the score above which a text is unfamiliar.
+    policy: which answers are sure.
     kind: of its answers; None if a text may have several labels.
     sha256: of the file.
     date: of the file's last change, YYYY-MM-DD, in UTC.
@@ -47,8 +44,7 @@ class ServedModel:
 
     path: Path
     classifier: Classifier
-    threshold: float
-    highest_score: float
+    policy: Policy
     kind: AnswerKind | None
     sha256: str
     date: str
@@ -56,24 +52,18 @@ class ServedModel:
     @property
     def is_always_sure(self) -> bool:
         """Whether every answer counts as sure, for lack of a threshold."""
-        return not self.threshold and self.highest_score == math.inf
+        return not self.policy.threshold and self.policy.unfamiliar is None
 
 
 class Answer(NamedTuple):
     """A file's answer to a text.
 
     model: the file as it was then.
-    probabilities: of its labels, in their order.
-    best: the column of the most probable label, whether it is sure or not.
-    status: of the text, before the file abstains.
-    is_abstained: whether the best label is below the file's threshold.
+    prediction: the answer as ``predict`` gives it.
     """
 
     model: ServedModel
-    probabilities: list[float]
-    best: int
-    status: str
-    is_abstained: bool
+    prediction: Prediction
 
     @property
     def is_sure(self) -> bool:
@@ -81,16 +71,10 @@ class Answer(NamedTuple):
 
         With a share for unfamiliar texts, a text without known words is not familiar either.
         """
-        is_readable = self.model.highest_score == math.inf or self.status in ("ok", "truncated")
-        return is_readable and not self.is_abstained
-
-    @property
-    def prediction(self) -> Prediction:
-        """The answer as ``predict`` gives it."""
-        classifier = self.model.classifier
-        rows = np.array([self.probabilities], np.float32)
-        (prediction,) = classifier._predictions([self.status], rows, self.model.threshold)
-        return prediction
+        status = self.prediction.status
+        if self.model.policy.unfamiliar is None:
+            return status != "abstained"
+        return status in ("ok", "truncated")
 
 
 class Models:
@@ -132,8 +116,7 @@ class Models:
         return ServedModel(
             path=path,
             classifier=classifier,
-            threshold=float(np.float32(classifier.threshold(abstain=abstain))),
-            highest_score=classifier.model.choose_unfamiliar_threshold(unfamiliar),
+            policy=Policy.of(classifier.model, abstain=abstain, unfamiliar=unfamiliar),
             kind=kind_of(classifier.model.question, classifier.labels) if is_single else None,
             sha256=classifier.model.sha256(),
             date=_date(stamp),
@@ -177,17 +160,11 @@ class Models:
         for i, asked in enumerate(names):
             groups.setdefault(asked, []).append(i)
         for asked, rows in groups.items():
-            known = [name for name in served if name in asked]
-            scores = {name: served[name].highest_score for name in known}
-            answers = questions.classify([texts[i] for i in rows], scores, names=known)
-            for name in known:
-                model = served[name]
-                probabilities, statuses = answers[name]
-                # A few short rows: plain Python is faster than calls of NumPy.
-                for i, row, status in zip(rows, probabilities.tolist(), statuses):
-                    highest = max(row)
-                    is_abstained = highest < model.threshold
-                    found[i][name] = Answer(model, row, row.index(highest), status, is_abstained)
+            policies = {name: each.policy for name, each in served.items() if name in asked}
+            answers = questions.classify([texts[i] for i in rows], policies)
+            for name, decisions in answers.items():
+                for i, prediction in zip(rows, decisions.predictions):
+                    found[i][name] = Answer(served[name], prediction)
         return found
 
 

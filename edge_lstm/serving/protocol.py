@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from edge_lstm.core import question as typed
+from edge_lstm.core.decide import Prediction
 from edge_lstm.errors import RequestError
 from edge_lstm.printable import shorten
 
@@ -223,17 +224,20 @@ def columns_of(question: AskedQuestion, kind: AnswerKind) -> tuple[int, ...] | N
 
 
 def answer(
-    question: AskedQuestion, columns: Sequence[int], probabilities: Sequence[float]
+    question: AskedQuestion, columns: Sequence[int], prediction: Prediction
 ) -> dict[str, Any]:
     """Return the answer to a question.
 
     columns: from columns_of.
-    probabilities: of the file's labels, in their order.
+    prediction: the file's.
     """
+    probabilities = [*prediction.probabilities.values()]
     shares = [round(probabilities[column], _DIGITS) for column in columns]
     if question.type == NOUL:
         return {"type": NOUL, "noul": shares[1]}
-    highest = max(shares)
+    # Among the unrounded ones.
+    ((best, highest),) = prediction.top(1)
+    highest = round(highest, _DIGITS)
     count = len(shares)
     # How far the best option stands out: 0 if all are equally probable, 1 if it is certain.
     confidence = (count * highest - 1) / (count - 1) if count > 1 else 1.0
@@ -241,7 +245,7 @@ def answer(
     if question.type == CHOICE:
         return {
             "type": CHOICE,
-            "choice": question.options[shares.index(highest)],
+            "choice": question.options[columns.index([*prediction.probabilities].index(best))],
             "confidence": confidence,
             "probabilities": dict(zip(question.options, shares)),
         }

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_lstm._version import __version__
-from edge_lstm.core.risk_coverage import ABSTAINED
 from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import protocol
@@ -167,12 +166,13 @@ class Service:
                     raise self._foreign(question)
                 because[question.name] = Because("no file")
                 continue
-            status = ABSTAINED if answer.is_abstained else answer.status
-            self.metrics.count("labels_total", question.name, kind.labels[answer.best])
-            self.metrics.count("statuses_total", question.name, status)
+            prediction = answer.prediction
+            ((best, _),) = prediction.top(1)
+            self.metrics.count("labels_total", question.name, best)
+            self.metrics.count("statuses_total", question.name, prediction.status)
             if answer.is_sure:
                 self.metrics.count("answers_total", question.name, "file")
-                sure[question.name] = protocol.answer(question, columns, answer.probabilities)
+                sure[question.name] = protocol.answer(question, columns, prediction)
             because[question.name] = self._because(answer)
         return sure, because
 

@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from edge_lstm.checked import whole
+from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.core.question import QuestionType
-from edge_lstm.core.risk_coverage import apply_thresholds
 from edge_lstm.errors import DataError
 from edge_lstm.system.atomic import write_atomically
 from edge_lstm_export.checkpoint.checkpoint import save_checkpoint

@@ -66,7 +66,7 @@ def test_the_best_labels_come_in_the_order_of_their_probabilities(
 ) -> None:
     probabilities = {f"label {i}": p for i, p in enumerate(values)}
     best = f"label {int(np.argmax(values))}"
-    prediction = Prediction(best, probabilities[best], probabilities, "ok")
+    prediction = Prediction(best, probabilities[best], probabilities, "ok", (best,))
     k = data.draw(st.integers(1, len(values)))
     top = prediction.top(k)
     assert len(dict(top)) == k and top[0] == (best, probabilities[best])

@@ -56,7 +56,7 @@ def test_predict_answers_arguments_lines_and_json_alike(classifier: Classifier) 
     unfinished = run_here(["predict"], "\n".join(texts[:2]).encode())
     assert unfinished.out.splitlines() == by_argument.out.splitlines()[:2]
     as_json = run_here(["predict", "--json", *texts]).out.splitlines()
-    assert [json.loads(line) for line in as_json] == [vars(w) for w in wanted]
+    assert [json.loads(line) for line in as_json] == [w.to_json() for w in wanted]
 
 
 def test_predict_gives_the_next_best_labels_too(classifier: Classifier) -> None:

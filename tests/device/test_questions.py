@@ -8,13 +8,12 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from cases import rows
 from hostile import run_here
 from model_files import compact, edited, multi_label
 
-from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
+from edge_lstm import Classifier, DataError, Policy, RunOptions, ScoreOptions, score_files
 from edge_lstm.cli import run
 from edge_lstm.cli.questions import one_or_several, parse_models
 from edge_lstm.core.questions import Questions
@@ -40,12 +39,12 @@ def read_csv(path: str) -> list[dict[str, str]]:
 def test_every_answer_is_that_of_its_file_alone() -> None:
     paths = {"team": "team.onnx", "urgent": "urgent.onnx"}
     questions = Questions.load(paths)
-    together = questions.classify(TEXTS)
-    predictions = questions.predict(TEXTS, threshold=0.9)
+    policy = Policy(threshold=0.9)
+    together = questions.classify(TEXTS, dict.fromkeys(paths, policy))
     for name, path in paths.items():
         alone = Classifier.load(path)
-        assert np.array_equal(together[name].probabilities, alone.probabilities(TEXTS))
-        assert predictions[name] == alone.predict(TEXTS, threshold=0.9)
+        assert together[name].probabilities == alone.probabilities(TEXTS).tobytes()
+        assert together[name].predictions == alone.predict(TEXTS, threshold=0.9)
 
 
 def test_files_of_one_vocabulary_turn_a_text_into_ids_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +58,9 @@ def test_files_of_one_vocabulary_turn_a_text_into_ids_once(monkeypatch: pytest.M
         return encode(self, text)
 
     monkeypatch.setattr(Tokenizer, "encode_text", counted)
-    assert set(questions.classify(TEXTS)) == {"a", "b", "other"}
+    assert set(questions.classify(TEXTS, dict.fromkeys(paths, Policy()))) == set(paths)
     assert len(encoded) == 2 * len(TEXTS)
-    assert set(questions.classify(TEXTS, names=["b"])) == {"b"}
+    assert set(questions.classify(TEXTS, {"b": Policy()})) == {"b"}
 
 
 def test_predict_writes_each_questions_fields_in_the_order_of_the_models() -> None:

@@ -9,6 +9,7 @@ import pytest
 from cases import raw as raw_bytes
 from cases import rows
 
+from edge_lstm import Prediction
 from edge_lstm.core.question import Question, QuestionType
 from edge_lstm.errors import RequestError
 from edge_lstm.serving.protocol import (
@@ -92,15 +93,27 @@ def test_a_question_is_the_files_if_its_options_are(
     assert columns_of(asked, kind_of(Question.of(kind, names), names)) == numbers(columns)
 
 
+def said(*probabilities: float) -> Prediction:
+    """What a file says, whose labels are numbers from 0."""
+    names = map(str, range(len(probabilities)))
+    return Prediction(None, max(probabilities), dict(zip(names, probabilities)), "ok", ())
+
+
+def test_the_choice_is_the_best_label_before_its_probability_is_rounded() -> None:
+    best = 0.5 + 1e-9
+    told = answer(question(CHOICE), (1, 0), said(best, 1 - best))
+    assert told["choice"] == "a" and told["probabilities"] == {"b": 0.5, "a": 0.5}
+
+
 def test_answers_have_the_published_shape() -> None:
-    assert answer(question(NOUL), (1, 0), [0.75, 0.25]) == {"type": "noul", "noul": 0.75}
-    assert answer(question(CHOICE), (1, 0), [0.25, 0.75]) == {
+    assert answer(question(NOUL), (1, 0), said(0.75, 0.25)) == {"type": "noul", "noul": 0.75}
+    assert answer(question(CHOICE), (1, 0), said(0.25, 0.75)) == {
         "type": "choice",
         "choice": "b",
         "confidence": 0.5,
         "probabilities": {"b": 0.75, "a": 0.25},
     }
-    assert answer(question(SCORE), (0, 1, 2), [0.0, 0.5, 0.5]) == {
+    assert answer(question(SCORE), (0, 1, 2), said(0.0, 0.5, 0.5)) == {
         "type": "score",
         "score": 1.5,
         "confidence": 0.25,

@@ -91,6 +91,9 @@ def test_scores_are_those_of_probabilities_from_lists_and_arrow(
     rows = np.asarray(model.scores(arrow.array(["good", None])))
     assert (np.isnan(rows).all(axis=1) == [False, True]).all()
     assert np.asarray(model.scores(arrow.array([], arrow.string()))).size == 0
+    rows = np.asarray(model.scores(["good", None]))
+    assert (np.isnan(rows).all(axis=1) == [False, True]).all()
+    assert [label for label, _, _ in model.predict([None])] == [None]
     assert (np.asarray(model.scores(["\ud800"])) == model.scores(["\ufffd"])).all()
     with pytest.raises(TypeError, match="the Arrow type is l, not a string"):
         model.scores(arrow.array([1]))

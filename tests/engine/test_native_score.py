@@ -15,6 +15,7 @@ import pytest
 from kills import kill_at_random_moments
 
 from edge_lstm import Classifier, RunOptions, ScoreOptions, score_files
+from edge_lstm.core.native import NativeSession
 from edge_lstm.tables import ReadOptions, open_inputs
 from edge_lstm.tables.compression import compressed, compression_of
 from tests.engine.conftest import PROJECT, finished, importable
@@ -70,6 +71,13 @@ OPTIONS = """
 def classifier(installed: Path, tiny: Path) -> Iterator[Classifier]:
     with importable(installed):
         yield Classifier.load(tiny, engine="native")
+
+
+@pytest.fixture(scope="module")
+def session(installed: Path, tiny: Path) -> Iterator[NativeSession]:
+    """The engine by itself, with two labels."""
+    with importable(installed):
+        yield NativeSession(tiny.read_bytes(), tiny)
 
 
 def rows_of(path: Path) -> list[Any]:
@@ -175,21 +183,19 @@ assert "numpy" not in sys.modules
     [(b"1234567", b"\0", 1), (bytes(8), b"\0\0", 1), (bytes(8), b"\0", 0), (bytes(8), b"\0", 3)],
 )
 def test_answers_of_another_shape_are_refused(
-    classifier: Classifier, answers: tuple[bytes, bytes, int]
+    session: NativeSession, answers: tuple[bytes, bytes, int]
 ) -> None:
-    assert len(classifier.labels) == 2
     with pytest.raises(ValueError, match="no answers of this model"):
-        classifier.native.decide(*answers, 0.5)
+        session.decide(*answers, 0.5)
 
 
 def test_equal_labels_stay_in_order_and_the_threshold_is_compared_in_float32(
-    classifier: Classifier,
+    session: NativeSession,
 ) -> None:
-    session = classifier.native
     rows = np.array([[0.5, 0.5], [0.25, 0.75], [0.7, 0.3], [np.nan, np.nan]], np.float32)
     decided = session.decide(rows.tobytes(), bytes([0, 1, 3, 4]), 2, 0.7)
-    (best, highest), (second, lowest) = decided.ranks
-    numbers = (best, second, decided.labels, decided.statuses)
+    labels, statuses, ((best, highest), (second, lowest)), *counts = decided
+    numbers = (best, second, labels, statuses)
     assert [np.frombuffer(each, np.int32).tolist() for each in numbers] == [
         [0, 1, 0, 2],
         [1, 0, 1, 2],
@@ -198,5 +204,5 @@ def test_equal_labels_stay_in_order_and_the_threshold_is_compared_in_float32(
     ]
     assert np.array_equal(np.frombuffer(highest, np.float32)[:3], rows.max(axis=1)[:3])
     assert np.array_equal(np.frombuffer(lowest, np.float32)[:3], rows.min(axis=1)[:3])
-    assert decided.by_label == [1, 1] and decided.by_status == [0, 1, 0, 1, 1, 1]
+    assert counts == [[1, 1, 2], [0, 1, 0, 1, 1, 1, 0]]
     assert session.decide(rows.tobytes(), bytes(4), 1, 0.0) is None  # NaN of a text

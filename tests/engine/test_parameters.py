@@ -20,6 +20,7 @@ import pytest
 from edge_lstm import (
     Classifier,
     DataError,
+    Policy,
     ReadOptions,
     RunOptions,
     ScoreOptions,
@@ -47,7 +48,8 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
         "predict": partial(model.predict, **texts),
         "ids": partial(model.probabilities_of, rows=[[1]]),
         "top": model.predict(["fine"])[0].top,
-        "has_labels": model.has_labels,
+        "classify": partial(model.classify, **texts),
+        "policy": partial(Policy.of, model.model),
         "score": lambda **values: list(score(rows, **{"model": model, **values})),
         "files": files,
         "rows_options": lambda **values: list(
@@ -66,26 +68,27 @@ processes | load from_model | [null, "2", 1.5] | [0, -1] | []
 engine | from_model run_options | [5, ["CPU"]] | ["tvm", "onnxruntime:"] | []
 arena | load from_model | [null, "no", 1] | [] | [false]
 path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
-batch_size | probabilities predict ids score run_options | ["2", 1.5, true, [1]] | [0, -1] | [null]
+batch_size | classify probabilities predict ids score run_options
+    | ["2", 1.5, true, [1]] | [0, -1] | [null]
 texts | probabilities predict | [null, 5, "fine", [1], [null], {"a": "b"}] | [] | [[]]
 rows | ids
     | [null,5,"ab",[1],["ab"],[["a"]],[[1.0]],[[NaN]],[[true]],[[null]],[[[1]]],[[1,[2]]],{"1":[1]}]
     | [[[-1]], [[1099511627776]], [[99999]], [[1], [2147483648]]] | [[], [[]]]
-abstain | predict rows_options file_options | ["x", true, [0.1]]
+abstain | policy predict rows_options file_options | ["x", true, [0.1]]
     | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
-threshold | predict rows_options file_options | ["x", true, [0.1]]
+threshold | policy predict rows_options file_options | ["x", true, [0.1]]
     | [-1, 1.5, NaN, Infinity] | [null, 0, 1]
-unfamiliar | predict rows_options file_options | ["x", true, [0.1]]
+unfamiliar | policy predict rows_options file_options | ["x", true, [0.1]]
     | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
 k | top | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
-top | rows_options file_options | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
-probabilities | has_labels | [null, "x", [["a", "b"]], [[1, 2]]]
-    | [[0.5, 0.5], [[0.5]], [[0.1, 0.2, 0.7]]] | [[[0.5, 0.5]]]
+top | policy rows_options file_options | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
+texts | classify | [null, 5, "fine", [1], {"a": "b"}] | [] | [[], [null]]
+policy | classify | [5, "x", {}] | [] | [null]
 keep | rows_options file_options | [5, 1.5]
     | ["id", ["nope"], ["id", "nope"], ["id", "id"], [5], [null], ["3"], [["id"]]]
     | [null, [], ["text", "id"], ["1"]]
 only_label | rows_options file_options | [null, 5] | ["pos", ["nope"], [5], [[]]] | [[], ["neg"]]
-windows | predict rows_options file_options | [null, "x", 1] | [] | [true]
+windows | policy predict rows_options file_options | [null, "x", 1] | [] | [true]
 only_columns | rows_options file_options | [5, 1.5]
     | ["id", ["nope"], [5], [["id"]], ["id", "id"]] | [null, ["id", "label"]]
 all_probabilities | rows_options file_options | [null, "x", 1] | [] | [true]
@@ -131,7 +134,6 @@ MORE: dict[str, tuple[list[Any], list[Any], list[Any]]] = {
     "unfamiliar": ([], [], [np.float32(0.1)]),
     "k": ([], [], [np.int64(2)]),
     "top": ([], [], [np.int64(2)]),
-    "probabilities": ([], [], [np.zeros((0, 2), np.float32)]),
     "keep": ([], [("nope",)], [("text", "id")]),
     "window": ([], [], [10**30, np.int64(2)]),
     "options": ([RunOptions()], [], [ScoreOptions()]),

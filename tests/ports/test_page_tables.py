@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, Prediction, ScorePrediction
+from edge_lstm import Classifier, DataError, Policy, Prediction, ScorePrediction
 from edge_lstm.core.modelfile import embedded_model, open_model
 from edge_lstm.live_page import build_page
 from edge_lstm.printable import LABEL_JOINT
@@ -202,7 +202,7 @@ def test_a_text_that_the_file_is_unsure_of_comes_back_without_a_label(
     points = [[0.0, 900, 300], [0.5, 800, 200], [0.52, 600, 30], [0.55, 500, 20], [0.9, 9, 0]]
     unfamiliar_scores = [[0.01, 1.9], [0.05, 1.1]]
     model = model_with_curve(tmp_path, 0.06, points, unfamiliar=unfamiliar_scores)
-    assert Classifier.load(model).threshold() == 0.55
+    assert Policy.of(Classifier.load(model).model).threshold == 0.55
     (dropped,) = drop(model, {"a.csv": csv_of(TEXTS)}, tmp_path, unfamiliar=unfamiliar).values()
     found = {row[-1] for row in rows_of(base64.b64decode(dropped["data"]))}
     assert {"ok", "abstained"} <= found and ("unfamiliar" in found) == unfamiliar
@@ -231,7 +231,7 @@ def test_the_page_abstains_from_the_threshold_that_score_takes(
     code += f"console.log((await Classifier.load({json.dumps(str(model))})).threshold)"
     run = subprocess.run([NODE, "--input-type=module", "-e", code], capture_output=True, text=True)
     try:
-        threshold = Classifier.load(model).threshold()
+        threshold = Policy.of(Classifier.load(model).model).threshold
     except DataError:
         assert "no threshold" in run.stderr
     else:

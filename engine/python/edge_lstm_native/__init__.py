@@ -42,7 +42,7 @@ def _well_formed(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _strings(texts: Iterable[str]) -> _engine.Texts:
+def _strings(texts: Iterable[str | None]) -> _engine.Texts:
     """Return strings that are read in place. Raises TypeError."""
     if isinstance(texts, str):
         raise TypeError("texts is one string; give a list of them")
@@ -56,7 +56,7 @@ def _strings(texts: Iterable[str]) -> _engine.Texts:
         )
 
 
-def _texts(texts: Iterable[str] | ArrowArray) -> _engine.Texts:
+def _texts(texts: Iterable[str | None] | ArrowArray) -> _engine.Texts:
     """Return strings or an Arrow array, which are read in place. Raises TypeError."""
     if hasattr(texts, "__arrow_c_stream__"):
         return _engine.arrow_stream(texts.__arrow_c_stream__())
@@ -117,20 +117,23 @@ class Model(_engine.Model):
         return type(self), self._made_of
 
     def classify(
-        self, texts: Iterable[str], unfamiliar: float | None = None
+        self, texts: Iterable[str | None], unfamiliar: float | None = None
     ) -> tuple[memoryview, list[str]]:
         """Classify texts.
 
+        texts: None, a null, has NaN and the status null.
         unfamiliar: mark texts that are out of distribution (OOD) with the status unfamiliar, and at
             most this share of the other texts, such as 0.05. None: mark no text.
 
-        Returns float32 [texts, labels], and the status of each text: ok, empty, unknown_words or
-        truncated. Raises ValueError if the file has no threshold for the share.
+        Returns float32 [texts, labels], and the status of each text: ok, empty, unknown_words,
+        truncated or null. Raises ValueError if the file has no threshold for the share.
         """
         answers, codes = self._answer(texts, unfamiliar)
         return _floats(answers, len(codes)), [_STATUSES[code] for code in codes]
 
-    def _answer(self, texts: Iterable[str], unfamiliar: float | None = None) -> tuple[bytes, bytes]:
+    def _answer(
+        self, texts: Iterable[str | None], unfamiliar: float | None = None
+    ) -> tuple[bytes, bytes]:
         """Return classify's answers as the bytes of float32, and its statuses as places in it."""
         found = _strings(texts)
         return self._classify(found, 0, found.count, unfamiliar)
@@ -139,11 +142,11 @@ class Model(_engine.Model):
         """Return float32 [texts, labels]; numpy.asarray takes it without a copy."""
         return self.classify(texts)[0]
 
-    def scores(self, texts: Iterable[str] | ArrowArray, threads: int = 1) -> memoryview:
+    def scores(self, texts: Iterable[str | None] | ArrowArray, threads: int = 1) -> memoryview:
         """Return float32 [texts, labels]; numpy.asarray takes it without a copy.
 
         texts: strings, or an Arrow array of strings, chunked or not (of PyArrow, Polars, DuckDB …),
-            whose texts are read in place. A null of Arrow has NaN.
+            whose texts are read in place. A null, or None, has NaN.
         threads: that classify at once. The GIL is released.
 
         Raises TypeError if the array is not of strings.
@@ -178,21 +181,23 @@ class Model(_engine.Model):
         return _floats(answers, len(ids) // 4 // columns)
 
     def predict(
-        self, texts: Iterable[str], unfamiliar: float | None = None
-    ) -> list[tuple[str | tuple[str, ...], float, str]]:
+        self, texts: Iterable[str | None], unfamiliar: float | None = None
+    ) -> list[tuple[str | tuple[str, ...] | None, float, str]]:
         """Return (label, highest probability, status) for each text, in the order of the texts.
 
         label: the most probable label. If a text may have several, it is a tuple of the labels that
-        reach their thresholds, the most probable first.
+        reach their thresholds, the most probable first. None for a null.
 
         unfamiliar, status, errors: see classify.
         """
         rows, statuses = self.classify(texts, unfamiliar)
-        predictions: list[tuple[str | tuple[str, ...], float, str]] = []
+        predictions: list[tuple[str | tuple[str, ...] | None, float, str]] = []
         for row, status in zip(rows.tolist(), statuses):
             highest = max(row)
-            label: str | tuple[str, ...] = self.labels[row.index(highest)]
-            if self.thresholds is not None:
+            label: str | tuple[str, ...] | None = self.labels[row.index(highest)]
+            if status == "null":
+                label = None
+            elif self.thresholds is not None:
                 order = sorted(range(len(row)), key=row.__getitem__, reverse=True)
                 label = tuple(self.labels[i] for i in order if row[i] >= self.thresholds[i])
             predictions.append((label, highest, status))

@@ -127,8 +127,8 @@ static int read_share(const edge_lstm *model, PyObject *share, double *above) {
     return 0;
 }
 
-/* The status of a text: one of the engine's, which has names for them; then those of a null of
- * Arrow, a text whose best label is not probable enough, and one unlike the training texts. */
+/* The status of a text: one of the engine's, which has names for them; then those of a null, of a
+ * text whose best label is not probable enough, and of one unlike the training texts. */
 enum { OK, EMPTY, UNKNOWN_WORDS, TRUNCATED, NULL_TEXT, ABSTAINED, UNFAMILIAR };
 static const char *const STATUSES[] = {"ok", "empty", "unknown_words"};
 
@@ -142,7 +142,7 @@ static char status_code(const char *status) {
 /* The texts of a call, and where their answers go. */
 typedef struct {
     edge_lstm_worker *worker;
-    const char *const *starts; /* [count]; NULL for a null of Arrow */
+    const char *const *starts; /* [count]; NULL for a null */
     const size_t *sizes;       /* [count] */
     size_t count;
     size_t labels;
@@ -327,7 +327,7 @@ static PyObject *counts_of(const int32_t *codes, size_t rows, size_t below) {
     return list;
 }
 
-/* Return whether all are from 0 to `most`, except those of a null of Arrow. */
+/* Return whether all are from 0 to `most`, except those of a null. */
 static int are_probabilities(const float *answers, const char *codes, size_t rows, size_t labels,
                              float most) {
     for (size_t i = 0; i < rows * labels; i++) {
@@ -339,8 +339,8 @@ static int are_probabilities(const float *answers, const char *codes, size_t row
 }
 
 /* Answers, a byte for each status, how many of the best labels, the least probability of a label,
- * the highest of all → (labels, statuses, [(labels, probabilities)], labels' counts, statuses'
- * counts), None if the answers are no probabilities. */
+ * the highest of all → (labels, statuses, [(labels, probabilities)], labels' counts and that of
+ * none, statuses' counts), None if the answers are no probabilities. */
 static PyObject *model_decide(Model *self, PyObject *arguments) {
     const char *bytes;
     const char *codes;
@@ -370,8 +370,8 @@ static PyObject *model_decide(Model *self, PyObject *arguments) {
             decide(&d, i, answers + i * labels, labels, (size_t)top, threshold);
         }
         result = Py_BuildValue("OOONN", d.labels, d.statuses, d.ranks,
-                               counts_of(d.label, rows, labels),
-                               counts_of(d.status, rows, ABSTAINED + 1));
+                               counts_of(d.label, rows, labels + 1),
+                               counts_of(d.status, rows, UNFAMILIAR + 1));
     }
     free_columns(&d);
     return result;

@@ -73,7 +73,7 @@ static int make_room(Texts *t, size_t more) {
 
 /* --- A list ---------------------------------------------------------------------------------- */
 
-/* A tuple of str → Texts. Raises UnicodeEncodeError for surrogates. */
+/* A tuple of str, or None for a null → Texts. Raises UnicodeEncodeError for surrogates. */
 static PyObject *of_strings(PyObject *module, PyObject *strings) {
     (void)module;
     Py_ssize_t count = PyTuple_Size(strings);
@@ -85,14 +85,17 @@ static PyObject *of_strings(PyObject *module, PyObject *strings) {
     t->owner = Py_NewRef(strings);
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *text = PyTuple_GetItem(strings, i);
-        Py_ssize_t size;
-        if (!PyUnicode_Check(text)) {
+        Py_ssize_t size = 0;
+        t->starts[i] = NULL;
+        if (text != Py_None && !PyUnicode_Check(text)) {
             PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", i);
             goto failed;
         }
-        t->starts[i] = PyUnicode_AsUTF8AndSize(text, &size);
-        if (!t->starts[i])
-            goto failed;
+        if (text != Py_None) {
+            t->starts[i] = PyUnicode_AsUTF8AndSize(text, &size);
+            if (!t->starts[i])
+                goto failed;
+        }
         t->sizes[i] = (size_t)size;
     }
     t->count = count;
@@ -256,7 +259,7 @@ static PyType_Spec type_spec = {"edge_lstm_native._engine.Texts", sizeof(Texts),
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                                 type_slots};
 static PyMethodDef functions[] = {
-    {"strings", of_strings, METH_O, "A tuple of str: Texts."},
+    {"strings", of_strings, METH_O, "A tuple of str or None: Texts."},
     {"arrow_array", of_array, METH_VARARGS, "Two capsules: Texts."},
     {"arrow_stream", of_stream, METH_O, "A capsule: Texts."},
     {NULL, NULL, 0, NULL}};

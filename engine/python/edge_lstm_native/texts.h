@@ -8,7 +8,7 @@
 typedef struct {
     PyObject_HEAD
     Py_ssize_t count;
-    const char **starts; /* of each text in UTF-8; NULL for a null of Arrow */
+    const char **starts; /* of each text in UTF-8; NULL for a null */
     size_t *sizes;
     PyObject *owner;           /* of the texts' bytes */
     struct ArrowArray *arrays; /* of Arrow: what was imported */

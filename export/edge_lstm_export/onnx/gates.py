@@ -15,6 +15,7 @@ import torch
 from scipy.stats import beta, binom
 
 from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.core.modelfile import INPUT_NAME
 from edge_lstm.core.text import to_matrix
 from edge_lstm.errors import CheckError
@@ -247,8 +248,8 @@ def compare(
     max_drop: the percentage points that the second may lose.
     """
     most = float(np.abs(before.astype(np.float64) - after).max())
-    first = model.has_labels(before)
-    second = model.has_labels(after)
+    first = apply_thresholds(before, model.model.thresholds)
+    second = apply_thresholds(after, model.model.thresholds)
     changed = int((first != second).any(axis=1).sum())
     accuracy = None
     if truth is not None:

@@ -17,8 +17,9 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from edge_lstm import metrics
+from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.core.question import ANY_CHOICE, Question
-from edge_lstm.core.risk_coverage import MOST_POINTS, SHARES, Point, RiskCoverage, apply_thresholds
+from edge_lstm.core.risk_coverage import MOST_POINTS, SHARES, Point, RiskCoverage
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.arrays import Bools, Doubles, Floats

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.core.risk_coverage import apply_thresholds
+from edge_lstm.core.decide import apply_thresholds
 from edge_lstm_export.arrays import Bools, Floats, Matrix
 from edge_lstm_export.network.logits import two_columns
 from edge_lstm_export.options import LONGEST_CHARACTERS

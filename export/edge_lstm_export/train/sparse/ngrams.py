@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 from torch.nn import functional
 
-from edge_lstm.core.risk_coverage import apply_thresholds
+from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm_export.arrays import Bools, Doubles, Floats, Ints, Matrix
 from edge_lstm_export.network.examples import Examples
