@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm import Classifier
 from edge_lstm.core import onnx_file
 from edge_lstm.core.modelfile import KEY_DIGEST
 
@@ -86,6 +87,17 @@ def edited(
     if digest == "right":
         return sealed(data)
     return data + (entry(KEY_DIGEST, old) if digest == "old" and old is not None else b"")
+
+
+def loaded(data: bytes, name: str = "m.onnx") -> Classifier:
+    """A file of the working folder with this content, loaded."""
+    Path(name).write_bytes(data)
+    return Classifier.load(name)
+
+
+def curve(*points: tuple[float, int, int], **more: Any) -> str:
+    """A risk-coverage curve. points: (threshold, texts answered, answered wrong)."""
+    return json.dumps({"data": "validation part", "texts": points[0][1], "points": points, **more})
 
 
 def multi_label(thresholds: object, **changes: str | None) -> dict[str, str | None]:

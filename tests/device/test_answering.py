@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile import run_here
+from commands import command, json_of
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import SMALL, edited
+from model_files import SMALL, curve, edited, loaded
 
 from edge_lstm import (
     Classifier,
@@ -22,20 +22,8 @@ from edge_lstm import (
     score,
     score_files,
 )
-from edge_lstm.core.modelfile import ModelFile, parse_model
-from edge_lstm.core.risk_coverage import (
-    MOST_POINTS,
-    Point,
-    RiskCoverage,
-    choose_threshold,
-    fewest_texts,
-    is_abstained,
-)
+from edge_lstm.core.risk_coverage import MOST_POINTS, RiskCoverage, is_abstained
 from edge_lstm.core.text import texts_digest
-from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.evaluation.report import report
-from edge_lstm.evaluation.result import Evaluation
-from edge_lstm.tables.labelled import LabelledTexts
 
 TEXTS = [
     "A wonderful film.",
@@ -46,8 +34,7 @@ TEXTS = [
 ]
 LABELS = ["pos", "pos", "neg", "neg", "neg"]
 # From 0.9 on none of 400 answers is wrong: at most 0.6 % with 90 % confidence. Below, a fifth is.
-CURVE = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 120), Point(0.9, 400, 0)))
-DEFAULT = RiskCoverage.from_dict({**CURVE.to_dict(), "default": 0.02})
+POINTS = ((0.0, 1000, 120), (0.9, 400, 0))
 
 
 def answers(highest: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,17 +43,16 @@ def answers(highest: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.stack([highest, 1 - highest], axis=1).astype(np.float32), (~right).astype(np.int64)
 
 
-def with_curve(curve: RiskCoverage = CURVE, **more: Any) -> ModelFile:
-    data = edited({"abstention": json.dumps({**curve.to_dict(), **more})})
-    return parse_model(data, Path("curve.onnx"))
+def with_curve(*points: tuple[float, int, int], **more: Any) -> Classifier:
+    return loaded(edited({"abstention": curve(*points or POINTS, **more)}))
 
 
-def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: Any) -> Evaluation:
-    return evaluate(
-        [Classifier.from_model(model)],
-        LabelledTexts(texts, [(label,) for label in labels]),
-        **options,
-    )
+def operating_points(texts: list[str], labels: list[str], *options: str) -> list[dict[str, Any]]:
+    """What evaluate says of m.onnx on these texts."""
+    rows = [{"text": text, "label": label} for text, label in zip(texts, labels)]
+    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (model,) = json_of("evaluate", "data.jsonl", "-m", "m.onnx", *options)["models"]
+    return list(model["operating_points"])
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 1, width=32), st.booleans()), min_size=1, max_size=80))
@@ -85,23 +71,23 @@ def test_a_point_counts_the_texts_that_its_threshold_answers(
 
 
 def test_the_threshold_is_the_lowest_that_the_texts_show_to_be_enough() -> None:
-    points = (Point(0.0, 1000, 200), Point(0.6, 900, 30), Point(0.7, 800, 9), Point(0.8, 500, 1))
-    curve = RiskCoverage("validation part", 1000, points)
+    classifier = with_curve((0.0, 1000, 200), (0.6, 900, 30), (0.7, 800, 9), (0.8, 500, 1))
     # 9 of 800 are 1.1 %, with 90 % confidence at most 1.8 %; 30 of 900 are 3.3 %, and at most 4.2
     # %.
     wanted = {0.25: 0.0, 0.043: 0.6, 0.041: 0.7, 0.018: 0.7, 0.017: 0.8, 0.008: 0.8}
-    assert {share: curve.threshold(share) for share in wanted} == wanted
-    assert curve.min_risk == 0.0078
+    assert {share: classifier.threshold(abstain=share) for share in wanted} == wanted
     with pytest.raises(DataError, match=r"only for 0.0078 or more; ask for that"):
-        curve.threshold(0.007)
+        classifier.threshold(abstain=0.007)
 
 
-@pytest.mark.parametrize("wanted", [0.001, 0.02, 0.3])
-def test_texts_that_are_all_answered_right_show_what_the_exact_bound_says(wanted: float) -> None:
-    n = fewest_texts(wanted)
-    assert (1 - wanted) ** n <= 0.1 < (1 - wanted) ** (n - 1)
-    assert RiskCoverage("", n, (Point(0.0, n, 0),)).threshold(wanted) == 0.0
-    assert RiskCoverage("", n - 1, (Point(0.0, n - 1, 0),)).operating_point(wanted) is None
+@pytest.mark.parametrize(("wanted", "fewest"), [(0.001, 2302), (0.02, 114), (0.3, 7)])
+def test_texts_that_are_all_answered_right_show_what_the_exact_bound_says(
+    wanted: float, fewest: int
+) -> None:
+    assert (1 - wanted) ** fewest <= 0.1 < (1 - wanted) ** (fewest - 1)
+    assert with_curve((0.0, fewest, 0)).threshold(abstain=wanted) == 0.0
+    with pytest.raises(DataError):
+        with_curve((0.0, fewest - 1, 0)).threshold(abstain=wanted)
 
 
 def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
@@ -120,22 +106,6 @@ def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> Non
     assert np.mean(np.array(true_shares) > 0.05) <= 0.15
     assert np.mean(np.array(true_shares) > 1.25 * 0.05) <= 0.02
     assert np.mean(true_shares) > 0.03  # and not by answering next to nothing
-
-
-@pytest.mark.parametrize(
-    ("curve", "abstain", "threshold", "chosen"),
-    [
-        (None, None, None, 0.0),
-        (CURVE, None, None, 0.0),
-        (DEFAULT, None, None, 0.9),
-        (DEFAULT, None, 0.0, 0.0),
-        (DEFAULT, 0.2, None, 0.0),
-    ],
-)
-def test_the_threshold_is_the_one_asked_for_or_that_of_the_files_default(
-    curve: RiskCoverage | None, abstain: float | None, threshold: float | None, chosen: float
-) -> None:
-    assert choose_threshold(curve, "m.onnx", abstain=abstain, threshold=threshold) == chosen
 
 
 @pytest.mark.parametrize(
@@ -162,7 +132,7 @@ def test_a_curve_that_does_not_fit_together_is_a_damaged_file(changes: str) -> N
 
 
 def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
-    classifier = Classifier.from_model(with_curve())
+    classifier = with_curve()
     sure = classifier.predict(TEXTS)
     assert sure == Classifier.load(SMALL).predict(TEXTS)  # the curve changes nothing by itself
     asked = classifier.predict(TEXTS, abstain=0.02)
@@ -173,13 +143,14 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
             assert after.top(1) == [(before.label, before.probability)]
         else:
             assert after == before
-    by_default = Classifier.from_model(with_curve(default=0.02))
+    by_default = with_curve(default=0.02)
     assert by_default.predict(TEXTS) == asked == classifier.predict(TEXTS, threshold=0.9)
     assert by_default.predict(TEXTS, threshold=0) == sure
+    assert (by_default.threshold(), by_default.threshold(abstain=0.2)) == (0.9, 0.0)
 
 
 def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
-    classifier = Classifier.from_model(with_curve())
+    classifier = with_curve()
     options = ScoreOptions(abstain=0.02, only_abstained=True, top=2)
     Path("in.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in [*TEXTS, None]))
     summary = score_files("in.jsonl", "out.jsonl", model=classifier, options=options)
@@ -198,8 +169,7 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
 
 def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
     """That is an answer, no mistake of the person's."""
-    curve = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 0), Point(0.9, 500, 0)))
-    classifier = Classifier.from_model(with_curve(curve))
+    classifier = with_curve((0.0, 1000, 0), (0.9, 500, 0))
     options = ScoreOptions(abstain=0.02, only_abstained=True)
     assert list(score(TEXTS, model=classifier, options=options)) == []
 
@@ -220,21 +190,16 @@ def test_rows_on_which_it_abstains_are_refused_where_there_can_be_none(
 
 
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
-    model = with_curve()
-    probabilities = Classifier.from_model(model).probabilities(TEXTS)
-    (result,) = evaluated(model, TEXTS, LABELS, abstain=0.02).results
+    classifier = with_curve()
+    probabilities = classifier.probabilities(TEXTS)
     answered = probabilities.max(axis=1) >= np.float32(0.9)
-    wrong = answered & (np.array(model.labels)[probabilities.argmax(axis=1)] != LABELS)
-    points = {point["abstain"]: point for point in result.to_json()["operating_points"]}
-    said = points[0.02]
+    wrong = answered & (np.array(classifier.labels)[probabilities.argmax(axis=1)] != LABELS)
+    points = operating_points(TEXTS, LABELS, "--abstain", "0.02")
+    (said,) = (point for point in points if point["abstain"] == 0.02)
     assert (said["threshold"], said["answered"]) == (0.9, answered.mean())
     assert said["wrong"] == wrong.sum() / answered.sum() > 0
     assert said["wrong_interval"]["low"] < said["wrong"] < said["wrong_interval"]["high"]
-
-
-def test_a_threshold_that_no_text_reaches_leaves_nothing_to_be_wrong() -> None:
-    (result,) = evaluated(with_curve(), TEXTS, LABELS, threshold=1.0).results
-    last = result.to_json()["operating_points"][-1]
+    last = operating_points(TEXTS, LABELS, "--threshold", "1")[-1]
     assert (last["answered"], last["wrong"]) == (0, None)
 
 
@@ -249,24 +214,21 @@ def test_a_threshold_that_no_text_reaches_leaves_nothing_to_be_wrong() -> None:
 def test_a_threshold_that_is_measured_where_it_was_found_is_marked(
     texts: list[str], same: bool
 ) -> None:
-    evaluation = evaluated(with_curve(sha256=texts_digest(TEXTS)), texts, LABELS, abstain=0.02)
-    points = evaluation.results[0].one_label.operating_points
-    assert points and all(point.same_texts is same for point in points)
-    page = report(evaluation)
+    with_curve(sha256=texts_digest(TEXTS))
+    points = operating_points(texts, LABELS, "--abstain", "0.02", "--report", "r.html")
+    assert points and all(point["same_texts"] is same for point in points)
+    page = Path("r.html").read_text()
     assert ("was chosen on these texts" in page) is ("*</td>" in page) is same
 
 
 def test_the_commands_honour_the_curve() -> None:
-    Path("m.onnx").write_bytes(with_curve(default=0.02).data)
-    done = run_here(["predict", "-m", "m.onnx", *TEXTS])
-    assert done.out == "".join(
-        f"{p.label or ''}\t{p.probability:.6f}\t{p.status}\n"
-        for p in Classifier.load("m.onnx").predict(TEXTS)
+    predictions = with_curve(default=0.02).predict(TEXTS)
+    assert command("predict", "-m", "m.onnx", *TEXTS).stdout == "".join(
+        f"{p.label or ''}\t{p.probability:.6f}\t{p.status}\n" for p in predictions
     )
-    best = run_here(["predict", "-m", "m.onnx", "--top", "1", "--json", TEXTS[2]])
-    assert json.loads(best.out)["label"] is None
-    shown = json.loads(run_here(["inspect", "-m", "m.onnx", "--json"]).out)["abstention"]
+    assert json_of("predict", "-m", "m.onnx", "--top", "1", TEXTS[2])["label"] is None
+    shown = json_of("inspect", "-m", "m.onnx")["abstention"]
     assert (shown["default"], shown["texts"]) == (0.02, 1000)
     assert shown["wrong"][0] == {"at most": 0.01, "threshold": 0.9, "answered": 0.4}
     Path("data.csv").write_text('text,label\n"the film",pos\n')
-    assert "with abstention" in run_here(["evaluate", "data.csv", "-m", "m.onnx"]).out
+    assert "with abstention" in command("evaluate", "data.csv", "-m", "m.onnx").stdout

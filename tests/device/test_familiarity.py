@@ -11,22 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import rows
-from hostile import run_here
+from commands import command, json_of
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import SMALL, edited, multi_label
+from model_files import SMALL, curve, edited, loaded, multi_label
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
-from edge_lstm.cli import run
 from edge_lstm.core.familiarity import unfamiliarity
-from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
-from edge_lstm.core.risk_coverage import SHARES, Point, RiskCoverage, binomial_cdf, cost_thresholds
+from edge_lstm.core.risk_coverage import SHARES, binomial_cdf, cost_thresholds
 from edge_lstm.core.text import KERAS_FILTERS, TextRule, Tokenizer
-from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.evaluation.report import tables
-from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.metrics import auroc, recall_at
-from edge_lstm.tables.labelled import LabelledTexts
 
 TEXTS = [
     "A wonderful film.",
@@ -38,7 +32,6 @@ TEXTS = [
 ]
 LABELS = ["pos", "neg", "neg", "pos", "neg", "pos"]
 FOREIGN = ["def parse(x): return x + 1", "How do I reset my password?"]
-POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 
 
 def scores_of(classifier: Classifier, texts: list[str]) -> np.ndarray:
@@ -47,11 +40,8 @@ def scores_of(classifier: Classifier, texts: list[str]) -> np.ndarray:
     return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer)
 
 
-def with_thresholds(thresholds: Any, texts: int = 1000) -> ModelFile:
-    curve = RiskCoverage("validation part", texts, (Point(0.0, texts, 0),)).to_dict()
-    return parse_model(
-        edited({"abstention": json.dumps({**curve, "unfamiliar": thresholds})}), Path("m.onnx")
-    )
+def with_thresholds(thresholds: Any, texts: int = 1000) -> Classifier:
+    return loaded(edited({"abstention": curve((0.0, texts, 0), unfamiliar=thresholds)}))
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +82,6 @@ def test_a_threshold_costs_no_more_than_its_texts_can_show(scores: list[float]) 
         above = sum(score > value for score in scores)
         assert binomial_cdf(above, len(scores), share) <= 0.1
         assert share in SHARES
-    curve = RiskCoverage("", 1000, POINTS, unfamiliar=thresholds)
-    assert RiskCoverage.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
     # Without any text above it, so many show a share, and one fewer does not.
     needed = math.ceil(math.log(0.1) / math.log(1 - 0.05))
     assert (0.05 in dict(thresholds)) is (len(scores) >= needed)
@@ -107,7 +95,7 @@ def test_the_cost_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
 
 
 def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> None:
-    classifier = Classifier.from_model(with_thresholds([[0.01, 1.99], [0.05, threshold]]))
+    classifier = with_thresholds([[0.01, 1.99], [0.05, threshold]])
     plain = classifier.predict(TEXTS)
     high = scores_of(classifier, TEXTS) > threshold
     assert plain == Classifier.load(SMALL).predict(TEXTS)  # nothing changes unasked
@@ -125,21 +113,20 @@ def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> Non
 
 
 def test_rows_and_the_commands_say_the_same(threshold: float) -> None:
-    Path("m.onnx").write_bytes(with_thresholds([[0.05, threshold]]).data)
-    expected = [p.status for p in Classifier.load("m.onnx").predict(TEXTS, unfamiliar=0.05)]
+    classifier = with_thresholds([[0.05, threshold]])
+    expected = [p.status for p in classifier.predict(TEXTS, unfamiliar=0.05)]
     assert "unfamiliar" in expected
     scored = score(TEXTS, model="m.onnx", options=ScoreOptions(unfamiliar=0.05))
     assert [row.status for row in scored] == expected
-    asked = ["-m", "m.onnx", "--unfamiliar", "0.05"]
-    done = run_here(["predict", *asked, *TEXTS])
-    assert [line.split("\t")[2] for line in done.out.splitlines()] == expected
+    asked = ("-m", "m.onnx", "--unfamiliar", "0.05")
+    done = command("predict", *asked, *TEXTS)
+    assert [line.split("\t")[2] for line in done.stdout.splitlines()] == expected
     Path("in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
-    done = run_here(["score", "in.jsonl", *asked])
-    assert [json.loads(line)["status"] for line in done.out.splitlines()] == expected
-    assert f"unfamiliar {expected.count('unfamiliar')}" in done.err
-    assert "--unfamiliar 0.05 or more" in " ".join(
-        run_here(["inspect", "-m", "m.onnx"]).out.split()
-    )
+    done = command("score", "in.jsonl", *asked)
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == expected
+    assert f"unfamiliar {expected.count('unfamiliar')}" in done.stderr
+    said = command("inspect", "-m", "m.onnx").stdout
+    assert "--unfamiliar 0.05 or more" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(
@@ -160,7 +147,7 @@ def test_rows_and_the_commands_say_the_same(threshold: float) -> None:
 def test_what_cannot_be_shown_is_one_line(
     share: str, thresholds: str, texts: str, says: str
 ) -> None:
-    classifier = Classifier.from_model(with_thresholds(json.loads(thresholds), int(texts)))
+    classifier = with_thresholds(json.loads(thresholds), int(texts))
     with pytest.raises(DataError, match=says) as of_predict:
         classifier.predict(TEXTS, unfamiliar=json.loads(share))
     with pytest.raises(DataError, match=says) as of_score:
@@ -169,9 +156,8 @@ def test_what_cannot_be_shown_is_one_line(
 
 
 def test_a_model_of_several_labels_has_no_thresholds() -> None:
-    model = parse_model(edited(multi_label([0.5, 0.5])), Path("m.onnx"))
     with pytest.raises(DataError, match="a model that gives several labels per text has none"):
-        Classifier.from_model(model).predict(TEXTS, unfamiliar=0.05)
+        loaded(edited(multi_label([0.5, 0.5]))).predict(TEXTS, unfamiliar=0.05)
 
 
 @pytest.mark.parametrize(
@@ -210,18 +196,21 @@ def test_auroc_and_recall_count_pairs(
     assert recall_at(negative, positive, share) == (positive > min(allowed)).mean()
 
 
-def evaluated(model: ModelFile, foreign: list[str]) -> Evaluation:
-    texts = LabelledTexts(TEXTS, [(name,) for name in LABELS])
-    return evaluate([Classifier.from_model(model)], texts, foreign=foreign)
+@pytest.fixture
+def data() -> None:
+    """data.csv: the labelled texts."""
+    lines = [json.dumps({"text": text, "label": name}) for text, name in zip(TEXTS, LABELS)]
+    Path("data.jsonl").write_text("\n".join(lines))
 
 
+@pytest.mark.usefixtures("data")
 def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apart(
     threshold: float,
 ) -> None:
-    model = with_thresholds([[0.05, threshold]])
-    evaluation = evaluated(model, FOREIGN)
-    said = evaluation.results[0].to_json()
-    classifier = Classifier.from_model(model)
+    classifier = with_thresholds([[0.05, threshold]])
+    Path("foreign.txt").write_text("\n".join(FOREIGN))
+    asked = ("evaluate", "data.jsonl", "--foreign", "foreign.txt")
+    (said,) = json_of(*asked, "-m", "m.onnx")["models"]
     own = scores_of(classifier, TEXTS)
     others = scores_of(classifier, FOREIGN)
     assert said["foreign"] == {
@@ -233,18 +222,18 @@ def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apa
     positive = classifier.probabilities(TEXTS)[:, 1]
     has = np.array([label == "pos" for label in LABELS])
     assert said["gate"]["auroc"] == auroc(positive[~has], positive[has])
-    assert said["gate"]["recalls"] == (
+    assert said["gate"]["recalls"] == [
         (positive[~has] < positive[has].min()).mean(),
         (positive[has] > positive[~has].max()).mean(),
-    )
-    assert "2 foreign texts against these" in [table.title for table in tables(evaluation)]
-    without = evaluated(open_model(SMALL), FOREIGN).results[0].foreign
-    assert without is not None and without.found is without.lost is None
+    ]
+    assert "2 foreign texts against these" in command(*asked, "-m", "m.onnx").stdout
+    (without,) = json_of(*asked, "-m", str(SMALL))["models"]
+    assert without["foreign"]["found"] is without["foreign"]["lost"] is None
 
 
+@pytest.mark.usefixtures("data")
 @pytest.mark.parametrize("content", ["", "\n  \n"])
 def test_foreign_texts_that_are_none_are_refused(content: str) -> None:
-    Path("data.csv").write_text("text,label\nGood,pos\nBad,neg\n")
     Path("foreign.txt").write_text(content)
-    with pytest.raises(DataError, match=r"foreign\.txt.*(no foreign text|empty)"):
-        run(["evaluate", "data.csv", "--foreign", "foreign.txt"])
+    said = command("evaluate", "data.jsonl", "--foreign", "foreign.txt").error
+    assert "foreign.txt" in said and ("no foreign text" in said or "empty" in said)

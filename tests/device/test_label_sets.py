@@ -12,25 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import rows
-from model_files import SMALL, edited, multi_label
+from commands import json_of
+from model_files import SMALL, edited, loaded, multi_label
 
 from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
-from edge_lstm.core.modelfile import parse_model
-from edge_lstm.describe import describe
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.evaluation.report import report
-from edge_lstm.explain import explain
 from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
 
-HERE = Path("model.onnx")
 GOOD = "A wonderful film, a joy."
 BAD = "A boring waste of time."
 MIXED = "It is a film."
 
 
 def with_thresholds(*thresholds: float) -> Classifier:
-    return Classifier.from_model(parse_model(edited(multi_label(thresholds)), HERE))
+    return loaded(edited(multi_label(thresholds)))
 
 
 @pytest.fixture
@@ -58,8 +53,8 @@ def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alo
     assert np.allclose(classifier.probabilities(texts), one.probabilities(texts), rtol=0, atol=1e-6)
     answer = one.predict([GOOD])[0]
     assert not isinstance(answer, MultiLabelPrediction) and answer.labels == ("pos",)
-    assert describe(classifier.model)["thresholds"] == {"neg": 0.4, "pos": 0.6}
-    assert "thresholds" not in describe(one.model)
+    assert json_of("inspect", "-m", "m.onnx")["thresholds"] == {"neg": 0.4, "pos": 0.6}
+    assert "thresholds" not in json_of("inspect", "-m", SMALL)
 
 
 def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
@@ -89,30 +84,30 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
     assert row[added] == "pos", "rows of a program have the names that a file has"
 
 
-def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:
-    explained = explain(classifier, GOOD)
-    assert explained.label == "pos"
-    words = {word.text: word.effect for word in explained.words}
+@pytest.mark.usefixtures("classifier")
+def test_explain_is_about_having_the_label_or_not() -> None:
+    explained = json_of("explain", "-m", "m.onnx", GOOD)
+    assert explained["label"] == "pos"
+    words = {word["text"]: word["effect"] for word in explained["words"]}
     assert words["wonderful"] > 0
 
 
 def test_evaluate_measures_the_sets() -> None:
-    classifiers = [with_thresholds(1e-4, 0.5), with_thresholds(0.4, 0.6)]
-    truth = LabelledTexts([GOOD, BAD], [("pos",), ("neg",)], multi_label=True)
-    evaluation = evaluate(classifiers, truth, data="two")
-    first, second = evaluation.results
-    assert (first.accuracy, second.accuracy) == (0.5, 1.0)  # the first: one label too many
-    assert first.scores.micro_f1 == pytest.approx(2 * 2 / (2 + 3))
-    assert first.scores.macro_f1 == pytest.approx((2 / 3 + 1) / 2)
-    assert [row.support for row in first.scores.labels] == [1, 1]
-    assert evaluation.comparisons[0].disagreements == 1
-    true = np.array([[False, True], [True, False]])
-    mistakes = np.where(true, 1 - first.probabilities, first.probabilities)
-    assert first.confidence == pytest.approx(mistakes.max(axis=1), abs=1e-6)
-    values = json.loads(json.dumps(evaluation.to_json()))
-    assert values["models"][0]["labels"][0]["threshold"] == 1e-4
-    assert values["labels_per_text"] == 1
-    page = report(evaluation)
+    Path("one.onnx").write_bytes(edited(multi_label((1e-4, 0.5))))
+    Path("two.onnx").write_bytes(edited(multi_label((0.4, 0.6))))
+    rows = [{"text": GOOD, "labels": ["pos"]}, {"text": BAD, "labels": ["neg"]}]
+    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = ("evaluate", "data.jsonl", "-m", "one.onnx", "-m", "two.onnx")
+    values = json_of(*asked, "--report", "r.html")
+    first, second = values["models"]
+    # The first gives a label too many.
+    assert (first["subset_accuracy"], second["subset_accuracy"]) == (0.5, 1.0)
+    assert first["micro_f1"] == pytest.approx(2 * 2 / (2 + 3))
+    assert first["macro_f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert [row["support"] for row in first["labels"]] == [1, 1]
+    assert (first["labels"][0]["threshold"], values["labels_per_text"]) == (1e-4, 1)
+    assert values["comparisons"][0]["disagreements"] == 1
+    page = Path("r.html").read_text()
     assert "micro F1" in page and "<script" not in page
     assert "pos|neg" in page or "neg|pos" in page  # the text with one label too many
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
+from commands import json_of
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import DATA, entry, sealed
+from model_files import DATA, entry, loaded, sealed
 
-from edge_lstm.core.modelfile import open_model, parse_model, short_names
-from edge_lstm.describe import describe
 from edge_lstm.errors import NotAModelFileError
-
-HERE = Path("model.onnx")
 
 
 def test_the_embedded_model_says_everything_of_itself() -> None:
-    facts = describe(open_model())
+    facts = json_of("inspect")
     assert facts["precision"] == "int8"
-    assert facts["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ("batch", 600)}]
+    assert facts["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 600]}]
     assert facts["outputs"] == [
-        {"name": "probabilities", "dtype": "float32", "shape": ("batch", 2)}
+        {"name": "probabilities", "dtype": "float32", "shape": ["batch", 2]}
     ]
     assert facts["labels"] == ["neg", "pos"]
     assert facts["operators"]["com.microsoft.DynamicQuantizeLSTM"] == 1
     assert facts["bytes"] < 1_000_000
-    json.dumps(facts)
 
 
 def test_the_digest_is_what_the_documentation_says() -> None:
@@ -37,7 +32,7 @@ def test_the_digest_is_what_the_documentation_says() -> None:
 @given(st.binary(max_size=200))
 def test_any_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(NotAModelFileError):
-        parse_model(data, HERE)
+        loaded(data)
 
 
 @pytest.mark.parametrize(
@@ -51,4 +46,11 @@ def test_any_other_bytes_are_refused(data: bytes) -> None:
 def test_models_of_one_file_name_are_told_apart_by_their_folders(
     paths: list[str], names: list[str]
 ) -> None:
-    assert short_names(list(map(Path, paths))) == names
+    models = []
+    for path in map(Path, paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(DATA)
+        models += ["-m", path]
+    Path("data.csv").write_text("text,label\ngood,pos\n")
+    found = json_of("evaluate", "data.csv", *models)["models"]
+    assert [model["name"] for model in found] == names

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import rows
-from hostile import run_here
-from model_files import compact, edited
+from commands import Result, command, json_of
+from model_files import compact, edited, loaded
 
 from edge_lstm import (
     Classifier,
@@ -24,14 +24,8 @@ from edge_lstm import (
     score,
     score_files,
 )
-from edge_lstm.core.modelfile import parse_model
-from edge_lstm.core.question import Question, yes_label
-from edge_lstm.describe import describe
-from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.evaluation.one_label import ScaleMetrics
-from edge_lstm.evaluation.report import report
+from edge_lstm.core.question import Question
 from edge_lstm.metrics import spearman
-from edge_lstm.tables.labelled import LabelledTexts
 
 HERE = Path("stars.onnx")
 GOOD = "A wonderful film, a joy."
@@ -47,8 +41,7 @@ def stars(labels: tuple[str, str] = ("1", "5"), **changes: str) -> bytes:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    HERE.write_bytes(stars())
-    return Classifier.load(HERE)
+    return loaded(stars(), HERE.name)
 
 
 def test_a_score_is_the_expected_value_with_the_central_80_percent() -> None:
@@ -63,24 +56,6 @@ def test_a_score_is_the_expected_value_with_the_central_80_percent() -> None:
     assert np.allclose(found.values, [3.15, 2.0, 4.775, 9.1], atol=1e-6)
     assert found.low.tolist() == [1, 2, 4.5, 1]
     assert found.high.tolist() == [4.5, 2, 4.5, 10]
-
-
-@pytest.mark.parametrize(
-    ("labels", "yes"),
-    rows(
-        """
-        no yes | yes
-        YES no | YES
-        True False | True
-        0 1 | 1
-        yes true |
-        yes Yes |
-        no yes maybe |
-        """
-    ),
-)
-def test_two_labels_may_say_yes_and_no(labels: str, yes: str) -> None:
-    assert yes_label(tuple(labels.split())) == (yes or None)
 
 
 @pytest.mark.parametrize(
@@ -103,16 +78,16 @@ def test_two_labels_may_say_yes_and_no(labels: str, yes: str) -> None:
     ),
 )
 def test_a_file_whose_labels_do_not_fit_its_question_is_refused(question: str, labels: str) -> None:
-    data = edited({"labels": compact(labels.split()), "question": question})
     with pytest.raises(ModelFileError, match="do not fit together"):
-        parse_model(data, HERE)
+        loaded(edited({"labels": compact(labels.split()), "question": question}))
 
 
+@pytest.mark.usefixtures("classifier")
 def test_a_file_without_a_question_is_a_choice() -> None:
-    model = parse_model(edited({"labels": compact(["1", "5"])}), HERE)
-    assert model.question == Question()
-    assert "question" not in describe(model)
-    assert describe(parse_model(stars(), HERE))["question"] == {"type": "score"}
+    (answer,) = loaded(edited({"labels": compact(["1", "5"])})).predict([GOOD])
+    assert not isinstance(answer, ScorePrediction)
+    assert "question" not in json_of("inspect", "-m", "m.onnx")
+    assert json_of("inspect", "-m", "stars.onnx")["question"] == {"type": "score"}
 
 
 def test_a_prediction_has_its_number(classifier: Classifier) -> None:
@@ -126,15 +101,16 @@ def test_a_prediction_has_its_number(classifier: Classifier) -> None:
     assert (unsure.value, unsure.low, unsure.high, unsure.label) == (None, None, None, None)
 
 
-def test_predict_prints_the_number_first(classifier: Classifier) -> None:
-    asked = ["predict", "-m", "stars.onnx", GOOD]
-    value, low, high, label, _, status = run_here(asked).out.rstrip("\n").split("\t")
+@pytest.mark.usefixtures("classifier")
+def test_predict_prints_the_number_first() -> None:
+    asked = ("predict", "-m", "stars.onnx", GOOD)
+    value, low, high, label, _, status = command(*asked).stdout.rstrip("\n").split("\t")
     assert 4 < float(value) < 5 and float(low) <= float(high) == 5
     assert (label, status) == ("5", "ok")
-    shown = json.loads(run_here([*asked, "--json"]).out)
+    shown = json_of(*asked)
     assert list(shown)[:4] == ["score", "low", "high", "label"]
     assert shown["score"] == pytest.approx(float(value), abs=1e-4)
-    assert run_here([*asked, "--threshold", "1"]).out.startswith("\t\t\t\t")
+    assert command(*asked, "--threshold", "1").stdout.startswith("\t\t\t\t")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -166,34 +142,36 @@ def test_the_next_best_number_is_no_answer(classifier: Classifier) -> None:
         next(score([GOOD], model=classifier, options=ScoreOptions(top=2)))
 
 
+def evaluate(texts: list[str], labels: list[str], *options: str) -> Result:
+    """stars.onnx on these texts."""
+    rows = [{"text": text, "label": label} for text, label in zip(texts, labels)]
+    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return command("evaluate", "data.jsonl", "-m", "stars.onnx", *options)
+
+
 def test_evaluate_says_how_far_scores_are_from_the_truth(classifier: Classifier) -> None:
+    """A level away, and the ends of the interval, count as within it."""
     texts = [GOOD, BAD, GOOD, "the film"]
-    evaluation = evaluate([classifier], LabelledTexts(texts, [("5.0",), ("1",), ("1",), ("5",)]))
-    (result,) = evaluation.results
-    assert result.one_label.score is not None
-    values = np.array([p.value for p in classifier.predict(texts)])  # type: ignore[attr-defined]
+    done = evaluate(texts, ["5.0", "1", "1", "5"], "--json", "--report", "r.html")
+    predictions = classifier.predict(texts)
+    values = np.array([p.value for p in predictions])  # type: ignore[attr-defined]
     truth = np.array([5, 1, 1, 5])
+    within = [p.low <= t <= p.high for p, t in zip(predictions, truth)]  # type: ignore[attr-defined]
     away = np.abs(values - truth)
-    assert result.one_label.score.mae == pytest.approx(away.mean())
-    assert result.one_label.score.spearman == pytest.approx(spearman(values, truth))
-    assert result.one_label.score.within_one == (away <= 4).mean()
-    shown = result.to_json()["score"]
-    assert list(shown) == ["mae", "spearman", "within_one", "in_interval"]
-    assert "Spearman" in report(evaluation)
+    (shown,) = (model["score"] for model in json.loads(done.stdout)["models"])
+    assert shown == {
+        "mae": pytest.approx(away.mean()),
+        "spearman": pytest.approx(spearman(values, truth)),
+        "within_one": (away <= 4).mean(),
+        "in_interval": np.mean(within),
+    }
+    assert "Spearman" in Path("r.html").read_text()
 
 
-def test_a_level_and_the_ends_of_the_interval_count_as_within_it() -> None:
-    sure = np.array([[0, 1], [1, 0]], np.float32)
-    truth = np.array([[False, True], [False, True]])  # the second is one level away
-    found = ScaleMetrics.of(Question.of("score", ("1", "5")), sure, truth)
-    assert (found.mae, found.within_one, found.in_interval) == (2.0, 1.0, 0.5)
-
-
-@pytest.mark.parametrize("label", ["3", "6", "good", "nan"])
-def test_a_label_beyond_the_scale_is_one_error(label: str, classifier: Classifier) -> None:
-    labelled = LabelledTexts([GOOD, BAD], [("5",), (label,)])
-    with pytest.raises(DataError, match=f"map them: --label-map {label}=LABEL"):
-        evaluate([classifier], labelled)
+@pytest.mark.usefixtures("classifier")
+@pytest.mark.parametrize("label", ["3", "6", "good"])
+def test_a_label_beyond_the_scale_is_one_error(label: str) -> None:
+    assert f"map them: --label-map {label}=LABEL" in evaluate([GOOD, BAD], ["5", label]).error
 
 
 def test_spearman_is_the_correlation_of_ranks() -> None:

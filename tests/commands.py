@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hostile import run_here
 
@@ -29,6 +31,11 @@ def command(*arguments: str | Path) -> Result:
     """In this process: importing torch anew each time would take most of the time."""
     done = run_here([*map(str, arguments)])
     return Result(done.exit, done.stdout.decode(), done.stderr.decode())
+
+
+def json_of(*arguments: str | Path) -> Any:
+    """What a command prints with ``--json``."""
+    return json.loads(command(*arguments, "--json").stdout)
 
 
 def train(*arguments: str | Path) -> Result:
