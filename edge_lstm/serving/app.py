@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from edge_lstm.errors import EdgeLSTMError, RequestError, first_line
-from edge_lstm.serving import metrics
+from edge_lstm.serving import decisions_api, metrics
 from edge_lstm.serving.service import Service
 
 MAX_BODY_BYTES = 2**20
@@ -30,7 +30,11 @@ class App:
         self._service = service
         self._started = started
         self._complaints: set[str] = set()
-        self._posted = {"/v1/systemone": service.decide, "/predict": service.predict}
+        self._posted = {
+            "/v1/systemone": service.decide,
+            decisions_api.PATH: service.decide_openai,
+            "/predict": service.predict,
+        }
         self._shown: dict[str, Callable[[], Any]] = {
             "/v1/models": service.list_models,
             "/health": service.health,
@@ -50,9 +54,10 @@ class App:
             value = await self._answer(path, scope, receive)
         except Exception as error:
             refused = self._as_request_error(error)
-            status = refused.status
             headers = _headers_of(refused)
-            value = _error_value(refused)
+            status, value = _error_value(refused)
+            if path == decisions_api.PATH:
+                status, value = decisions_api.write_error(status, value)
         if value is None:
             return
         is_text = isinstance(value, str)
@@ -98,8 +103,8 @@ class App:
         if method in ("GET", "HEAD") and path in self._shown:
             return self._shown[path]()
         raise RequestError(
-            "there is nothing at this path and method; see POST /v1/systemone, POST /predict, "
-            "GET /v1/models, /health and /metrics",
+            "there is nothing at this path and method; see POST /v1/systemone, /v1/decisions and "
+            "/predict, GET /v1/models, /health and /metrics",
             status=405 if path in {**self._posted, **self._shown} else 404,
             kind="not_found",
         )
@@ -116,13 +121,13 @@ class App:
         return RequestError(what, status=500, kind="internal_error")
 
 
-def _error_value(error: RequestError) -> dict[str, Any]:
-    """Return the JSON of an error."""
+def _error_value(error: RequestError) -> tuple[int, dict[str, Any]]:
+    """Return the status of an error, and its JSON."""
     details = {key: value for key, value in error.details.items() if key != "answers"}
     value: dict[str, Any] = {"error": {"type": error.kind, "message": str(error), **details}}
     if "answers" in error.details:
         value["answers"] = error.details["answers"]
-    return value
+    return error.status, value
 
 
 def _headers_of(error: RequestError) -> _Headers:

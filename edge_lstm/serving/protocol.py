@@ -1,7 +1,7 @@
 """The System One interface: typed questions about a state in, answers with probabilities out.
 
 A question is a ``noul`` (yes or no), a ``choice`` of named options or a ``score`` on levels. Pure
-functions; docs/how-to/serve.md describes the JSON.
+functions; docs/how-to/serve.md describes the JSON. decisions_api.py puts another dialect into this.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ CHOICE = "choice"
 SCORE = "score"
 TYPES = (NOUL, CHOICE, SCORE)
 
-# The most options of a question in the published interface.
+# The most options of a question and questions of a request in the published interfaces.
 MAX_OPTIONS = 255
-MAX_QUESTIONS = 100
+MAX_QUESTIONS = 400
 MAX_TEXTS = 1000
+
+# The usage of an answer without an upstream.
+NO_TOKENS: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0}
 
 # Digits of a probability in an answer: more than a float32 holds.
 _DIGITS = 7
@@ -108,9 +111,9 @@ def parse_json(data: bytes) -> Any:
     )
 
 
-def parse_decision(data: bytes) -> Decision:
-    """Parse the body of ``POST /v1/systemone``. Raises RequestError."""
-    body = _object(parse_json(data))
+def read_decision(body: Any) -> Decision:
+    """Read the body of ``POST /v1/systemone``. Raises RequestError."""
+    body = _object(body)
     if body.get("assets"):
         raise RequestError(
             "this server cannot read images; send a text as the state, without assets"
@@ -161,11 +164,16 @@ def _text(state: Any) -> str:
     texts = [part["text"] if _is_text(part) else part for part in parts]
     if texts and all(isinstance(text, str) for text in texts):
         return "\n".join(texts)
-    return json.dumps(state, ensure_ascii=False)
+    return text_of(state)
 
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"
+
+
+def text_of(value: Any) -> str:
+    """Return a text as it is, and another value as its JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _question(name: str, raw: Any) -> AskedQuestion:
@@ -181,7 +189,7 @@ def _question(name: str, raw: Any) -> AskedQuestion:
         wanted = "an object of options" if kind == CHOICE else "a list of levels"
         raise _wrong(name, f"the criteria of a {kind} must be {wanted}")
     else:
-        options = tuple(each if isinstance(each, str) else json.dumps(each) for each in criteria)
+        options = tuple(map(text_of, criteria))
     if len(options) > MAX_OPTIONS:
         raise _wrong(name, f"it may have at most {MAX_OPTIONS} options, not {len(options)}")
     return AskedQuestion(name, kind, options, raw)

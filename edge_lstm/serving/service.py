@@ -11,7 +11,7 @@ from typing import Any
 from edge_lstm._version import __version__
 from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
-from edge_lstm.serving import protocol
+from edge_lstm.serving import decisions_api, protocol
 from edge_lstm.serving.batching import Batcher
 from edge_lstm.serving.log import Because, DecisionLog
 from edge_lstm.serving.metrics import Metrics
@@ -21,6 +21,8 @@ from edge_lstm.serving.upstream import Reply, Upstream
 
 # The name of the model in an answer of the files alone.
 MODEL = "edge-lstm"
+
+_NO_REPLY = Reply(MODEL, {}, {}, protocol.NO_TOKENS)
 
 # Counts a question that no file has: clients name questions as they like.
 OTHER = "other"
@@ -71,19 +73,41 @@ class Service:
 
         Raises RequestError.
         """
-        decision = protocol.parse_decision(data)
+        decision = protocol.read_decision(protocol.parse_json(data))
+        body = await self._decide(decision, authorization)
+        answers = body["answers"]
+        missing = [each.name for each in decision.questions if each.name not in answers]
+        if missing:
+            raise RequestError(
+                "the files are not sure, and no upstream answers; start the server with "
+                "--upstream, or ask another question",
+                status=503,
+                kind="not_sure",
+                details={"questions": missing, "answers": answers},
+            )
+        return body
+
+    async def decide_openai(self, data: bytes, authorization: bytes | None) -> dict[str, Any]:
+        """Answer ``POST /v1/decisions``. Arguments and errors as in ``decide``."""
+        body = decisions_api.read_body(protocol.parse_json(data))
+        decision = protocol.read_decision(body)
+        return decisions_api.write_body(decision, await self._decide(decision, authorization))
+
+    async def _decide(self, decision: Decision, authorization: bytes | None) -> dict[str, Any]:
+        """Return the body of an answer. It lacks the answers that nobody gives."""
         sure, because = await self._ask_files(decision)
         others = [each for each in decision.questions if each.name not in sure]
         compared = self._to_compare(decision, sure)
         if not others:
             if compared:
                 self._compare_later(decision, compared, sure, because, authorization)
-            return _body(decision, sure)
+            return _body(decision, sure, _NO_REPLY)
         reply = await self._ask_upstream(decision, [*others, *compared], sure, authorization)
         for question in others:
-            self.metrics.count("answers_total", self._counted_as(question), "upstream")
+            source = "upstream" if question.name in reply.answers else "refused"
+            self.metrics.count("answers_total", self._counted_as(question), source)
         self._keep(decision, reply, because)
-        return _body(decision, {**reply.answers, **sure}, reply)
+        return _body(decision, sure, reply)
 
     async def predict(self, data: bytes, authorization: bytes | None) -> dict[str, Any]:
         """Answer ``POST /predict``: for each text, what each file says. Raises RequestError."""
@@ -201,14 +225,9 @@ class Service:
         authorization: bytes | None,
     ) -> Reply:
         """Ask the upstream. Raises RequestError, with the sure answers for the client."""
+        if self._hand_back is None:
+            return _NO_REPLY
         try:
-            if self._hand_back is None:
-                raise RequestError(
-                    "the files are not sure, and there is no upstream to ask; start the server "
-                    "with --upstream",
-                    status=503,
-                    kind="not_sure",
-                )
             return await self._hand_back.upstream.ask(decision, asked, authorization)
         except RequestError as error:
             if "reason" in error.details:
@@ -265,7 +284,7 @@ class Service:
                 self.metrics.count("shadow_total", question.name)
                 if reason.label != label:
                     self.metrics.count("shadow_disagreements_total", question.name)
-        if self._hand_back is None or self._hand_back.log is None:
+        if self._hand_back is None or self._hand_back.log is None or not labels:
             return
         try:
             asked = {name: because[name] for name in labels}
@@ -286,13 +305,13 @@ class Service:
         return question.name if question.name in self.models.served else OTHER
 
 
-def _body(
-    decision: Decision, answers: dict[str, Any], reply: Reply | None = None
-) -> dict[str, Any]:
+def _body(decision: Decision, sure: dict[str, Any], reply: Reply) -> dict[str, Any]:
     """Return the body of an answer, its answers in the order of the questions."""
-    usage: Any = {"input_tokens": 0, "output_tokens": 0}
+    answers = {**reply.answers, **sure}
     return {
-        "model": MODEL if reply is None else reply.model,
-        "answers": {each.name: answers[each.name] for each in decision.questions},
-        "usage": usage if reply is None or reply.usage is None else reply.usage,
+        "model": reply.model,
+        "answers": {
+            each.name: answers[each.name] for each in decision.questions if each.name in answers
+        },
+        "usage": reply.usage,
     }

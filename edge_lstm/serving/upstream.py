@@ -1,4 +1,4 @@
-"""The service behind: a System One interface that answers what the files hand back."""
+"""The service behind, which answers what the files hand back: System One or the Decisions API."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from edge_lstm.errors import DataError, RequestError, first_line
 from edge_lstm.extras import needs
-from edge_lstm.printable import shorten
-from edge_lstm.serving.protocol import AskedQuestion, Decision, option_of, parse_json
+from edge_lstm.serving import decisions_api
+from edge_lstm.serving.protocol import NO_TOKENS, AskedQuestion, Decision, option_of, parse_json
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +28,7 @@ class Reply:
     """The upstream's answers.
 
     model: its name for its model.
-    answers: by question, as they came.
+    answers: by question, as System One has them. A question that the upstream refused has none.
     chosen: by question: the place of the option, and its probability if the answer has one.
     usage: as it came.
     """
@@ -51,13 +51,15 @@ class Upstream:
     ) -> None:
         """Set up the client; nothing is sent yet.
 
-        url: of the service, with or without PATH.
+        url: of the service. One that ends with the path of the Decisions API speaks that; another
+            one speaks System One, with or without PATH.
         seconds: a request may take so long.
         transport: instead of the network, for tests.
 
         Raises DataError for another URL than of http or https.
         """
         self.url = endpoint(url)
+        self._is_openai = self.url.endswith(decisions_api.PATH)
         self._seconds = seconds
         with needs("serve", "--upstream"):
             import httpx
@@ -78,8 +80,11 @@ class Upstream:
 
         Raises RequestError: of the upstream's status if the client is to blame, else 503.
         """
-        asked = {each.name: each.raw for each in questions}
-        body = {"state": decision.state, "questions": asked}
+        if self._is_openai:
+            body = decisions_api.write_request(decision, questions)
+        else:
+            asked = {each.name: each.raw for each in questions}
+            body = {"state": decision.state, "questions": asked}
         if decision.model is not None:
             body["model"] = decision.model
         # A few compressed bytes may be gigabytes.
@@ -102,7 +107,7 @@ class Upstream:
             raise _refusal(status, data, reply_headers)
         if status != 200:
             raise _unavailable(f"it answered with status {status}", f"status_{status}")
-        return _reply(data, questions)
+        return _reply(data, questions, self._is_openai)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -133,34 +138,32 @@ def endpoint(url: str) -> str:
         is_usable = False
     if not is_usable:
         raise DataError(f"--upstream {url} is not the URL of a service; write https://HOST")
-    path = parts.path.rstrip("/").removesuffix(PATH)
-    return parts._replace(path=path.rstrip("/") + PATH).geturl()
+    path = parts.path.rstrip("/")
+    if not path.endswith(decisions_api.PATH):
+        path = path.removesuffix(PATH).rstrip("/") + PATH
+    return parts._replace(path=path).geturl()
 
 
-def _reply(data: bytes, questions: Sequence[AskedQuestion]) -> Reply:
+def _reply(data: bytes, questions: Sequence[AskedQuestion], is_openai: bool) -> Reply:
     """Return the upstream's answers. Raises RequestError if one is missing or of another shape."""
     try:
         body = parse_json(data)
     except RequestError:
         raise _unavailable("its answer is not JSON", "not_json") from None
-    answers = body.get("answers") if isinstance(body, dict) else None
-    if not isinstance(answers, dict):
-        raise _unavailable("its answer has the wrong shape", "shape")
+    answers = {}
     chosen = {}
-    for question in questions:
-        try:
-            chosen[question.name] = option_of(question, answers.get(question.name))
-        except ValueError as error:
-            raise _unavailable(
-                f"its answer to {shorten(question.name)} has the wrong shape: {error}", "shape"
-            ) from None
+    try:
+        given = decisions_api.read_answers(questions, body) if is_openai else body["answers"]
+        for question in questions:
+            answer = given[question.name]
+            if answer != decisions_api.REFUSAL:
+                chosen[question.name] = option_of(question, answer)
+                answers[question.name] = answer
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unavailable(f"its answer has the wrong shape: {error}", "shape") from None
     model = body.get("model")
-    return Reply(
-        model if isinstance(model, str) else "",
-        {question.name: answers[question.name] for question in questions},
-        chosen,
-        body.get("usage"),
-    )
+    usage = body.get("usage") or NO_TOKENS
+    return Reply(model if isinstance(model, str) else "", answers, chosen, usage)
 
 
 def _unavailable(what: str, reason: str) -> RequestError:

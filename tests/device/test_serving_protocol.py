@@ -19,8 +19,9 @@ from edge_lstm.serving.protocol import (
     kind_of,
     labels_of,
     option_of,
-    parse_decision,
+    parse_json,
     parse_texts,
+    read_decision,
 )
 
 NOUL: dict[str, Any] = {"type": "noul", "instructions": "Is it urgent?"}
@@ -30,7 +31,7 @@ SCORE = {"type": "score", "instructions": "How angry?", "criteria": ["calm", "cr
 
 def question(raw: dict[str, Any]) -> AskedQuestion:
     body = {"state": "a text", "model": "any", "questions": {"q": raw}}
-    return parse_decision(json.dumps(body).encode()).questions[0]
+    return read_decision(body).questions[0]
 
 
 def numbers(cell: str) -> tuple[int, ...] | None:
@@ -219,7 +220,7 @@ def test_a_bad_request_gets_one_line(status: str, said: str, data: str) -> None:
 
 
 MANY = {
-    "MANY QUESTIONS": json.dumps({str(i): NOUL for i in range(101)}),
+    "MANY QUESTIONS": json.dumps({str(i): NOUL for i in range(401)}),
     "MANY OPTIONS": json.dumps({str(i): None for i in range(256)}),
 }
 
@@ -232,7 +233,7 @@ MANY = {
         images | {"assets": {"i": {}}}
         questions must be | {"questions": {}}
         questions must be | {"questions": [{"type": "noul"}]}
-        100 questions | {"questions": MANY QUESTIONS}
+        400 questions | {"questions": MANY QUESTIONS}
         its type must be | {"questions": {"q": null}}
         its type must be | {"questions": {"q": {"type": "box"}}}
         its type must be | {"questions": {"q": {"type": ["noul"]}}}
@@ -253,7 +254,7 @@ def test_a_request_that_asks_for_what_there_is_not_gets_one_line(said: str, chan
 
 def refused(data: bytes, status: int, said: str) -> None:
     with pytest.raises(RequestError, match=said) as caught:
-        parse_decision(data)
+        read_decision(parse_json(data))
     assert caught.value.status == status
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
 
@@ -280,7 +281,9 @@ def refused(data: bytes, status: int, said: str) -> None:
 def test_a_state_that_holds_nothing_but_texts_is_read_as_these_and_another_as_its_json(
     state: str, text: str
 ) -> None:
-    assert parse_decision(body(state=json.loads(state))).text == text.replace(r"\n", "\n")
+    assert read_decision(parse_json(body(state=json.loads(state)))).text == text.replace(
+        r"\n", "\n"
+    )
 
 
 @pytest.mark.parametrize("texts", [None, "one", [1], [""] * 1001])
