@@ -20,7 +20,10 @@ _UNFAMILIAR = (
     "Hand back unfamiliar texts, those unlike the training texts, and at most this share of the "
     "others."
 )
-_UPSTREAM = "The upstream: a System One service that answers what is handed back (https://HOST)."
+_UPSTREAM = (
+    "The upstream, which answers what is handed back: a System One service (https://HOST) or a "
+    "Decisions API (https://HOST/v1/decisions)."
+)
 _LOG = "Append the upstream's answers and their texts to this JSONL file, for train."
 _SHADOW = "Share of sure answers for which the upstream is asked too, to detect drift."
 _ENGINE = "As in predict.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
@@ -43,12 +46,13 @@ def command(
 ) -> None:
     """Answer questions about texts over HTTP.
 
-    The server offers POST /v1/systemone, POST /predict, GET /v1/models, /health and /metrics
-    (Prometheus).
+    The server offers POST /v1/systemone, POST /v1/decisions, POST /predict, GET /v1/models, /health
+    and /metrics (Prometheus).
 
     System One is an interface for decisions: a client sends a text and questions about it, and gets
     answers with probabilities. A question is a choice of named options, a score on levels, or a
-    noul, whose answer is the probability of yes.
+    noul, whose answer is the probability of yes. /v1/decisions takes the same questions in the form
+    of OpenAI's Decisions API.
 
     Each question is answered by the file that has its name and its options. With --upstream, all
     other questions are handed back, and so are unsure answers: the upstream, the service at URL,

@@ -113,6 +113,9 @@ class App:
         """Return the error for the client. Errors of the server are reported."""
         if isinstance(error, RequestError):
             return error
+        if isinstance(error, RecursionError):
+            what = "the body is nested too deeply; send a flatter one"
+            return RequestError(what, status=400, kind="invalid_json")
         if isinstance(error, EdgeLSTMError):
             self._service.report(str(error))
             return RequestError(str(error), status=500, kind="model_failed")

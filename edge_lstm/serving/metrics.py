@@ -15,7 +15,7 @@ _PREFIX = "edge_lstm_"
 # Name of a counter → the names of its labels, and its description.
 _COUNTERS = {
     "requests_total": (("path", "status"), "Requests by path and HTTP status."),
-    "answers_total": (("question", "source"), "Answers by question, from a file or the upstream."),
+    "answers_total": (("question", "source"), "Answers by question, and who gave or refused them."),
     "labels_total": (("question", "label"), "Most probable labels of the files."),
     "statuses_total": (("question", "status"), "Statuses of the files' answers."),
     "shadow_total": (("question",), "Sure answers that the upstream was asked for too."),

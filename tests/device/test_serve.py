@@ -643,6 +643,8 @@ def test_a_full_disk_stops_no_answer() -> None:
         https://a.example | https://a.example/v1/systemone
         http://localhost:9/api/ | http://localhost:9/api/v1/systemone
         https://a.example/v1/systemone | https://a.example/v1/systemone
+        https://a.example/v1/decisions/ | https://a.example/v1/decisions
+        https://a.example/api/v1/decisions | https://a.example/api/v1/decisions
         """
     ),
 )

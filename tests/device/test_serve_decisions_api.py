@@ -401,3 +401,19 @@ def test_names_and_texts_with_lone_surrogates_are_answered() -> None:
     response = server.ask(PATH, content=asked.encode())
     assert response.json()["answers"][0]["probability"] == 1
     assert server.get("/metrics") and server.lines == []
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/systemone"])
+def test_a_body_of_any_depth_is_answered_or_gets_one_error(path: str) -> None:
+    server = Server(replied(team=RETURNS))
+    statuses = set()
+    for depth in range(800, 1000):
+        deep = "[" * depth + "]" * depth
+        hints = f'{{"type": "choice", "criteria": {{"billing": {deep}, "returns": ""}}}}'
+        questions = f'{{"team": {hints}}}'
+        if path == PATH:
+            choices = f'[{{"value": "billing", "description": {deep}}}, {{"value": "returns"}}]'
+            questions = f'[{{"name": "team", "type": "choice", "choices": {choices}}}]'
+        body = f'{{"state": "{UNSURE}", "input": "{UNSURE}", "questions": {questions}}}'
+        statuses.add(server.ask(path, content=body.encode()).status_code)
+    assert statuses <= {200, 400} and server.lines == []

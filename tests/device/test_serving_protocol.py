@@ -281,9 +281,8 @@ def refused(data: bytes, status: int, said: str) -> None:
 def test_a_state_that_holds_nothing_but_texts_is_read_as_these_and_another_as_its_json(
     state: str, text: str
 ) -> None:
-    assert read_decision(parse_json(body(state=json.loads(state)))).text == text.replace(
-        r"\n", "\n"
-    )
+    read = read_decision(parse_json(body(state=json.loads(state))))
+    assert read.text == text.replace(r"\n", "\n")
 
 
 @pytest.mark.parametrize("texts", [None, "one", [1], [""] * 1001])
