@@ -18,6 +18,7 @@ from edge_lstm import (
     Classifier,
     DamagedModelFileError,
     DataError,
+    Policy,
     ScoreOptions,
     score,
     score_files,
@@ -45,6 +46,10 @@ def answers(highest: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def with_curve(*points: tuple[float, int, int], **more: Any) -> Classifier:
     return loaded(edited({"abstention": curve(*points or POINTS, **more)}))
+
+
+def threshold(classifier: Classifier, **asked: float) -> float:
+    return Policy.of(classifier.model, **asked).threshold
 
 
 def operating_points(texts: list[str], labels: list[str], *options: str) -> list[dict[str, Any]]:
@@ -75,9 +80,9 @@ def test_the_threshold_is_the_lowest_that_the_texts_show_to_be_enough() -> None:
     # 9 of 800 are 1.1 %, with 90 % confidence at most 1.8 %; 30 of 900 are 3.3 %, and at most 4.2
     # %.
     wanted = {0.25: 0.0, 0.043: 0.6, 0.041: 0.7, 0.018: 0.7, 0.017: 0.8, 0.008: 0.8}
-    assert {share: classifier.threshold(abstain=share) for share in wanted} == wanted
+    assert {share: threshold(classifier, abstain=share) for share in wanted} == wanted
     with pytest.raises(DataError, match=r"only for 0.0078 or more; ask for that"):
-        classifier.threshold(abstain=0.007)
+        threshold(classifier, abstain=0.007)
 
 
 @pytest.mark.parametrize(("wanted", "fewest"), [(0.001, 2302), (0.02, 114), (0.3, 7)])
@@ -85,9 +90,9 @@ def test_texts_that_are_all_answered_right_show_what_the_exact_bound_says(
     wanted: float, fewest: int
 ) -> None:
     assert (1 - wanted) ** fewest <= 0.1 < (1 - wanted) ** (fewest - 1)
-    assert with_curve((0.0, fewest, 0)).threshold(abstain=wanted) == 0.0
+    assert threshold(with_curve((0.0, fewest, 0)), abstain=wanted) == 0.0
     with pytest.raises(DataError):
-        with_curve((0.0, fewest - 1, 0)).threshold(abstain=wanted)
+        threshold(with_curve((0.0, fewest - 1, 0)), abstain=wanted)
 
 
 def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
@@ -146,7 +151,7 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
     by_default = with_curve(default=0.02)
     assert by_default.predict(TEXTS) == asked == classifier.predict(TEXTS, threshold=0.9)
     assert by_default.predict(TEXTS, threshold=0) == sure
-    assert (by_default.threshold(), by_default.threshold(abstain=0.2)) == (0.9, 0.0)
+    assert (threshold(by_default), threshold(by_default, abstain=0.2)) == (0.9, 0.0)
 
 
 def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
