@@ -144,7 +144,7 @@ def random_model(preset: str) -> bytes:
     from edge_lstm_export.network.network import Network
     from edge_lstm_export.network.pairs import table_of
     from edge_lstm_export.onnx.exporting import export
-    from edge_lstm_export.onnx.size import FEWEST_SLOTS, SPARE, file_parts, slots_in
+    from edge_lstm_export.onnx.size import fitted
     from edge_lstm_export.options import TrainingRequest
     from edge_lstm_export.train.plan.decisions import make_plan
     from edge_lstm_export.train.plan.stats import DatasetStats
@@ -157,10 +157,8 @@ def random_model(preset: str) -> bytes:
     tokenizer = Tokenizer.of_subwords(words, pieces, base.tokenizer.length)
     training = {"data": "none"}
     rng = np.random.default_rng(0)
-    config = replace(config, num_words=tokenizer.num_ids, ngram_slots=FEWEST_SLOTS)
-    config = replace(config, ngram_words=tokenizer.num_ids - 2)
-    taken = file_parts(tokenizer, base.labels, config.config, training)
-    room = slots_in(plan.max_kilobytes * 1000 - SPARE - sum(taken.values()), config)
+    tokenizer, config = fitted(tokenizer, base.labels, plan)
+    room = config.ngram_slots
     pairs = np.unique(rng.integers(4, config.num_words, (2 * room, 2)), axis=0)
     table, own = table_of(rng.permutation(pairs), room)
     config = replace(config, ngram_slots=len(own))

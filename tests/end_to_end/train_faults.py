@@ -23,8 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+import edge_lstm_export
 import torch
-from edge_lstm_export import train as train_package
 from edge_lstm_export.options import TeacherOptions, TrainingRequest
 from edge_lstm_export.train.plan.decisions import make_plan
 from edge_lstm_export.train.plan.stats import DatasetStats
@@ -54,9 +54,9 @@ PLANNED = ("train", "../d.csv", "-o", "m.safetensors", "--plan", "../p.json")
 # Where a training of PLANNED is killed: module, function, its call; and what is kept then.
 STEPS = {
     "the first teacher": ("linear", "fit", 3, ()),
-    "keeping the teachers": ("checkpoint", "sealed", 1, ()),
-    "after the teachers": ("components", "choose_features", 1, ("teachers",)),
-    "the second fold": ("components", "fit_sparse", 2, ("teachers", "fold 1")),
+    "keeping the teachers": ("sealed", "sealed", 1, ()),
+    "after the teachers": ("component", "choose_features", 1, ("teachers",)),
+    "the second fold": ("component", "fit_sparse", 2, ("teachers", "fold 1")),
     "before the loop": ("components", "new_network", 4, ("teachers", "fold 3")),
     "the loop": ("loop", "step", 80, ("teachers", "fold 3", "loop")),
     "calibration": ("calibrate", "fit_stack", 1, ("teachers", "fold 3", "loop")),
@@ -64,7 +64,7 @@ STEPS = {
     "writing the history": ("history", "write_history", 1, ("teachers", "fold 3", "loop")),
 }
 # the folder whose functions are steps of a training
-TRAINING = str(Path(train_package.__file__).parent)
+TRAINING = str(Path(edge_lstm_export.__file__).parent)
 Profiler = Callable[[FrameType, str, object], None]
 
 

@@ -16,6 +16,7 @@ from edge_lstm_export.checkpoint.checkpoint import Checkpoint
 from edge_lstm_export.checkpoint.stages import NOT_KEPT
 from edge_lstm_export.network.network import Network
 from edge_lstm_export.network.pairs import table_of
+from edge_lstm_export.onnx.size import fitted
 from edge_lstm_export.options import NetworkOptions, Plan
 from edge_lstm_export.train.data.pretrained import WordEmbeddings
 from edge_lstm_export.train.data.rows import hold_out_rows
@@ -23,7 +24,6 @@ from edge_lstm_export.train.data.training_data import TrainingData
 from edge_lstm_export.train.data.transfer import make_transfer_set
 from edge_lstm_export.train.data.vocabulary import choose_vocabulary
 from edge_lstm_export.train.lstm.loop import Callbacks
-from edge_lstm_export.train.provenance import longest_provenance
 from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.sources.dataset import Dataset, make_split
 from edge_lstm_export.train.sparse.component import choose_features
@@ -113,10 +113,11 @@ def prepare(dataset: Dataset, plan: Plan) -> Prepared:
     teachers = Teachers(plan, dataset.labels)
     held = hold_out_rows(dataset, plan)
     transfer = make_transfer_set(held, (), None, plan)
-    longest = longest_provenance(dataset, plan, held, transfer)
-    vocabulary = choose_vocabulary(dataset, held, transfer, plan, teachers.words, longest)
+    ranked = choose_vocabulary(dataset, held, transfer, plan, teachers.words)
+    tokenizer, sizes = fitted(ranked, dataset.labels, plan)
+    plan = replace(plan, network=sizes)
     predictions = ask_teachers(teachers, held, transfer, plan, NOT_KEPT, lambda _: None)
-    data = TrainingData(dataset.labels, plan, held, transfer, vocabulary, predictions)
+    data = TrainingData(dataset.labels, plan, held, transfer, tokenizer, predictions)
     embeddings = None
     if teachers.words is not None:
         embeddings = teachers.words.embeddings(data.tokenizer.words, data.tokenizer.num_ids)

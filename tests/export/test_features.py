@@ -127,9 +127,22 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     assert np.abs(fit_logistic(data, known).vectors).max() < 1e-3
     weights = fit_logistic(data, -known / 10)  # wrong logits are outweighed
     assert np.array_equal(weights.logits(examples) - known / 10 > 0, truth)
-    best = features.best(weights.vectors, data.held, 5)
-    assert best.words == features.words and len(best.pairs) == 5
-    assert {*map(tuple, best.pairs.tolist())} < {*map(tuple, features.pairs.tolist())}
+
+
+def test_the_pairs_that_say_most_stay_with_their_vectors() -> None:
+    _, examples, features = read(3, 30)
+    data = SparseData(features, examples, OPTIONS)
+    whole = fit_svm(data)
+    part = whole.with_best_pairs(data.held, 5)
+    assert part.features.words == features.words and len(part.features.pairs) == 5
+    worth = np.linalg.norm(whole.vectors, axis=1) * np.sqrt(data.held.getnnz(axis=0))
+    of_pairs = dict(zip(map(tuple, features.pairs.tolist()), worth[features.words :]))
+    of_pairs.pop((0, 0))
+    kept = [*map(tuple, part.features.pairs[part.features.pairs[:, 0] > 0].tolist())]
+    assert kept and {*kept} == {*sorted(of_pairs, key=of_pairs.__getitem__)[-len(kept) :]}
+    vectors = dict(zip(map(tuple, features.pairs.tolist()), whole.vectors[features.words :]))
+    for pair, vector in zip(part.features.pairs.tolist(), part.vectors[features.words :]):
+        assert not any(pair) or np.array_equal(vector, vectors[tuple(pair)])
 
 
 def test_vectors_of_a_lower_rank_learn_each_of_several_labels() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_lstm_export.onnx.size import in_groups
 from edge_lstm_export.options import TextOptions, TrainingRequest
 from edge_lstm_export.train.data.pretrained import english
 from edge_lstm_export.train.data.vocabulary import (
     build_vocabulary,
-    in_groups,
     informative_marks,
     words_and_subwords,
 )

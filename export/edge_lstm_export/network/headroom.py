@@ -83,8 +83,8 @@ def spread(lengths: Sequence[int] | Ints, most: int) -> Ints:
     return np.arange(0, len(lengths), every)
 
 
-def with_headroom(network: Network, learnt: Examples, rows: Rows) -> tuple[Network, int]:
-    """Return a network whose units keep away from the largest output, and how many were closed.
+def with_headroom(network: Network, learnt: Examples, rows: Rows) -> Network:
+    """Return a network whose units keep away from the largest output.
 
     learnt: examples that the network was trained on; of many, a sample is tried.
     rows: more token ids. Nothing is tried, and the network is returned as it is, if no text at all
@@ -97,7 +97,7 @@ def with_headroom(network: Network, learnt: Examples, rows: Rows) -> tuple[Netwo
             "the training left weights that are not finite numbers; lower the learning_rate"
         )
     if not network.layers or all(bool((room >= MARGIN).all()) for room in network.least_room()):
-        return network, 0
+        return network
     network = copy.deepcopy(network)
     closed = never_closed(network)
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
@@ -117,7 +117,7 @@ def with_headroom(network: Network, learnt: Examples, rows: Rows) -> tuple[Netwo
         elif len(batches) < len(every):  # closed units change the other texts a little, too
             again = every
         batches = again
-    return network, units_closed(closed)
+    return network
 
 
 def never_closed(network: Network) -> list[Ints]:

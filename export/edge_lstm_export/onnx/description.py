@@ -16,6 +16,7 @@ from edge_lstm.core.question import ANY_CHOICE, CHOICE, Question
 from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm.core.text import Tokenizer, front_coded
 from edge_lstm_export.onnx.codes import BOOK, CODED
+from edge_lstm_export.onnx.golden import golden_texts
 from edge_lstm_export.onnx.lstm_rounding import REDUCED
 from edge_lstm_export.onnx.rounding import NARROWEST
 from edge_lstm_export.onnx.weights import SENTINELS
@@ -31,6 +32,7 @@ class Answers:
 
 
 PROBABILITIES = Answers()
+LONGEST_PROBABILITY = 1.23456789e-05
 
 
 def description(
@@ -94,6 +96,13 @@ def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
 def _bits(columns: int, packs: bool) -> str:
     """Return how the rows of a table are rounded."""
     return "4 bits and a factor per row" if packs and columns >= NARROWEST else "int8"
+
+
+def longest_golden(tokenizer: Tokenizer, labels: int) -> list[dict[str, object]]:
+    """Return golden rows whose answers take as many bytes as any can."""
+    answers = [LONGEST_PROBABILITY] * labels
+    texts = golden_texts(tokenizer)
+    return [golden_row(text, tokenizer.encode_text(text).ids, answers) for text in texts]
 
 
 def golden_row(

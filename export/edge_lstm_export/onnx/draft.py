@@ -14,7 +14,7 @@ from edge_lstm_export.arrays import Floats
 from edge_lstm_export.checkpoint.checkpoint import Checkpoint
 from edge_lstm_export.network.headroom import Rows, text_rows
 from edge_lstm_export.onnx import gates, graph
-from edge_lstm_export.onnx.description import Answers, description, golden_row
+from edge_lstm_export.onnx.description import Answers, description, golden_row, longest_golden
 from edge_lstm_export.onnx.from_network import weights_from_network
 from edge_lstm_export.onnx.golden import ORDERS, golden_texts
 from edge_lstm_export.onnx.graph import check_structure
@@ -81,6 +81,12 @@ class Draft:
             for text, ids, answer in zip(texts, *self._answers(texts))
         ]
         return self._file(golden, curve).data
+
+    @property
+    def most_bytes(self) -> int:
+        """The bytes of the finished file, if its golden answers take as many as they can."""
+        golden = longest_golden(self.tokenizer, len(self.checkpoint.labels))
+        return len(self._file(golden, self.checkpoint.abstention).data)
 
     def _answers(self, texts: Sequence[str]) -> tuple[Rows, Floats]:
         """Return the texts' ids and their probabilities, float32 [n, labels], each run alone."""

@@ -1,35 +1,42 @@
-"""The bytes of an int8 model file before its training, by their use.
+"""The bytes of an int8 model file before its training, by their use, and the words that fit in it.
 
-A file is made by the code that the export uses, with zeros for the weights. Facts that only a
-training knows have their longest form in it, so the file of the training cannot be larger.
+A file is made by the code that the export uses, with zeros for the weights, and with an estimate
+for what only the training tells.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from edge_lstm.core import modelfile
+from edge_lstm.core.familiarity import level
 from edge_lstm.core.layers import NetworkConfig
-from edge_lstm.core.text import KERAS, Tokenizer
+from edge_lstm.core.text import FIRST_WORD_ID, KERAS, OOV_ID, Tokenizer
+from edge_lstm.errors import DataError
 from edge_lstm_export.network.pairs import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
 from edge_lstm_export.onnx import graph
 from edge_lstm_export.onnx.codes import CODED
-from edge_lstm_export.onnx.description import PROBABILITIES, Answers, description, golden_row
+from edge_lstm_export.onnx.description import Answers, description, longest_golden
 from edge_lstm_export.onnx.from_network import zeros_of
-from edge_lstm_export.onnx.golden import golden_texts
 from edge_lstm_export.onnx.rounding import NARROWEST
-from edge_lstm_export.options import NetworkOptions
+from edge_lstm_export.options import NetworkOptions, Plan
 
 # Lengths in the file take some more bytes in all if the parts that they count grow.
 SPARE = 64
 # Of a table of pairs; its operators take room of their own.
 FEWEST_SLOTS = 2
-LONGEST_PROBABILITY = 1.23456789e-05
+LONGEST_THRESHOLD = 0.00012345
+# Estimates in bytes: the figures of a training, those of each label, a risk-coverage curve; and of
+# them what test texts add.
+FIGURES = 1_600
+LABEL_FIGURES = 60
+CURVE = 1_360
+TEST_FIGURES = 800
+LABEL_TEST_FIGURES = 30
 _METADATA = {
     modelfile.KEY_VOCABULARY: "vocabulary",
     modelfile.KEY_LABELS: "labels",
@@ -47,30 +54,23 @@ _CONSTANTS = {
 
 
 def file_parts(
-    tokenizer: Tokenizer,
-    labels: Sequence[str],
-    config: NetworkConfig,
-    training: Mapping[str, Any],
-    *,
-    answers: Answers = PROBABILITIES,
-    long: bool = False,
+    tokenizer: Tokenizer, labels: Sequence[str], config: NetworkConfig, *, long: bool = False
 ) -> dict[str, int]:
     """Return the bytes of each part of an int8 file, which add up to the file's.
 
-    config: ``num_words`` is the tokenizer's number of ids. long: see graph.build. The others as for
-    :func:`description.description`.
+    config: ``num_words`` is the tokenizer's number of ids. long: see graph.build.
     """
     model = graph.build(zeros_of(config), config, tokenizer.length, int8=True, long=long)
-    texts = golden_texts(tokenizer)
-    answer = [LONGEST_PROBABILITY] * len(labels)
-    golden = [golden_row(text, tokenizer.encode_text(text).ids, answer) for text in texts]
+    multi_label = config.multi_label
+    thresholds = [LONGEST_THRESHOLD] * len(labels) if multi_label else None
+    figures = FIGURES + LABEL_FIGURES * len(labels) + (0 if multi_label else CURVE)
     described = description(
         tokenizer,
         labels,
         config,
-        training,
-        golden,
-        answers=answers,
+        {"figures": "x" * figures},
+        longest_golden(tokenizer, len(labels)),
+        answers=Answers(thresholds),
         int8=True,
     )
     parts = dict.fromkeys((*_CONSTANTS.values(), *_METADATA.values()), 0)
@@ -81,6 +81,11 @@ def file_parts(
         parts[part] = len(graph.plain_text(described[key]).encode())
     rest = len(graph.file_bytes(model, described)) - sum(parts.values())
     return {**parts, "graph and the rest": rest}
+
+
+def test_bytes(labels: int) -> int:
+    """Return the bytes that test texts add to a file, about: their figures, and a longer curve."""
+    return TEST_FIGURES + LABEL_TEST_FIGURES * labels
 
 
 def row_bytes(columns: int) -> int:
@@ -95,24 +100,70 @@ def ngram_bytes(config: NetworkConfig) -> int:
     return row_bytes(config.ngram_dim)
 
 
+def pair_bytes(config: NetworkConfig) -> float:
+    """Return the bytes of a word pair: its vector, its fingerprint, its share of a displacement."""
+    return ngram_bytes(config) + NUMBER_BYTES + NUMBER_BYTES / SLOTS_PER_BUCKET
+
+
 def slots_in(size: int, config: NetworkOptions) -> int:
     """Return the slots of pairs of a file that is ``size`` bytes larger than with FEWEST_SLOTS."""
     each = ngram_bytes(config.config) + NUMBER_BYTES
     size += FEWEST_SLOTS * each + NUMBER_BYTES
-    slots = max(0, int(size / (each + NUMBER_BYTES / SLOTS_PER_BUCKET)))
+    slots = max(0, int(size / pair_bytes(config.config)))
     while slots and slots * each + buckets_of(slots) * NUMBER_BYTES > size:
         slots -= 1
     return slots
 
 
-def without_last_words(tokenizer: Tokenizer, config: NetworkOptions, size: int) -> Tokenizer:
+def fitted(
+    ranked: Tokenizer, labels: Sequence[str], plan: Plan
+) -> tuple[Tokenizer, NetworkOptions]:
+    """Return the text rule with the words that the file has room for, and the network of them.
+
+    ranked: its words, the most frequent first. The least frequent are left out.
+
+    The pairs of the network have the room beside them; the figures of the training, which are not
+    known yet, take of it in the end.
+
+    Raise DataError if the file has no room for words.
+    """
+    most = plan.max_kilobytes * 1000 - SPARE
+    while ranked.words:
+        tokenizer = in_groups(ranked)
+        words = min(plan.network.ngram_words, tokenizer.num_ids - OOV_ID)
+        network = replace(plan.network, num_words=tokenizer.num_ids, ngram_words=words)
+        fewest = replace(network, ngram_slots=min(network.ngram_slots, FEWEST_SLOTS))
+        parts = file_parts(tokenizer, labels, fewest.config, long=plan.is_long)
+        room = most - sum(parts.values())
+        if room >= 0:
+            slots = slots_in(room + parts["training figures"], network)
+            return tokenizer, replace(network, ngram_slots=min(network.ngram_slots, slots))
+        ranked = _without_last_words(ranked, network, -room)
+    reason = f"network and labels leave no room for words in {plan.max_kilobytes:,} kB"
+    raise DataError(f"the plan's {reason}; give a larger max_kilobytes, or fewer hidden units")
+
+
+def in_groups(tokenizer: Tokenizer) -> Tokenizer:
+    """Return the text rule with its words in another order, in which a file stores them shorter.
+
+    Words of similar frequency, whose ids have the same :func:`familiarity.level`, stand in the
+    order of their code points, and so do all subwords. Keras's rule keeps the order of its ids.
+    """
+    if tokenizer.rule == KERAS:
+        return tokenizer
+    levels = level(FIRST_WORD_ID + np.arange(len(tokenizer.words))).tolist()
+    words = tuple(word for _, word in sorted(zip(levels, tokenizer.words)))
+    return replace(tokenizer, words=words, pieces=tuple(sorted(tokenizer.pieces)))
+
+
+def _without_last_words(tokenizer: Tokenizer, network: NetworkOptions, size: int) -> Tokenizer:
     """Return the tokenizer without the last of its words, the least frequent.
 
     size: bytes by which a file of this network gets smaller, about. If need be, all words go.
     """
-    fixed = row_bytes(config.embedding_dim)
-    if config.ngram_words:
-        fixed += ngram_bytes(config.config)
+    fixed = row_bytes(network.embedding_dim)
+    if network.ngram_words:
+        fixed += ngram_bytes(network.config)
     each = [fixed + len(word.encode()) + 1 for word in reversed(tokenizer.words)]
     cut = int(np.searchsorted(np.cumsum(each), size)) + 1
     words = tokenizer.words[: max(0, len(each) - cut)]

@@ -18,8 +18,6 @@ from torch import Tensor
 
 from edge_lstm import metrics
 from edge_lstm.core.decide import apply_thresholds
-from edge_lstm.core.question import ANY_CHOICE, Question
-from edge_lstm.core.risk_coverage import MOST_POINTS, SHARES, Point, RiskCoverage
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.arrays import Bools, Doubles, Floats
@@ -29,12 +27,7 @@ from edge_lstm_export.network.logits import (
     probabilities,
     two_columns,
 )
-from edge_lstm_export.onnx.description import Answers
 from edge_lstm_export.options import UNTUNED
-
-# A figure in its longest form: six decimals, and another place before the point.
-LONGEST = 0.1234567  # its length in a file counts
-MOST_TEXTS = 9_999_999  # more than a training has
 
 
 @dataclass(frozen=True)
@@ -241,25 +234,6 @@ class Calibration:
     scores: SetScores | None = None
     thresholds: tuple[float, ...] | None = None
     chances: Floats | None = None
-
-
-def longest_answers(labels: int, question: Question = ANY_CHOICE, *, multi_label: bool) -> Answers:
-    """Return the longest answers: thresholds, or a risk-coverage curve of millions of texts.
-
-    labels: their number.
-    """
-    if multi_label:
-        return Answers((0.00012345,) * labels, question=question)
-    point = Point(LONGEST, MOST_TEXTS, MOST_TEXTS)
-    curve = RiskCoverage(
-        "training texts, cross-validated",
-        MOST_TEXTS,
-        (point,) * (MOST_POINTS + 1),
-        LONGEST,
-        "0" * 64,
-        tuple((share, 100 + LONGEST) for share in SHARES),
-    )
-    return Answers(curve=curve, question=question)
 
 
 def result_warnings(scores: SetScores | None) -> Iterator[str]:

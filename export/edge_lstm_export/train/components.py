@@ -66,10 +66,10 @@ def new_network(
 
 def network_config(data: TrainingData, features: Features | None) -> NetworkConfig:
     """Return the planned network with the sizes of the chosen vocabulary and n-grams."""
-    config = replace(data.plan.network.config, num_words=data.tokenizer.num_ids)
+    config = data.plan.network.config
     if features is None:
         return config
-    return replace(config, ngram_words=features.words, ngram_slots=len(features.pairs))
+    return replace(config, ngram_slots=len(features.pairs))
 
 
 # --- The n-gram part ------------------------------------------------------------------------------

@@ -32,7 +32,9 @@ from edge_lstm_export.network.headroom import tried_rows, with_headroom
 from edge_lstm_export.network.logits import fit_temperature, probabilities
 from edge_lstm_export.network.network import Network, threads
 from edge_lstm_export.network.predict import predict_logits
+from edge_lstm_export.onnx.draft import Draft
 from edge_lstm_export.onnx.quantize import rounded_to_int8
+from edge_lstm_export.onnx.size import fitted, test_bytes
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.baseline import (
@@ -54,13 +56,14 @@ from edge_lstm_export.train.data.transfer import make_transfer_set
 from edge_lstm_export.train.data.vocabulary import choose_vocabulary, unknown_share
 from edge_lstm_export.train.lstm.component import fit_lstm, lstm_examples
 from edge_lstm_export.train.lstm.loop import SILENT, Callbacks, LoopResult
-from edge_lstm_export.train.provenance import Measured, longest_provenance, provenance
+from edge_lstm_export.train.provenance import Measured, provenance
 from edge_lstm_export.train.sources.dataset import Dataset, Split
 from edge_lstm_export.train.sparse.component import (
     choose_features,
     fit_ngrams,
     fit_sparse,
     with_codes,
+    within_size,
 )
 from edge_lstm_export.train.sparse.ngrams import SparsePart
 from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
@@ -73,7 +76,6 @@ class Fitted:
     validation: of texts that no component had learnt from; None without any.
     test: None without test texts.
     remarks: for a person, a line each.
-    closed_units: LSTM units that were kept away from saturation.
     baseline: a linear model on the rows that judge; None if nothing does, or it would take long.
     """
 
@@ -82,7 +84,6 @@ class Fitted:
     validation: SetScores | None
     test: SetScores | None
     remarks: tuple[str, ...] = ()
-    closed_units: int = 0
     baseline: Baseline | None = None
 
     @property
@@ -117,11 +118,11 @@ def fit(
 
     rows = hold_out_rows(dataset, plan)
     transfer = make_transfer_set(rows, log, soft_labels, plan)
-    longest = longest_provenance(dataset, plan, rows, transfer)
-    vocabulary = choose_vocabulary(dataset, rows, transfer, plan, teachers.words, longest)
+    ranked = choose_vocabulary(dataset, rows, transfer, plan, teachers.words)
+    tokenizer, sizes = fitted(ranked, dataset.labels, plan)
     predictions = ask_teachers(teachers, rows, transfer, plan, stages, say)
-    data = TrainingData(dataset.labels, plan, rows, transfer, vocabulary, predictions)
-    tokenizer = vocabulary.tokenizer
+    of_sizes = replace(plan, network=sizes)
+    data = TrainingData(dataset.labels, of_sizes, rows, transfer, tokenizer, predictions)
 
     embeddings = None
     if teachers.words is not None:
@@ -131,7 +132,7 @@ def fit(
     if plan.validation.folds:
         unseen = cross_validate(data, features, embeddings, stages, say)
     network = new_network(data, features, embeddings)
-    network, loop, closed = _fit_lstm(data, network, callbacks, stages)
+    network, loop = _fit_lstm(data, network, callbacks, stages)
 
     say("fitting n-grams and calibrating")
     sparse = fit_ngrams(data, features, network)
@@ -141,62 +142,86 @@ def fit(
     calibration = _calibrate(data, unseen, has_sparse=sparse is not None)
     if sparse is not None and validation is not None and plan.sparse.fit != "residual":
         sparse = fit_sparse(data, sparse.features, more=validation)
-    held = with_codes(data, sparse, validation)
-    network = assembled(network, calibration.stack, held)
+    measured = Measured(
+        loop=loop,
+        calibration=calibration,
+        test=None,
+        members=predictions.members if predictions else (),
+        teachers_accuracy=predictions.accuracy if predictions else None,
+        unknown_words=unknown_share(tokenizer, dataset.train.texts),
+    )
+    made = partial(_checkpoint, dataset, plan, data, measured)
+    later = 0 if dataset.test is None else test_bytes(len(dataset.labels))
+
+    def excess(part: SparsePart) -> int:
+        untested, _ = made(assembled(network, calibration.stack, part))
+        return Draft(untested, None, int8=True).most_bytes + later - plan.max_kilobytes * 1000
+
+    if sparse is not None:
+        sparse = within_size(data, sparse, excess)
+    network = assembled(network, calibration.stack, with_codes(data, sparse, validation))
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
         network = rounded_to_int8(network)
 
-    test_logits = None
-    test = None
-    if dataset.test is not None:
-        test_logits = predict_logits(network, data.encode(dataset.test))
-        labels = dataset.test.labels
-        test = calibrate.score(test_logits, labels, dataset.labels, calibration.thresholds)
+    checkpoint, test = made(network, dataset.test)
     baseline = _linear_model(dataset, data, sparse, unseen, say)
-    measured = Measured(
-        loop=loop,
-        calibration=calibration,
-        test=test,
-        members=predictions.members if predictions else (),
-        teachers_accuracy=predictions.accuracy if predictions else None,
-        parameters=sum(network.parameter_counts().values()),
-        unknown_words=unknown_share(tokenizer, dataset.train.texts),
-    )
+    scores = calibration.scores
+    remarks = (*_teacher_remarks(data, scores), *result_warnings(scores))
+    return Fitted(checkpoint, loop, scores, test, remarks, baseline)
+
+
+def _checkpoint(
+    dataset: Dataset,
+    plan: Plan,
+    data: TrainingData,
+    measured: Measured,
+    network: Network,
+    test: Split | None = None,
+) -> tuple[Checkpoint, SetScores | None]:
+    """Return the checkpoint of a finished network, and its scores on test texts, if there are any.
+
+    measured: all figures but these.
+    """
+    calibration = measured.calibration
+    logits = None
+    if test is not None:
+        logits = predict_logits(network, data.encode(test))
+        scores = calibrate.score(logits, test.labels, dataset.labels, calibration.thresholds)
+        measured = replace(measured, test=scores)
+    measured = replace(measured, parameters=sum(network.parameter_counts().values()))
     checkpoint = Checkpoint(
         network,
-        tokenizer,
+        data.tokenizer,
         dataset.labels,
-        provenance(dataset, plan, rows, transfer, measured),
+        provenance(dataset, plan, data.rows, data.transfer, measured),
         plan.to_dict(),
         thresholds=calibration.thresholds,
-        abstention=_risk_coverage(data, dataset, calibration.chances, test_logits),
+        abstention=_risk_coverage(data, dataset, calibration.chances, logits),
         question=Question.of(plan.question, dataset.labels),
     )
-    remarks = (*_teacher_remarks(data, calibration.scores), *result_warnings(calibration.scores))
-    scores = calibration.scores
-    return Fitted(checkpoint, loop, scores, test, remarks, closed, baseline)
+    return checkpoint, measured.test
 
 
 def _fit_lstm(
     data: TrainingData, network: Network, callbacks: Callbacks, stages: Stages
-) -> tuple[Network, LoopResult, int]:
+) -> tuple[Network, LoopResult]:
     """Train the LSTM on all rows and the transfer set, and keep its units away from saturation.
 
     A network without an LSTM is only made.
 
-    Return the network with the trained LSTM, how that went, and how many units had to be closed.
+    Return the network with the trained LSTM, and how that went.
     """
     plan = data.plan
     callbacks.started(network, data.tokenizer, len(data.all_examples))
     keeping = replace(callbacks, keep=partial(stages.keep, LOOP))
     loop = fit_lstm(data, network, callbacks=keeping, resume=stages.get(LOOP))
     examples = lstm_examples(data)
-    network, closed = with_headroom(network, examples, tried_rows(data.tokenizer))
+    network = with_headroom(network, examples, tried_rows(data.tokenizer))
     if plan.network.multi_label:
         network = rounded_to_int8(network)
-    return network, loop, closed
+    return network, loop
 
 
 def _linear_model(

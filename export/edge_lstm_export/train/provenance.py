@@ -5,27 +5,20 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
-import numpy as np
 import torch
 
 from edge_lstm import __version__
-from edge_lstm.metrics import LabelScores, SetScores
+from edge_lstm.metrics import SetScores
 from edge_lstm_export.options import Plan
-from edge_lstm_export.train.calibrate import (
-    LONGEST,
-    Calibration,
-    Scores,
-    Stack,
-    result_warnings,
-)
+from edge_lstm_export.train.calibrate import Calibration, result_warnings
 from edge_lstm_export.train.data.predictions import Member
 from edge_lstm_export.train.data.rows import LabelledRows
 from edge_lstm_export.train.data.transfer import TransferSet
-from edge_lstm_export.train.lstm.history import EpochRecord, best_of
-from edge_lstm_export.train.lstm.loop import LoopResult, Outcome
-from edge_lstm_export.train.sources.dataset import Dataset, Split
+from edge_lstm_export.train.lstm.history import best_of
+from edge_lstm_export.train.lstm.loop import LoopResult
+from edge_lstm_export.train.sources.dataset import Dataset
 
 FOLDS = ("folds", "group folds")  # names of rows that folds judge
 
@@ -35,8 +28,8 @@ class Measured:
     """Figures that only the training tells.
 
     members, teachers_accuracy: of the ensemble of teachers; accuracy 0 to 1, None without teachers.
-    parameters: numbers that were trained.
     unknown_words: share of words outside the vocabulary, see vocabulary.unknown_share.
+    parameters: numbers that were trained.
     """
 
     loop: LoopResult
@@ -44,8 +37,8 @@ class Measured:
     test: SetScores | None
     members: Sequence[Member]
     teachers_accuracy: float | None
-    parameters: int
     unknown_words: float
+    parameters: int = 0
 
 
 def provenance(
@@ -116,57 +109,3 @@ def _held_out(dataset: Dataset, rows: LabelledRows, measured: Measured) -> dict[
         by_rows, by_groups = ("random", "groups") if len(rows.validation) else FOLDS
         held_out["validation"] = by_groups if dataset.group_column else by_rows
     return held_out
-
-
-# --- The longest form, before the training --------------------------------------------------------
-
-
-def longest_provenance(
-    dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet
-) -> dict[str, Any]:
-    """Return the longest provenance that the training may have."""
-    last = EpochRecord(plan.loop.epochs, 0.0, 0.0, 0.0, 0.0)
-    outcome = max(get_args(Outcome), key=len)
-    judges = rows.validation if len(rows.validation) else rows.learnt
-    calibration = Calibration(
-        Stack(LONGEST, LONGEST, np.zeros(1, np.float32)),
-        scores=_longest_scores(dataset, judges),
-    )
-    members = [Member(teacher.name, LONGEST, LONGEST) for teacher in plan.teachers]
-    measured = Measured(
-        loop=LoopResult(outcome, (last,) * plan.loop.epochs),
-        calibration=calibration,
-        test=None if dataset.test is None else _longest_scores(dataset, dataset.test),
-        members=members,
-        teachers_accuracy=LONGEST if members else None,
-        parameters=10**9,  # more than a network has
-        unknown_words=LONGEST,
-    )
-    longest: dict[str, Any] = _lengthened(provenance(dataset, plan, rows, transfer, measured))
-    return longest
-
-
-def _longest_scores(dataset: Dataset, texts: Split) -> SetScores:
-    """Return scores by which no label is ever predicted.
-
-    The longest names come first, since warnings name some.
-    """
-    counts = dict(zip(dataset.labels, texts.counts()))
-    names = sorted(counts, key=lambda name: len(name.encode()), reverse=True)
-    labels = tuple(
-        LabelScores(name, LONGEST, LONGEST, LONGEST, max(1, counts[name]), 0) for name in names
-    )
-    if dataset.multi_label:
-        return SetScores(len(texts), 0, labels)
-    return Scores(len(texts), 0, labels, LONGEST, LONGEST)
-
-
-def _lengthened(value: Any) -> Any:
-    """Return plain values with each number that is not a count in its longest form."""
-    if isinstance(value, float):
-        return LONGEST
-    if isinstance(value, dict):
-        return {name: _lengthened(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_lengthened(each) for each in value]
-    return value

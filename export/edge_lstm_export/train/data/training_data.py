@@ -16,9 +16,6 @@ from edge_lstm_export.options import Plan
 from edge_lstm_export.train.data.predictions import EnsemblePredictions, probabilities
 from edge_lstm_export.train.data.rows import LabelledRows
 from edge_lstm_export.train.data.transfer import TransferSet, misspell
-from edge_lstm_export.train.data.vocabulary import (
-    Vocabulary,
-)
 from edge_lstm_export.train.sources.dataset import Split
 
 
@@ -26,6 +23,8 @@ from edge_lstm_export.train.sources.dataset import Split
 class TrainingData:
     """Rows and transfer set as ids, and their targets.
 
+    plan: with the network of this vocabulary.
+    tokenizer: the text rule with its vocabulary.
     predictions: of the teachers; None without any.
     """
 
@@ -33,13 +32,8 @@ class TrainingData:
     plan: Plan
     rows: LabelledRows
     transfer: TransferSet
-    vocabulary: Vocabulary
+    tokenizer: Tokenizer
     predictions: EnsemblePredictions | None
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The text rule with its vocabulary."""
-        return self.vocabulary.tokenizer
 
     @cached_property
     def row_examples(self) -> Examples:

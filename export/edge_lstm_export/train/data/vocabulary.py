@@ -5,21 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
-from edge_lstm.core.familiarity import level
-from edge_lstm.core.question import Question
 from edge_lstm.core.text import (
     FIRST_WORD_ID,
     KERAS,
     MARKS,
     NEVER_IN_ENTRIES,
-    OOV_ID,
     Tokenizer,
     spaceless,
     split_marks,
@@ -27,9 +22,7 @@ from edge_lstm.core.text import (
 )
 from edge_lstm.errors import DataError
 from edge_lstm_export.arrays import Bools
-from edge_lstm_export.onnx.size import FEWEST_SLOTS, SPARE, file_parts, without_last_words
 from edge_lstm_export.options import Plan, TextOptions
-from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.data.pretrained import PretrainedWords
 from edge_lstm_export.train.data.rows import LabelledRows
 from edge_lstm_export.train.data.transfer import TransferSet
@@ -64,19 +57,6 @@ def build_vocabulary(
         room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
     return Tokenizer.of_subwords(words, subwords, text.length)
-
-
-def in_groups(tokenizer: Tokenizer) -> Tokenizer:
-    """Return the text rule with its words in another order, in which a file stores them shorter.
-
-    Words of similar frequency, whose ids have the same :func:`familiarity.level`, stand in the
-    order of their code points, and so do all subwords. Keras's rule keeps the order of its ids.
-    """
-    if tokenizer.rule == KERAS:
-        return tokenizer
-    levels = level(FIRST_WORD_ID + np.arange(len(tokenizer.words))).tolist()
-    words = tuple(word for _, word in sorted(zip(levels, tokenizer.words)))
-    return replace(tokenizer, words=words, pieces=tuple(sorted(tokenizer.pieces)))
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -207,74 +187,20 @@ def _first_words(ranked: Sequence[str], num_words: int) -> tuple[str, ...]:
     return words
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """A text rule with its vocabulary, and the bytes that the file has left for word pairs."""
-
-    tokenizer: Tokenizer
-    room: int
-
-
 def choose_vocabulary(
     dataset: Dataset,
     rows: LabelledRows,
     transfer: TransferSet,
     plan: Plan,
     words: PretrainedWords | None,
-    longest: Mapping[str, Any],
-) -> Vocabulary:
+) -> Tokenizer:
     """Choose the vocabulary of the whole training split, the validation part included.
 
     It reads no label, and by Keras's rule the ids are then the ids of Keras's index. The test split
-    is not read. If the file would be too large, the least frequent words are left out.
+    is not read. The words are ranked, whatever their bytes in the file.
 
     words: pretrained embeddings, whose words near the texts' words fill free places.
-    longest: the provenance whose bytes are kept free.
-
-    Raise DataError if the file has no room for words.
     """
-
-    def room_beside(tokenizer: Tokenizer) -> int:
-        network = plan.network
-        words = min(network.ngram_words, tokenizer.num_ids - OOV_ID)
-        slots = min(network.ngram_slots, FEWEST_SLOTS)
-        parts = file_parts(
-            tokenizer,
-            dataset.labels,
-            replace(
-                network, num_words=tokenizer.num_ids, ngram_words=words, ngram_slots=slots
-            ).config,
-            longest,
-            answers=longest_answers(
-                len(dataset.labels),
-                Question.of(plan.question, dataset.labels),
-                multi_label=dataset.multi_label,
-            ),
-            long=plan.kind in ("long", "topics"),
-        )
-        return plan.max_kilobytes * 1000 - SPARE - sum(parts.values())
-
-    ranked = _wished_vocabulary(dataset, rows, transfer, plan, words)
-    tokenizer = in_groups(ranked)
-    room = room_beside(tokenizer)
-    while room < 0 and ranked.words:
-        ranked = without_last_words(ranked, plan.network, -room)
-        tokenizer = in_groups(ranked)
-        room = room_beside(tokenizer)
-    if not tokenizer.words:
-        reason = f"network and labels leave no room for words in {plan.max_kilobytes:,} kB"
-        raise DataError(f"the plan's {reason}; give a larger max_kilobytes, or fewer hidden units")
-    return Vocabulary(tokenizer, room)
-
-
-def _wished_vocabulary(
-    dataset: Dataset,
-    rows: LabelledRows,
-    transfer: TransferSet,
-    plan: Plan,
-    words: PretrainedWords | None,
-) -> Tokenizer:
-    """Return the planned vocabulary, whatever its size in the file."""
     texts = dataset.train.texts
     related = None
     if words is not None and plan.vocabulary.expansion:

@@ -19,16 +19,10 @@ from edge_lstm_export.onnx.size import (
     slots_in,
 )
 from edge_lstm_export.options import NetworkOptions
-from edge_lstm_export.train.calibrate import longest_answers
 from edge_lstm_export.train.lstm.start import LstmShape
 from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.defaults import PRESETS, Preset, Shape
 from edge_lstm_export.train.plan.stats import DatasetStats
-
-# Bytes that stand for what the statistics do not tell: figures of a training, and of each label in
-# them. The training counts exactly, once its vocabulary is chosen (training_data.py).
-FIGURES = 1_600  # an estimate
-LABEL_FIGURES = 60  # an estimate
 
 
 @dataclass(frozen=True)
@@ -221,7 +215,6 @@ def _why_width(stats: DatasetStats) -> str:
 def _fixed_parts(network: NetworkOptions, stats: DatasetStats) -> dict[str, int]:
     """Return the bytes of the file by part, without words and n-grams."""
     label = "x" * max(1, round(stats.label_bytes))
-    figures = "x" * (FIGURES + LABEL_FIGURES * stats.labels)
     return file_parts(
         Tokenizer.of_subwords(("x",)),
         [label] * stats.labels,
@@ -231,8 +224,6 @@ def _fixed_parts(network: NetworkOptions, stats: DatasetStats) -> dict[str, int]
             ngram_words=min(network.ngram_words, 1),
             ngram_slots=min(network.ngram_slots, FEWEST_SLOTS),
         ).config,
-        {"figures": figures},
-        answers=longest_answers(stats.labels, multi_label=stats.multi_label),
     )
 
 

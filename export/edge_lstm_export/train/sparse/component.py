@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID
+from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm_export.network.examples import Examples
 from edge_lstm_export.network.network import Network
 from edge_lstm_export.network.predict import predict_logits
 from edge_lstm_export.onnx.codes import coded
-from edge_lstm_export.onnx.size import slots_in
+from edge_lstm_export.onnx.size import pair_bytes
 from edge_lstm_export.train.data.pretrained import WordEmbeddings
 from edge_lstm_export.train.data.training_data import TrainingData
 from edge_lstm_export.train.sparse import ngrams
@@ -24,14 +26,13 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
     options = plan.sparse
     if not plan.network.ngrams:
         return None
-    words = min(plan.network.ngram_words, data.tokenizer.num_ids - OOV_ID)
-    slots = min(plan.network.ngram_slots, slots_in(data.vocabulary.room, plan.network))
     examples = data.all_examples
     targets = None
     if options.selection == "telling":
         examples = data.row_examples
         targets = data.row_targets()
-    features = ngrams.choose_ngrams(examples, words, slots, targets)
+    words = plan.network.ngram_words
+    features = ngrams.choose_ngrams(examples, words, plan.network.ngram_slots, targets)
     features = replace(features, counts=plan.network.ngram_counts)
     if options.characters:
         features = ngrams.with_characters(features, data.tokenizer, options.shortest)
@@ -111,10 +112,29 @@ def _fit_residual(data: TrainingData, features: Features, network: Network) -> S
     candidates = ngrams.choose_ngrams(learnt, features.words, tries, learnt.targets)
     if len(candidates.pairs) > slots:  # else there is nothing to choose from
         tried = SparseData(candidates, learnt, options, plan.network.multi_label)
-        weights = ngrams.fit_logistic(tried, lstm)
-        features = candidates.best(weights.vectors, tried.held, slots)
+        features = ngrams.fit_logistic(tried, lstm).with_best_pairs(tried.held, slots).features
     fitted = SparseData(features, learnt, options, plan.network.multi_label)
     return ngrams.fit_logistic(fitted, lstm)
+
+
+def within_size(
+    data: TrainingData, sparse: SparsePart, excess: Callable[[SparsePart], int]
+) -> SparsePart:
+    """Return the n-gram part without the word pairs worth least that find no room in the file.
+
+    excess: bytes by which the file with a part is too large. A file without pairs is left so.
+    """
+    smaller = sparse
+    held = None
+    while slots := len(smaller.features.pairs):
+        over = excess(smaller)
+        if over <= 0:
+            break
+        if held is None:
+            held = sparse.features.held(data.learnt())
+        slots -= math.ceil(over / pair_bytes(data.plan.network.config))
+        smaller = sparse.with_best_pairs(held, slots)
+    return smaller
 
 
 def with_codes(

@@ -92,20 +92,6 @@ class Features:
             blocks.append(block)
         return sparse.vstack(blocks, "csr")
 
-    def best(self, vectors: Floats, counts: Matrix, most_slots: int) -> Features:
-        """Keep the words, and the pairs that move most logits, as many as find room.
-
-        A pair moves them by the length of its vector times the root of its texts.
-
-        vectors: float32 [n, outputs]; counts: float32 [texts, n]. Characters and embeddings are
-        left out.
-        """
-        worth = np.linalg.norm(vectors, axis=1) * np.sqrt(counts.getnnz(axis=0))
-        order = np.argsort(-worth[self.words :], kind="stable")
-        pairs = self.pairs[order]
-        table, held = table_of(pairs[pairs[:, 0] > 0], most_slots)
-        return Features(self.words, table, held, counts=self.counts)
-
     def matrix(self, counts: Matrix) -> Matrix:
         """Return all columns of the fit: float32 [texts, n + m + width], CSR.
 
@@ -227,6 +213,25 @@ class SparsePart:
         """float32 [texts, logits]."""
         total = np.asarray(self.features.held(examples) @ self.vectors)
         return np.asarray(total / examples.roots @ self.head.T + self.bias, np.float32)
+
+    def with_best_pairs(self, held: Matrix, most_slots: int) -> SparsePart:
+        """Keep the words, and the pairs that move most logits, as many as find room.
+
+        A pair moves them by the length of its share of them times the root of its texts.
+
+        held: float32 [texts, n]. Characters and embeddings, which count in a fit, are left out.
+        """
+        words = self.features.words
+        worth = np.linalg.norm(self.vectors @ self.head.T, axis=1) * np.sqrt(held.getnnz(axis=0))
+        order = np.argsort(-worth[words:], kind="stable")
+        pairs = self.features.pairs[order]
+        table, kept = table_of(pairs[pairs[:, 0] > 0], most_slots)
+        vectors = np.zeros((words + len(kept), self.vectors.shape[1]), np.float32)
+        vectors[:words] = self.vectors[:words]
+        slots, is_kept = self.features.table.find(kept[:, 0], kept[:, 1])
+        vectors[words:][is_kept] = self.vectors[words:][slots[is_kept]]
+        features = Features(words, table, kept, counts=self.features.counts)
+        return replace(self, features=features, vectors=vectors)
 
 
 @dataclass(frozen=True)
