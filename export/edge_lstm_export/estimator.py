@@ -20,11 +20,11 @@ from edge_lstm.errors import DataError
 from edge_lstm.system.atomic import write_atomically
 from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
 from edge_lstm_export.network.predict import predict_probabilities
-from edge_lstm_export.options import Plan, TrainingRequest
+from edge_lstm_export.options import Plan, PresetName, TrainingRequest
 from edge_lstm_export.progress import Display
 from edge_lstm_export.train.fit import fit, quiet_thread
 from edge_lstm_export.train.lstm.loop import SILENT, Callbacks
-from edge_lstm_export.train.plan.planning import check_fits, plan_training, with_teacher_kind
+from edge_lstm_export.train.plan.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.warnings import checked
 
@@ -60,7 +60,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        preset: str = "small",
+        preset: PresetName = "small",
         *,
         teacher: str | None = None,
         start: str | None = None,
@@ -107,15 +107,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset = dataset_from(X, y, unlabelled=unlabelled, groups=groups)
         dataset = checked(dataset)
         with quiet_thread():
-            plan = self.plan
-            if plan is None:
+            request = TrainingRequest()
+            if self.plan is None:
                 request = with_teacher_kind(self._request())
-                plan = plan_training(dataset, request, len(unlabelled)).plan
-            elif not isinstance(plan, Plan):
+            elif not isinstance(self.plan, Plan):
                 raise DataError(
-                    f"plan must be a Plan, not {plan!r:.40}; make one with Plan.from_dict"
+                    f"plan must be a Plan, not {self.plan!r:.40}; make one with Plan.from_dict"
                 )
-            check_fits(plan, dataset)
+            plan = plan_training(dataset, request, len(unlabelled), self.plan).plan
             callbacks = self._callbacks(plan)
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
         self.plan_ = plan

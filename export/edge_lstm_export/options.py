@@ -356,7 +356,7 @@ class TrainingRequest(Options):
     question: what the labels are.
     """
 
-    preset: str = "small"
+    preset: PresetName = "small"
     teacher: str | None = None
     classifier: bool = False
     start: str | None = None
@@ -366,6 +366,11 @@ class TrainingRequest(Options):
     balance: bool = False
     question: QuestionType | None = None
     seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.preset == "seed" and (self.teacher not in (None, NO_TEACHER) or self.start):
+            raise DataError("preset seed learns from labels alone; leave out --teacher and --start")
 
 
 @dataclass(frozen=True)

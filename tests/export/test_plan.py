@@ -161,9 +161,9 @@ def test_a_plan_that_lacks_a_value_is_refused() -> None:
     ids=["teacher", "start", "unlabelled"],
 )
 def test_the_preset_seed_learns_from_the_rows_alone(unlabelled: int, asked: Values) -> None:
-    request = TrainingRequest("seed", **asked)
-    with pytest.raises(DataError, match="leave out --teacher, --start and --unlabelled"):
-        make_plan(DatasetStats(60, 2, unlabelled=unlabelled), request)
+    said = "--unlabelled" if unlabelled else "--teacher and --start"
+    with pytest.raises(DataError, match=f"labels alone; leave out {said}$"):
+        make_plan(DatasetStats(60, 2, unlabelled=unlabelled), TrainingRequest("seed", **asked))
 
 
 # --- At the command line --------------------------------------------------------------------------

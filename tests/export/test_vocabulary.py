@@ -20,6 +20,7 @@ from edge_lstm_export.train.data.vocabulary import (
 from edge_lstm_export.train.fit import fit
 from edge_lstm_export.train.plan.decisions import make_plan
 from edge_lstm_export.train.plan.planning import known_stats
+from edge_lstm_export.train.plan.stats import dataset_stats
 from hypothesis import given
 from hypothesis import strategies as st
 from made import Rows, dataset, words_of
@@ -160,7 +161,7 @@ def test_embeddings_are_of_the_words_of_a_vocabulary_and_a_frequent_word_means_l
 def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
     data = dataset(about(slice(20)))
     data = replace(data, test=dataset(about(slice(20, None))).train)
-    stats = known_stats(data, TrainingRequest())
+    stats = known_stats(dataset_stats(data), data, TrainingRequest())
     plan = make_plan(stats, TrainingRequest("tiny", "none", epochs=1, validation=0.0))
     assert stats.english > 0.9 and plan.word_table == "english" and plan.vocabulary.expansion
     plain = replace(plan, word_table="none", vocabulary=replace(plan.vocabulary, expansion=False))

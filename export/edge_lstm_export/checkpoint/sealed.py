@@ -98,10 +98,7 @@ def _unsealed(path: Path, advice: str) -> Contents:
                 f"{path} comes from another project; give a checkpoint of 'edge-lstm train'"
             )
         description = json.loads(metadata[_KEY])
-        # Before 1.0, a training kept some of its texts, which the model file would show.
-        training = description.get("training")
-        has_texts = isinstance(training, dict) and "examples" in training
-        if description["format"] != CHECKPOINT_FORMAT or has_texts:
+        if description["format"] != CHECKPOINT_FORMAT:
             raise DataError(f"{path} was made by another version; {advice}, or upgrade edge-lstm")
         if not _DIGEST.match(data) or sealed(data) != data:
             raise DataError(f"{path} was changed after it was written; copy it again, or {advice}")

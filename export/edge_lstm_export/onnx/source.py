@@ -33,11 +33,13 @@ def open_source(file: SourceFile) -> ModelFile:
     return model
 
 
-def source_file(source: str) -> SourceFile:
-    """Return a model as a plan names it: with its file's digest, unless it is the package's own.
+def source_file(source: str) -> tuple[SourceFile, ModelFile]:
+    """Open a model, and return it as a plan names it too: with its digest, unless it is packaged.
 
     Raise DataError, ModelFileError if it cannot be read.
     """
     file = SourceFile(source)
-    open_source(file)
-    return file if source in PACKAGED else replace(file, sha256=file_digest(Path(source)))
+    model = open_source(file)
+    if source not in PACKAGED:
+        file = replace(file, sha256=file_digest(Path(source)))
+    return file, model

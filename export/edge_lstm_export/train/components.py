@@ -26,8 +26,6 @@ from edge_lstm_export.train.lstm.word_vectors import word_vectors
 from edge_lstm_export.train.sparse.component import fit_sparse
 from edge_lstm_export.train.sparse.ngrams import Features, SparsePart
 
-# --- The LSTM -------------------------------------------------------------------------------------
-
 
 def new_network(
     data: TrainingData, features: Features | None, embeddings: WordEmbeddings | None
@@ -70,12 +68,6 @@ def network_config(data: TrainingData, features: Features | None) -> NetworkConf
     if features is None:
         return config
     return replace(config, ngram_slots=len(features.pairs))
-
-
-# --- The n-gram part ------------------------------------------------------------------------------
-
-
-# --- Both -----------------------------------------------------------------------------------------
 
 
 def component_logits(

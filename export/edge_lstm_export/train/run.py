@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
@@ -32,9 +32,8 @@ from edge_lstm_export.train.fit import Fitted, fit, quiet_thread
 from edge_lstm_export.train.lstm.history import write_history
 from edge_lstm_export.train.lstm.loop import SILENT, Callbacks
 from edge_lstm_export.train.plan import defaults
-from edge_lstm_export.train.plan.decisions import Decided, make_plan
-from edge_lstm_export.train.plan.planning import check_fits, plan_training, with_teacher_kind
-from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
+from edge_lstm_export.train.plan.decisions import Decided
+from edge_lstm_export.train.plan.planning import plan_training, with_teacher_kind
 from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from edge_lstm_export.train.sources.warnings import scale_notes
@@ -122,11 +121,7 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
         log = read_texts(job.unlabelled, job.data)
         most = defaults.MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
         unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled, most)
-    if job.plan is not None:
-        decided = Decided(job.plan, dataset_stats(dataset, len(unlabelled)))
-    else:
-        decided = plan_training(dataset, request, len(unlabelled))
-    check_fits(decided.plan, dataset)
+    decided = plan_training(dataset, request, len(unlabelled), job.plan)
     if job.plan is None and request.question is None:
         remarks += scale_notes(dataset)
     return Inputs(dataset, decided, unlabelled, tuple(remarks))
@@ -239,9 +234,6 @@ def check_job(job: Job) -> None:
         check_writable(path, parents=True)
     inputs = (*job.sources, job.data.test, job.unlabelled)
     check_distinct(job.files, [path for path in inputs if path is not None])
-    if job.plan is None:
-        any_stats = DatasetStats(rows=100, labels=2)  # the data are not read yet
-        make_plan(any_stats, replace(job.request, teacher=None))
 
 
 def check_unfinished(job: Job) -> None:

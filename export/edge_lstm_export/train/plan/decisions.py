@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from edge_lstm.core.question import CHOICE, SCORE, QuestionType
 from edge_lstm.errors import DataError
-from edge_lstm_export.onnx.source import open_source, source_file
+from edge_lstm_export.onnx.source import source_file
 from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
@@ -97,7 +97,7 @@ class Decisions:
 def make_plan(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Plan:
     """Decide a training.
 
-    Raise DataError for an unknown preset, and for requests that exclude each other.
+    Raise DataError for requests that exclude each other.
     """
     return decide(stats, request).plan
 
@@ -107,7 +107,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
 
     Raise DataError as :func:`make_plan`.
     """
-    preset = _preset(request.preset)
+    preset = PRESETS[request.preset]
     if request.balance and stats.multi_label:
         raise DataError(
             "--balance is for one label per text; leave it out: each label has its own threshold"
@@ -141,7 +141,9 @@ def _decide_all(
     teachers = put("teachers", *_teachers(stats, request))
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
     table = put("word_table", *_word_table(stats, strong))
-    start = put("start", *_start(stats, request, preset, strong))
+    source, why = _start(stats, request, preset, strong)
+    start, model = source_file(source) if source else (SourceFile(), None)
+    put("start", start, why)
     made.reasons["start.sha256"] = "so that the plan means this file"
     unlabelled = put("unlabelled", *_unlabelled(stats))
     uses_log = _uses_log(stats, strong)
@@ -158,7 +160,7 @@ def _decide_all(
         stats,
         request.preset,
         request.num_words,
-        lstm_shape(open_source(start)) if start.source else None,
+        None if model is None else lstm_shape(model),
         english=table == "english",
         small_vocabulary=table == "encoder" and stats.unlabelled > 0,
     )
@@ -172,10 +174,8 @@ def _decide_seed(
     stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Decisions
 ) -> None:
     """Plan Keras's example: its text rule and its network, learnt from labels alone."""
-    if request.teacher not in (None, NO_TEACHER) or request.start or stats.unlabelled:
-        raise DataError(
-            "preset seed learns from labels alone; leave out --teacher, --start and --unlabelled"
-        )
+    if stats.unlabelled:
+        raise DataError("preset seed learns from labels alone; leave out --unlabelled")
     made.put("text", TextOptions("keras"), KERAS)
     made.put("network", network_of(stats, preset.long), KERAS)
     if request.num_words is not None:
@@ -187,12 +187,6 @@ def _decide_seed(
     made.put("validation", Validation(share, group_column=stats.group_column))
     for each in fields(Plan):
         made.reasons.setdefault(each.name, KERAS)
-
-
-def _preset(name: str) -> Preset:
-    if not isinstance(name, str) or name not in PRESETS:
-        raise DataError(f"no preset {name!r:.40}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
 
 
 def _why_kind(stats: DatasetStats) -> str:
@@ -237,7 +231,7 @@ def _teachers(
     if asked == NO_TEACHER:
         reasons.append("no other teacher asked for")
     elif asked is not None and is_model_file(asked):
-        file = source_file(asked)
+        file, _ = source_file(asked)
         strong.append(TeacherOptions(file.source, file.sha256, kind="model"))
         reasons.append(f"{Path(asked).name} asked for")
     elif stats.trial is not None:
@@ -303,13 +297,14 @@ def _word_table(stats: DatasetStats, strong: list[TeacherOptions]) -> tuple[Word
 
 def _start(
     stats: DatasetStats, request: TrainingRequest, preset: Preset, strong: list[TeacherOptions]
-) -> tuple[SourceFile, str]:
+) -> tuple[str, str]:
+    """Decide the model file to start from; "" for none."""
     if request.start is not None:
-        return source_file(request.start), "asked for"
+        return request.start, "asked for"
     if _knows_english(strong) and stats.kind == "short":
         name = SENTIMENT if preset.is_large else SMALL_SENTIMENT
-        return SourceFile(name), f"{SENTIMENT} teaches short texts"
-    return SourceFile(), "no --start, and no sentiment model that teaches short texts"
+        return name, f"{SENTIMENT} teaches short texts"
+    return "", "no --start, and no sentiment model that teaches short texts"
 
 
 def _uses_log(stats: DatasetStats, strong: list[TeacherOptions]) -> bool:

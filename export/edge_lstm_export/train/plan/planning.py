@@ -19,19 +19,28 @@ from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.teachers.transformer import classifier_labels
 
 
-def plan_training(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> Decided:
+def plan_training(
+    dataset: Dataset, request: TrainingRequest, unlabelled: int = 0, plan: Plan | None = None
+) -> Decided:
     """Plan a training.
 
     unlabelled: number of texts for the teachers to label.
+    plan: an edited plan, which is held against the data instead.
 
     Raise DataError, ModelFileError, MissingPackageError.
     """
-    return decide(known_stats(dataset, request, unlabelled), request)
-
-
-def known_stats(dataset: Dataset, request: TrainingRequest, unlabelled: int = 0) -> DatasetStats:
-    """Return the statistics of a data set, also the ones that a pretrained model gives."""
     stats = dataset_stats(dataset, unlabelled)
+    if plan is None:
+        decided = decide(known_stats(stats, dataset, request), request)
+    else:
+        check_fits(plan, dataset)
+        decided = Decided(plan, stats)
+    Question.of(decided.plan.question, dataset.labels)
+    return decided
+
+
+def known_stats(stats: DatasetStats, dataset: Dataset, request: TrainingRequest) -> DatasetStats:
+    """Return the statistics of a data set with the ones that pretrained models give."""
     if request.preset == "seed":
         return stats
     if not (stats.is_long or stats.kind == "unsegmented" or stats.multi_label):
@@ -66,7 +75,6 @@ def check_fits(plan: Plan, dataset: Dataset) -> None:
             "per text; "
             "make a plan for these data with --dry-run"
         )
-    Question.of(plan.question, dataset.labels)
     planned = plan.validation.group_column
     if planned != dataset.group_column:
         name = shorten(planned)
