@@ -279,6 +279,16 @@ class SparseOptions(Options):
     embeddings: NonNegative = 0.0
     regularization: Positive = 0.5
 
+    @property
+    def is_low_rank(self) -> bool:
+        """Whether an n-gram has a vector of a lower rank, not a column per logit."""
+        return self.fit in ("low-rank", "low-rank+svm")
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether the logits are fitted to what the LSTM leaves, and added to its own."""
+        return self.fit == "residual"
+
 
 @dataclass(frozen=True)
 class Validation(Options):
@@ -425,12 +435,12 @@ class Plan(Options):
             )
         fit = self.sparse.fit
         network = self.network
-        exact = not fit.startswith("low-rank")
-        if network.ngrams and exact and network.ngram_dim != network.logits:
+        low_rank = self.sparse.is_low_rank
+        if network.ngrams and not low_rank and network.ngram_dim != network.logits:
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
-        if network.ngrams and not exact and network.logits == 1:
+        if network.ngrams and low_rank and network.logits == 1:
             raise DataError(f"sparse fit {fit} needs three labels or more; use svm or logistic")
-        if fit == "residual" and (self.validation.folds or not network.ngrams):
+        if self.sparse.is_residual and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
     @property

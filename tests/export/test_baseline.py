@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,10 @@ import pytest
 from commands import train
 from edge_lstm_export import TextClassifier
 from edge_lstm_export.options import Plan, Validation
-from edge_lstm_export.train import baseline
-from edge_lstm_export.train.baseline import fit_baseline
 from edge_lstm_export.train.data.rows import LabelledRows, hold_out_rows
 from edge_lstm_export.train.sources.dataset import Dataset
-from edge_lstm_export.train.sparse.linear import TOKEN, linear_svm
+from edge_lstm_export.train.sparse import linear
+from edge_lstm_export.train.sparse.linear import TOKEN, fit_baseline
 from made import dataset, rows, write_csv
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
@@ -42,21 +42,22 @@ def judged(data: Dataset, **validation: float) -> LabelledRows:
     return hold_out_rows(data, plan)
 
 
-def test_it_is_scikit_learns() -> None:
-    learnt = noisy(120, 1).train
-    asked = noisy(80, 2).train.texts
+def test_it_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "PASSES", 500)
+    data = replace(noisy(120, 1), test=noisy(80, 2).train)
+    learnt = data.train
     words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=TOKEN, sublinear_tf=True)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     svm = make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
     svm.fit(learnt.texts, learnt.labels.argmax(axis=1))
-    given, _ = linear_svm(learnt.texts, learnt.labels, asked, False)
-    assert given.argmax(axis=1).tolist() == svm.predict(asked).tolist()
+    right = svm.predict(data.test.texts) == data.test.labels.argmax(axis=1)
+    assert fit_baseline(data, judged(data)).scores.exact == right.sum()
 
 
 def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
-    texts = ["ab ab", "cd"]
-    labels = np.array([[True, False], [False, True]])
-    _, size = linear_svm(texts, labels, texts, False)
+    data = dataset([("ab ab", "first"), ("cd", "second")])
+    data = replace(data, test=data.train)
+    size = fit_baseline(data, judged(data)).size
     ngrams = ["ab", "cd", "ab ab"]
     for word in (" ab ", " cd "):  # within words, with a space on either side
         for n in (2, 3, 4, 5):
@@ -66,9 +67,14 @@ def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
 
 def test_with_several_labels_it_has_an_svm_for_each() -> None:
     texts = ["red cat", "red dog", "blue cat", "blue dog", "a stone"] * 3
-    labels = np.array([["red" in text, "cat" in text] for text in texts])
-    given, _ = linear_svm(texts, labels, [*texts, "stone"], True)
-    assert given.tolist() == [*labels.tolist(), [False, False]]
+    table = [
+        (text, "|".join(word for word in ("cat", "red") if word in text))
+        for text in [*texts, "stone"]
+    ]
+    data = dataset(table[:-1], ("cat", "red"), multi_label=True)
+    test = dataset(table, ("cat", "red"), multi_label=True).train
+    found = fit_baseline(replace(data, test=test), judged(data))
+    assert found.scores.exact == len(table)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_a_label_that_a_fold_lacks_is_not_given_there() -> None:
 def test_a_fit_that_would_take_long_is_left_out(
     bound: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baseline, bound, 2)
+    monkeypatch.setattr(linear, bound, 2)
     data = noisy(90, 0)
     assert fit_baseline(data, judged(data, share=0.2)) is None
 

@@ -30,8 +30,8 @@ SPARE = 64
 # Of a table of pairs; its operators take room of their own.
 FEWEST_SLOTS = 2
 LONGEST_THRESHOLD = 0.00012345
-# Estimates in bytes: the figures of a training, those of each label, a risk-coverage curve; and of
-# them what test texts add.
+# Estimates in bytes: the figures of a training, the figures of each label, a risk-coverage curve.
+# Test texts add some of both.
 FIGURES = 1_600
 LABEL_FIGURES = 60
 CURVE = 1_360
@@ -122,8 +122,8 @@ def fitted(
 
     ranked: its words, the most frequent first. The least frequent are left out.
 
-    The pairs of the network have the room beside them; the figures of the training, which are not
-    known yet, take of it in the end.
+    Its pairs get the rest. That includes the room of the training's figures, whose size is not
+    known yet, so that some pairs are dropped in the end.
 
     Raise DataError if the file has no room for words.
     """

@@ -37,12 +37,6 @@ from edge_lstm_export.onnx.quantize import rounded_to_int8
 from edge_lstm_export.onnx.size import fitted, test_bytes
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train import calibrate
-from edge_lstm_export.train.baseline import (
-    Baseline,
-    fit_baseline,
-    is_linear_model,
-    ngram_baseline,
-)
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack, result_warnings
 from edge_lstm_export.train.components import (
     assembled,
@@ -65,6 +59,7 @@ from edge_lstm_export.train.sparse.component import (
     with_codes,
     within_size,
 )
+from edge_lstm_export.train.sparse.linear import Baseline, fit_baseline
 from edge_lstm_export.train.sparse.ngrams import SparsePart
 from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
 
@@ -140,7 +135,7 @@ def fit(
     if validation is not None:
         unseen = component_logits(network, sparse, validation)
     calibration = _calibrate(data, unseen, has_sparse=sparse is not None)
-    if sparse is not None and validation is not None and plan.sparse.fit != "residual":
+    if sparse is not None and validation is not None and not plan.sparse.is_residual:
         sparse = fit_sparse(data, sparse.features, more=validation)
     measured = Measured(
         loop=loop,
@@ -234,15 +229,23 @@ def _linear_model(
     """Return a linear model, judged as the network: the n-gram part if it is one, else a fit."""
     if dataset.test is None and unseen is None:
         return None
-    if sparse is None or not is_linear_model(data.plan, sparse):
+    plan = data.plan
+    is_svm = plan.kind == "topics" and plan.sparse.fit == "svm"
+    if sparse is None or not is_svm or plan.teachers or plan.word_table != "none":
         say("fitting a linear model to compare with")
-        return fit_baseline(dataset, data.rows, characters=not data.plan.is_long)
+        return fit_baseline(dataset, data.rows, characters=not plan.is_long)
     if dataset.test is not None:
         examples = data.encode(dataset.test)
         logits = sparse.logits(examples)
-        return ngram_baseline(dataset, examples.targets, logits, sparse, data.tokenizer)
-    assert unseen is not None
-    return ngram_baseline(dataset, unseen.targets, unseen.sparse, sparse, data.tokenizer)
+        truth = examples.targets
+    else:
+        assert unseen is not None
+        logits = unseen.sparse
+        truth = unseen.targets
+    # A pair of words is two ids.
+    numbers = 2 * len(sparse.features.pairs) + logits.shape[1] * len(sparse.features)
+    name = "linear model on the n-grams alone"
+    return Baseline.of(name, truth > 0.5, logits, dataset, data.tokenizer.entries, numbers)
 
 
 def _usable_log(
@@ -275,7 +278,7 @@ def _calibrate(
     plan = data.plan
     multi_label = plan.network.multi_label
     stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits)
-    if not has_sparse or plan.sparse.fit == "residual" or not plan.network.hidden:
+    if not has_sparse or plan.sparse.is_residual or not plan.network.hidden:
         # The logits of a residual fit are added to the LSTM's own, and one part needs no weights.
         stack = Stack(float(plan.network.hidden > 0), float(has_sparse), stack.bias)
     elif unseen is not None:

@@ -39,7 +39,7 @@ def fit_lstm(
 def lstm_examples(data: TrainingData, fold: int | None = None) -> Examples:
     """Return what the LSTM learns from; if labels are many, misspelt copies of the rows too."""
     learnt = data.learnt(fold)
-    if data.plan.augmentation.typos and data.plan.sparse.fit.startswith("low-rank"):
+    if data.plan.augmentation.typos and data.plan.sparse.is_low_rank:
         return data.with_typos(learnt, fold)
     return learnt
 

@@ -25,7 +25,7 @@ def plan_training(
     """Plan a training.
 
     unlabelled: number of texts for the teachers to label.
-    plan: an edited plan, which is held against the data instead.
+    plan: an edited plan, to hold against the data instead of making one.
 
     Raise DataError, ModelFileError, MissingPackageError.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
@@ -47,43 +48,66 @@ def fit_sparse(
     fold: int | None = None,
     more: Examples | None = None,
 ) -> SparsePart:
-    """Fit the n-gram part, without the rows of ``fold``.
+    """Fit the n-gram part by the planned method, without the rows of ``fold``.
 
-    more: labelled texts, as well as the rows. Misspelt copies change exact columns of subwords
-        alone.
+    more: labelled texts, as well as the rows.
     """
-    plan = data.plan
-    learnt = data.learnt(fold, more)
-    rows = len(data.rows_without(fold))
-    options = plan.sparse
-    fitted = SparseData(features, learnt, options, plan.network.multi_label)
-    weights = _fit_columns(fitted, rows, plan.network.ngram_dim, plan.seed)
-    if options.fit.startswith("low-rank") or not plan.augmentation.typos:
-        return weights
-    # Each row counts once: half in its own spelling, half in the copy's.
-    options = replace(options, regularization=options.regularization / 2)
-    copied = SparseData(features, data.with_typos(learnt, fold), options, plan.network.multi_label)
-    both = _fit_columns(copied, rows, plan.network.ngram_dim, plan.seed)
-    first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
-    has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
-    return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
+    fit: Fit = LowRank() if data.plan.sparse.is_low_rank else Columns()
+    return fit(data, features, fold, more)
 
 
-def _fit_columns(data: SparseData, rows: int, width: int, seed: int) -> SparsePart:
-    """Fit by the planned method.
+class Fit(Protocol):
+    """A way to fit the n-gram part, see :func:`fit_sparse`."""
 
-    rows: examples, from the first on, that have a label of their own.
+    def __call__(
+        self, data: TrainingData, features: Features, fold: int | None, more: Examples | None
+    ) -> SparsePart:
+        """Fit it."""
+
+
+class Columns(Fit):
+    """A column per logit: SVMs, or a logistic regression.
+
+    Misspelt copies of the rows change the columns of subwords alone.
     """
-    fit = data.options.fit
-    if fit == "svm":
-        return ngrams.fit_svm(data)
-    if fit == "logistic":
-        return ngrams.fit_logistic(data)
-    weights = ngrams.fit_low_rank(data, width, seed)
-    if fit == "low-rank+svm":
-        labelled = replace(data, examples=data.examples.subset(np.arange(rows)))
-        weights = ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
-    return weights
+
+    def __call__(
+        self, data: TrainingData, features: Features, fold: int | None, more: Examples | None
+    ) -> SparsePart:
+        """See Fit."""
+        plan = data.plan
+        options = plan.sparse
+        fit = ngrams.fit_svm if options.fit == "svm" else ngrams.fit_logistic
+        learnt = data.learnt(fold, more)
+        weights = fit(SparseData(features, learnt, options, plan.network.multi_label))
+        if not plan.augmentation.typos:
+            return weights
+        # Each row counts once: half in its own spelling, half in the copy's.
+        options = replace(options, regularization=options.regularization / 2)
+        copied = data.with_typos(learnt, fold)
+        both = fit(SparseData(features, copied, options, plan.network.multi_label))
+        first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
+        has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
+        return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
+
+
+class LowRank(Fit):
+    """Vectors of a lower rank, by gradient steps; ``+svm``: merged with the rows' SVMs."""
+
+    def __call__(
+        self, data: TrainingData, features: Features, fold: int | None, more: Examples | None
+    ) -> SparsePart:
+        """See Fit."""
+        plan = data.plan
+        multi_label = plan.network.multi_label
+        learnt = data.learnt(fold, more)
+        learning = SparseData(features, learnt, plan.sparse, multi_label)
+        weights = ngrams.fit_low_rank(learning, plan.network.ngram_dim, plan.seed)
+        if plan.sparse.fit == "low-rank":
+            return weights
+        rows = learnt.subset(np.arange(len(data.rows_without(fold))))
+        labelled = SparseData(features, rows, plan.sparse, multi_label)
+        return ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
 
 
 def fit_ngrams(
@@ -95,7 +119,7 @@ def fit_ngrams(
     """
     if features is None:
         return None
-    if data.plan.sparse.fit == "residual":
+    if data.plan.sparse.is_residual:
         return _fit_residual(data, features, network)
     return fit_sparse(data, features)
 

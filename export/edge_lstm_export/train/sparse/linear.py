@@ -1,16 +1,23 @@
-"""Linear models on sparse columns, as the n-gram part and the linear teacher fit them."""
+"""Linear models on sparse columns.
+
+The n-gram part and the linear teacher fit them, and a network is compared with one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edge_lstm.core.decide import apply_thresholds
+from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm_export.arrays import Bools, Floats, Matrix
 from edge_lstm_export.network.logits import two_columns
 from edge_lstm_export.options import LONGEST_CHARACTERS
+from edge_lstm_export.train.data.rows import LabelledRows
+from edge_lstm_export.train.sources.dataset import Dataset, Split
 
 # C of SVMs on TF-IDF of words, word pairs and characters.
 SVM_C = 0.5
@@ -83,47 +90,105 @@ def bayes_weights(x: Matrix, labels: Bools) -> Floats:
     return np.asarray(weights[:, 1:] if weights.shape[1] == 2 else weights)
 
 
+# --- The linear model that a network is compared with ---------------------------------------------
+
 TOKEN = r"\w+|[^\w\s]"  # every text has one, unless it is blank
+FLOAT32_BYTES = 4
+# A fit of more labels, or of more characters of all texts times the SVMs and 12 for counting,
+# takes more than a few per cent of a training, or a gigabyte.
+MOST_LABELS = 100
+MOST_WORK = 100_000_000
+COUNTING = 12  # an estimate
+PASSES = 5  # of liblinear; more change no more labels than another order of the rows
 
 
-def linear_svm(
-    texts: Sequence[str],
-    labels: Bools,
-    asked: Sequence[str],
-    multi_label: bool,
-    *,
-    characters: bool = True,
-    passes: int = SVM_PASSES,
-) -> tuple[Bools, int]:
-    """Fit a linear SVM, and return its answers and its bytes, see Baseline.
+@dataclass(frozen=True)
+class Baseline:
+    """A linear model, judged by the rows that judge the network.
 
-    texts: n texts to learn from.
-    labels: bool [n, L], theirs.
-    asked: m texts to answer.
-    multi_label: whether a text may have several labels.
-    characters: see linear.counters.
-    passes: of liblinear, at most.
+    name: for people.
+    scores: of those rows.
+    size: bytes of its weights as float32 and of its vocabulary, a byte between two entries.
+    """
 
-    The answers are bool [m, L]. Raise ValueError if the texts are blank.
+    name: str
+    scores: SetScores
+    size: int
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        truth: Bools,
+        logits: Floats,
+        dataset: Dataset,
+        entries: Iterable[str],
+        numbers: int,
+    ) -> Baseline:
+        """Judge a linear model.
+
+        truth: bool [n, L], the labels of the rows that judge.
+        logits: float32 [n, outputs], its answers to them.
+        entries: of its vocabulary.
+        numbers: that it has for them.
+        """
+        answers = logits > 0
+        if not dataset.multi_label:
+            answers = apply_thresholds(two_columns(logits))
+        size = sum(len(entry.encode()) + 1 for entry in entries) + FLOAT32_BYTES * numbers
+        return cls(name, set_scores(truth, answers, dataset.labels), size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        figures = self.scores.to_dict()
+        del figures["labels"]
+        return {"name": self.name, "bytes": self.size, **figures}
+
+
+def fit_baseline(
+    dataset: Dataset, rows: LabelledRows, *, characters: bool = True
+) -> Baseline | None:
+    """Fit a linear SVM on TF-IDF of words, pairs of words and characters, and judge it.
+
+    It learns from what the network learns from, for each fold if these judge. It is a few lines of
+    scikit-learn.
+
+    characters: see counters. None if that would take long, or texts are blank.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
 
-    made = counters(TfidfVectorizer, TOKEN, characters=characters, sublinear_tf=True)
-    union = make_union(*made)
-    x = union.fit_transform(texts)
-    weights, bias = svm_weights(x, labels, multi_label, SVM_C, passes)
-    vocabulary = sum(len(entry.encode()) + 1 for each in made for entry in each.vocabulary_)
-    logits = np.asarray(union.transform(asked) @ weights + bias, np.float32)
-    size = vocabulary + FLOAT32_BYTES * (weights.size + bias.size)
-    return given(logits, multi_label), size
+    rounds = _rounds(dataset, rows)
+    labels = len(dataset.labels)
+    size_of_texts = sum(len(text) for learnt, _ in rounds for text in learnt.texts)
+    if labels > MOST_LABELS or size_of_texts * (COUNTING + labels) > MOST_WORK:
+        return None
+    answers = []
+    for learnt, judged in rounds:
+        made = counters(TfidfVectorizer, TOKEN, characters=characters, sublinear_tf=True)
+        union = make_union(*made)
+        try:
+            x = union.fit_transform(learnt.texts)
+        except ValueError:  # scikit-learn's, of blank texts
+            return None
+        weights, bias = svm_weights(x, learnt.labels, dataset.multi_label, SVM_C, PASSES)
+        answers.append(np.asarray(union.transform(judged.texts) @ weights + bias, np.float32))
+    return Baseline.of(
+        "linear SVM on TF-IDF",
+        np.concatenate([judged.labels for _, judged in rounds]),
+        np.concatenate(answers),
+        dataset,
+        (entry for each in made for entry in each.vocabulary_),
+        weights.size + bias.size,
+    )
 
 
-def given(logits: Floats, multi_label: bool) -> Bools:
-    """Return the labels of logits, bool [n, L]."""
-    if multi_label:
-        return np.asarray(logits > 0)
-    return apply_thresholds(two_columns(logits))
-
-
-FLOAT32_BYTES = 4
+def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
+    """Return (texts to learn from, texts that judge), once or for each fold."""
+    if dataset.test is not None:
+        return [(dataset.train, dataset.test)]
+    if len(rows.validation):
+        return [(rows.learnt, rows.validation)]
+    folds = [rows.fold == k for k in range(rows.folds)]
+    subset = rows.learnt.subset
+    return [(subset(np.flatnonzero(~fold)), subset(np.flatnonzero(fold))) for fold in folds]

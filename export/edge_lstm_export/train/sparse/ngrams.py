@@ -329,7 +329,7 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
     texts = len(data.examples)
     outputs = data.outputs
     # Less where the package's model learns what its LSTM leaves, from many texts (tools/sentiment).
-    ridge = 1e-6 if data.options.fit == "residual" else 1e-4
+    ridge = 1e-4 if other_logits is None else 1e-6
     if outputs == 1:  # one logit stands for two that are each half of it
         ridge /= 2
     fixed = 0 if other_logits is None else other_logits
