@@ -263,7 +263,7 @@ def decide(
     """
     label_sets: list[tuple[str, ...]] = [*((label,) for label in model.labels), ()]
     if session is None or model.is_score or model.thresholds is not None:
-        return _decide(model, policy, probabilities, read, label_sets)
+        return _decide(model, policy, probabilities, read, label_sets, session is not None)
     columns = session.decide(probabilities, read, policy.top, policy.threshold)
     if columns is None:
         raise not_probabilities(model)
@@ -276,26 +276,28 @@ def _decide(
     probabilities: bytes,
     read: bytes,
     label_sets: list[tuple[str, ...]],
+    is_unchecked: bool,
 ) -> Decisions:
-    """Decide on the texts of any model, by NumPy."""
+    """Decide on the texts of any model, by NumPy. is_unchecked: as the native engine's answers."""
     import numpy as np
 
     none = len(model.labels)
     rows = np.frombuffer(probabilities, np.float32).reshape(len(read), none)
     statuses = np.frombuffer(read, np.uint8).astype(np.int32)
-    is_missing = statuses == ERROR
-    if not are_probabilities(rows[~is_missing]):
+    if is_unchecked and not are_probabilities(rows[statuses != ERROR]):
         raise not_probabilities(model)
     if policy.top > 1 or model.thresholds is not None:
         order = (-rows).argsort(axis=1, kind="stable")
+        highest = np.take_along_axis(rows, order, axis=1)
     else:
         order = rows.argmax(axis=1)[:, None]
-    highest = np.take_along_axis(rows, order, axis=1)
-    ranked = np.where(is_missing[:, None], none, order).astype(np.int32)
-    answers = ranked[:, 0]
+        highest = rows.max(axis=1)[:, None]
+    ranked = order.astype(np.int32)
+    ranked[statuses == ERROR] = none
+    answers = ranked[:, 0].copy()
     if model.thresholds is None:
         is_unsure = is_abstained(highest[:, 0], policy.threshold)
-        answers = np.where(is_unsure, np.int32(none), answers)
+        answers[is_unsure] = none
         statuses[is_unsure] = ABSTAINED
     else:
         has = apply_thresholds(rows, model.thresholds)

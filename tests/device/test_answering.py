@@ -23,6 +23,7 @@ from edge_lstm import (
     score,
     score_files,
 )
+from edge_lstm.core.decide import decide, mark_unfamiliar
 from edge_lstm.core.risk_coverage import MOST_POINTS, RiskCoverage, is_abstained
 from edge_lstm.core.text import texts_digest
 
@@ -237,3 +238,26 @@ def test_the_commands_honour_the_curve() -> None:
     assert shown["wrong"][0] == {"at most": 0.01, "threshold": 0.9, "answered": 0.4}
     Path("data.csv").write_text('text,label\n"the film",pos\n')
     assert "with abstention" in command("evaluate", "data.csv", "-m", "m.onnx").stdout
+
+
+def test_equal_labels_stay_in_order_and_an_unsure_text_is_abstained_whatever_its_status() -> None:
+    """As test_native_score.py has it of the native engine."""
+    rows = np.array([[0.5, 0.5], [0.25, 0.75], [0.7, 0.3], [np.nan] * 2, [0.6, 0.4]], np.float32)
+    read = bytes([0, 1, 3, 4, 6])
+    for top in (1, 2):
+        policy = Policy(top=top, threshold=0.7)
+        decisions = decide(with_curve().model, policy, rows.tobytes(), read)
+        found = [decisions.answers, decisions.statuses, *(best for best, _ in decisions.ranks)]
+        assert [np.frombuffer(each, np.int32).tolist() for each in found] == [
+            [2, 1, 0, 2, 2],
+            [5, 1, 3, 4, 5],
+            [0, 1, 0, 2, 0],
+            [1, 0, 1, 2, 1],
+        ][: 2 + top]
+        assert decisions.answer_counts == [1, 1, 3]
+        assert decisions.status_counts == [0, 1, 0, 1, 1, 2, 0]
+
+
+def test_a_text_with_known_words_is_unfamiliar_above_the_score() -> None:
+    read = bytes([0, 0, 1, 2, 3])
+    assert mark_unfamiliar(read, np.array([0.5, 0.6, 0.6, 0.6, 0.6]), 0.5) == bytes([0, 6, 1, 2, 6])
