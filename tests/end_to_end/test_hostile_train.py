@@ -419,7 +419,7 @@ EXPORTS += export(
 )
 EXPORTS += export(
     """
-    data of other labels | -o m.onnx --quantize int8 --data d.csv | texts lack
+    data of other labels | -o m.onnx --quantize int8 --data d.csv | the model has no, yes
     onto its data | -o d.csv --data d.csv | the inputs
     """,
     tiny,
