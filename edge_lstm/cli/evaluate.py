@@ -27,10 +27,6 @@ _MODELS = (
     "Model file, or sentiment for the embedded model. Repeat it to compare several, or with the "
     "name of each question.  [default: sentiment]"
 )
-_FOREIGN = (
-    "Texts that fit none of the labels, in any format of score: report how well they are "
-    "recognized."
-)
 
 
 def command(
@@ -50,7 +46,14 @@ def command(
     label_map: Annotated[
         str | None, option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.")
     ] = None,
-    foreign: Annotated[str | None, option("FILE", _FOREIGN)] = None,
+    foreign: Annotated[
+        str | None,
+        option(
+            "FILE",
+            "Texts that fit none of the labels, in any format of score: report how well they are "
+            "recognized.",
+        ),
+    ] = None,
     abstain: options.AbstainOption = None,
     threshold: options.ThresholdOption = None,
     windows: options.WindowsOption = False,

@@ -14,9 +14,7 @@ from edge_lstm.printable import counted, listed, shorten, to_json
 if TYPE_CHECKING:
     from edge_lstm.core.modelfile import ModelFile
 
-CHECKPOINT_SUFFIX = ".safetensors"
 QUANTIZED_PARTS = ("lstm", "embedding", "ngrams")  # parts of a network that a person knows
-UNKNOWN_ACCURACY = "unknown; measure it with 'edge-lstm evaluate FILE -m MODEL'"
 _MODEL = "Model file or checkpoint, or sentiment for the embedded model.  [default: sentiment]"
 
 
@@ -37,7 +35,7 @@ def command(
 
     if as_json and card:
         raise DataError("--json and --card exclude each other; give one of them")
-    if model is not None and model.suffix == CHECKPOINT_SUFFIX:
+    if model is not None and model.suffix == ".safetensors":
         if card:
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
         with needs("train", f"{model} is a checkpoint, which"):
@@ -78,7 +76,8 @@ def overview(model: ModelFile) -> dict[str, str]:
     return {
         "model": f"{model.path.name}: {described(network.layers)}",
         "labels": _labels(model),
-        "accuracy": accuracy_line(model) or UNKNOWN_ACCURACY,
+        "accuracy": accuracy_line(model)
+        or "unknown; measure it with 'edge-lstm evaluate FILE -m MODEL'",
         "size": f"{len(model.data):,} bytes, {model.precision}",
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
         "length": "; ".join(filter(None, (length, padding))),

@@ -39,23 +39,7 @@ _UNFAMILIAR = (
     "Give the status unfamiliar to texts that are unlike the training texts and may fit no label, "
     "and to at most this share of the others, such as 0.05. The label stays."
 )
-_WINDOWS = "Read texts longer than the model's length in windows.  [default: read their end]"
-_REPORT = "Write a report as one HTML page."
-_SEPARATOR = (
-    "Separator of several labels per text, such as | in joy|anger. "
-    "Lists and several __label__ need no separator."
-)
-_INDICATOR_COLUMNS = "Columns of 0 and 1, one per label, each with the name of its label."
-_TEXT_COLUMN = "Column of the text, by name or number.  [default: detected]"
-_LABEL_COLUMN = "Column of the label, by name or number.  [default: detected]"
 _FORMAT = "Input format: text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]"
-_ENCODING = (
-    "Encoding of the text, such as cp1252 or utf-16-le.  [default: UTF-8, or UTF-16 with a mark]"
-)
-_ENCODING_ERRORS = (
-    "Bytes that cannot be decoded: strict, an error of the row; or replace, by U+FFFD.  "
-    "[default: strict]"
-)
 
 ModelOption = Annotated[Path | None, option("FILE", _MODEL, "--model", "-m")]
 ModelsOption = Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")]
@@ -65,19 +49,59 @@ ThresholdOption = Annotated[
     float | None, option("P", "Give no label below this probability.", min=0, max=1)
 ]
 UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR)]
-WindowsOption = Annotated[bool, option(None, _WINDOWS, "--windows")]
+WindowsOption = Annotated[
+    bool,
+    option(
+        None,
+        "Read texts longer than the model's length in windows.  [default: read their end]",
+        "--windows",
+    ),
+]
 TopOption = Annotated[int, option("K", "Give the K most probable labels.", min=1)]
 JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
-ReportOption = Annotated[Path | None, option("FILE", _REPORT)]
-LabelSeparatorOption = Annotated[str | None, option("TEXT", _SEPARATOR, **_DATA)]
-IndicatorColumnsOption = Annotated[str | None, option("NAME,...", _INDICATOR_COLUMNS, **_DATA)]
-TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, **_DATA)]
-LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, **_DATA)]
+ReportOption = Annotated[Path | None, option("FILE", "Write a report as one HTML page.")]
+LabelSeparatorOption = Annotated[
+    str | None,
+    option(
+        "TEXT",
+        "Separator of several labels per text, such as | in joy|anger. "
+        "Lists and several __label__ need no separator.",
+        **_DATA,
+    ),
+]
+IndicatorColumnsOption = Annotated[
+    str | None,
+    option(
+        "NAME,...", "Columns of 0 and 1, one per label, each with the name of its label.", **_DATA
+    ),
+]
+TextColumnOption = Annotated[
+    str | None,
+    option("NAME", "Column of the text, by name or number.  [default: detected]", **_DATA),
+]
+LabelColumnOption = Annotated[
+    str | None,
+    option("NAME", "Column of the label, by name or number.  [default: detected]", **_DATA),
+]
 InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, **_DATA)]
-EncodingOption = Annotated[str | None, option("NAME", _ENCODING, **_DATA)]
+EncodingOption = Annotated[
+    str | None,
+    option(
+        "NAME",
+        "Encoding of the text, such as cp1252 or utf-16-le.  [default: UTF-8, or UTF-16 with a "
+        "mark]",
+        **_DATA,
+    ),
+]
 EncodingErrorsOption = Annotated[
     Literal["strict", "replace"],
-    option("NAME", _ENCODING_ERRORS, show_default=False, **_DATA),
+    option(
+        "NAME",
+        "Bytes that cannot be decoded: strict, an error of the row; or replace, by U+FFFD.  "
+        "[default: strict]",
+        show_default=False,
+        **_DATA,
+    ),
 ]
 
 

@@ -21,21 +21,22 @@ EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3  # rows with an error that the summary shows
 _INDENT = 11  # columns for the names in the summary
 
-_ALONE = "Write only abstained rows, for labelling; `predicted` holds the label left out."
-_WORKERS = "Maximum number of worker processes; one process on Windows.  [default: usable cores]"
 _RESUME = "Continue an interrupted run, or start if there is none."
 _FORMAT = "Output format.  [default: by suffix, else the input's]"
 _ENGINE = (
     "As in predict; or ray, from folder to folder, on a cluster of its own or, as in ray:auto and "
     "ray:ray://host:10001, on a running one.  [default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
-_ONLY_COLUMNS = "Input and added columns to write, such as id,label.  [default: all]"
-_INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
 
 def command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, globs, folders of .txt, or - for standard input.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         str | None, option("FILE", "Output file.  [default: standard output]", "--output", "-o")
@@ -45,7 +46,10 @@ def command(
     keep: Annotated[
         list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]")
     ] = None,
-    only_columns: Annotated[str | None, option("A,B", _ONLY_COLUMNS)] = None,
+    only_columns: Annotated[
+        str | None,
+        option("A,B", "Input and added columns to write, such as id,label.  [default: all]"),
+    ] = None,
     top: common.TopOption = 1,
     all_probabilities: Annotated[
         bool, option(None, "Add the probability of each label.", "--all-probabilities")
@@ -54,7 +58,14 @@ def command(
     threshold: common.ThresholdOption = None,
     unfamiliar: common.UnfamiliarOption = None,
     windows: common.WindowsOption = False,
-    only_abstained: Annotated[bool, option(None, _ALONE, "--only-abstained")] = False,
+    only_abstained: Annotated[
+        bool,
+        option(
+            None,
+            "Write only abstained rows, for labelling; `predicted` holds the label left out.",
+            "--only-abstained",
+        ),
+    ] = False,
     only_label: Annotated[
         list[str] | None, option("LABEL", "Write only rows with this label; repeatable.")
     ] = None,
@@ -62,7 +73,16 @@ def command(
     encoding: common.EncodingOption = None,
     encoding_errors: common.EncodingErrorsOption = "strict",
     output_format: Annotated[str | None, option("NAME", _FORMAT)] = None,
-    workers: Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)] = None,
+    workers: Annotated[
+        int | None,
+        option(
+            "N",
+            "Maximum number of worker processes; one process on Windows.  [default: usable cores]",
+            "--workers",
+            "-w",
+            min=1,
+        ),
+    ] = None,
     low_memory: Annotated[
         bool, option(None, "Use one worker and small chunks.", "--low-memory")
     ] = False,

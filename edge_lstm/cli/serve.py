@@ -20,14 +20,7 @@ _UNFAMILIAR = (
     "Hand back unfamiliar texts, those unlike the training texts, and at most this share of the "
     "others."
 )
-_UPSTREAM = (
-    "The upstream, which answers what is handed back: a System One service (https://HOST) or a "
-    "Decisions API (https://HOST/v1/decisions)."
-)
-_LOG = "Append the upstream's answers and their texts to this JSONL file, for train."
-_SHADOW = "Share of sure answers for which the upstream is asked too, to detect drift."
 _ENGINE = "As in predict.  [default: EDGE_LSTM_ENGINE, else native if it is installed]"
-_TIMEOUT = "Seconds to wait for the upstream's answer."
 
 
 def command(
@@ -38,10 +31,32 @@ def command(
     ] = 8000,
     abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
     unfamiliar: Annotated[float | None, option("SHARE", _UNFAMILIAR)] = None,
-    upstream: Annotated[str | None, option("URL", _UPSTREAM)] = None,
-    log: Annotated[Path | None, option("FILE", _LOG)] = None,
-    shadow: Annotated[float, option("SHARE", _SHADOW, min=0, max=1)] = 0.0,
-    timeout: Annotated[float, option("SECONDS", _TIMEOUT, min=0.1, max=3600)] = 10.0,
+    upstream: Annotated[
+        str | None,
+        option(
+            "URL",
+            "The upstream, which answers what is handed back: a System One service (https://HOST) or a "
+            "Decisions API (https://HOST/v1/decisions).",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        option(
+            "FILE", "Append the upstream's answers and their texts to this JSONL file, for train."
+        ),
+    ] = None,
+    shadow: Annotated[
+        float,
+        option(
+            "SHARE",
+            "Share of sure answers for which the upstream is asked too, to detect drift.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0,
+    timeout: Annotated[
+        float, option("SECONDS", "Seconds to wait for the upstream's answer.", min=0.1, max=3600)
+    ] = 10.0,
     engine: Annotated[str | None, option("NAME", _ENGINE)] = None,
 ) -> None:
     """Answer questions about texts over HTTP.

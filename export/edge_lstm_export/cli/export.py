@@ -10,21 +10,20 @@ import typer
 from edge_lstm.cli import options
 from edge_lstm_export.cli.options import option
 
-_QUANTIZE = "Quantize weights, and activations within the LSTM."
 _DATA = "Labelled texts that were not trained on, to check accuracy and calibrate --abstain."
-_MAX_DROP = "Largest loss of accuracy (or micro F1) that int8 may cost, in points."
 _ABSTAIN = (
     "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
 )
-_ANY_SIZE = "Write the int8 file even if it is larger than its preset."
 _LENGTH = "Tokens per text that the model reads."
-_EXAMPLES = "Texts to put into the file, to be shown by inspect and page: one per line, or a table."
 
 
 def command(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint to export.")],
     output: Annotated[Path, option("FILE", "Model file to write.", None, "--output", "-o")],
-    quantize: Annotated[Literal["int8"] | None, option("int8", _QUANTIZE, default="fp32")] = None,
+    quantize: Annotated[
+        Literal["int8"] | None,
+        option("int8", "Quantize weights, and activations within the LSTM.", default="fp32"),
+    ] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     encoding: options.EncodingOption = None,
@@ -32,10 +31,32 @@ def command(
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
     indicator_columns: options.IndicatorColumnsOption = None,
-    max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
+    max_drop: Annotated[
+        float,
+        option(
+            "POINTS",
+            "Largest loss of accuracy (or micro F1) that int8 may cost, in points.",
+            default=True,
+            min=0.0,
+        ),
+    ] = 0.3,
     abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
-    examples: Annotated[Path | None, option("FILE", _EXAMPLES, None, "--examples")] = None,
-    any_size: Annotated[bool, option(None, _ANY_SIZE, None, "--any-size")] = False,
+    examples: Annotated[
+        Path | None,
+        option(
+            "FILE",
+            "Texts to put into the file, to be shown by inspect and page: one per line, or a "
+            "table.",
+            None,
+            "--examples",
+        ),
+    ] = None,
+    any_size: Annotated[
+        bool,
+        option(
+            None, "Write the int8 file even if it is larger than its preset.", None, "--any-size"
+        ),
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Turn a checkpoint into one ONNX model file.

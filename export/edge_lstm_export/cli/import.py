@@ -26,24 +26,8 @@ if TYPE_CHECKING:
 _TEXTS = "Texts"
 _NETWORK = "Network"
 _MODEL = "A .h5 or .keras file of Keras, or weights of PyTorch (.pt, .pth, .safetensors)."
-_WORDS = (
-    "The network's tokenizer: Keras's as a pickle or JSON, word to id as JSON or a pickle, "
-    "imdb_word_index.json, or vocabulary.txt."
-)
-_LABELS = "Labels in the network's order, as neg,pos; one sigmoid is the probability of the second."
-_PADDING = (
-    "Side on which texts were padded in training: pre, post, none, or masked if the network passes "
-    "over padding (PyTorch: packed sequences)."
-)
-_TRUNCATION = "Side on which long texts were cut.  [default: pre]"
 _LENGTH = "Number of steps of the network's input."
-_STATE = "PyTorch: output of the LSTM that is read: last, end, mean, max or mean+max."
-_ACTIVATION = "PyTorch: activation of hidden dense layers: relu, tanh, sigmoid or linear."
-_LOGITS = "Keras: a last layer without an activation gives logits."
 _MULTI_LABEL = "A text may have several labels: each logit has a sigmoid."
-_NUM_WORDS = "Ids from this one on count as unknown words."
-_LOWER = "For word to id: whether texts are put in lower case."
-_PATTERN = "For word to id: a regular expression of a word, such as [a-z]+."
 _DATA = "Labelled texts, to measure the imported network's accuracy."
 
 Side = Literal["pre", "post"]
@@ -51,27 +35,79 @@ Side = Literal["pre", "post"]
 
 def command(
     model: Annotated[Path, typer.Argument(metavar="NETWORK", help=_MODEL)],
-    words: Annotated[Path | None, option("FILE", _WORDS, _TEXTS)] = None,
+    words: Annotated[
+        Path | None,
+        option(
+            "FILE",
+            "The network's tokenizer: Keras's as a pickle or JSON, word to id as JSON or a pickle, "
+            "imdb_word_index.json, or vocabulary.txt.",
+            _TEXTS,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, option("FILE", "Checkpoint to write.", None, "--output", "-o")
     ] = None,
-    labels: Annotated[str | None, option("NAMES", _LABELS, _NETWORK)] = None,
-    padding: Annotated[
-        Literal["pre", "post", "none", "masked"] | None, option("SIDE", _PADDING, _TEXTS)
+    labels: Annotated[
+        str | None,
+        option(
+            "NAMES",
+            "Labels in the network's order, as neg,pos; one sigmoid is the probability of the "
+            "second.",
+            _NETWORK,
+        ),
     ] = None,
-    truncation: Annotated[Side | None, option("SIDE", _TRUNCATION, _TEXTS)] = None,
+    padding: Annotated[
+        Literal["pre", "post", "none", "masked"] | None,
+        option(
+            "SIDE",
+            "Side on which texts were padded in training: pre, post, none, or masked if the "
+            "network passes "
+            "over padding (PyTorch: packed sequences).",
+            _TEXTS,
+        ),
+    ] = None,
+    truncation: Annotated[
+        Side | None, option("SIDE", "Side on which long texts were cut.  [default: pre]", _TEXTS)
+    ] = None,
     length: Annotated[int | None, option("N", _LENGTH, _TEXTS, min=1, max=100_000)] = None,
-    num_words: Annotated[int | None, option("N", _NUM_WORDS, _TEXTS, min=1)] = None,
-    lower: Annotated[bool | None, option(None, _LOWER, _TEXTS, "--lower/--no-lower")] = None,
-    pattern: Annotated[str | None, option("REGEX", _PATTERN, _TEXTS)] = None,
+    num_words: Annotated[
+        int | None, option("N", "Ids from this one on count as unknown words.", _TEXTS, min=1)
+    ] = None,
+    lower: Annotated[
+        bool | None,
+        option(
+            None,
+            "For word to id: whether texts are put in lower case.",
+            _TEXTS,
+            "--lower/--no-lower",
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        option("REGEX", "For word to id: a regular expression of a word, such as [a-z]+.", _TEXTS),
+    ] = None,
     state: Annotated[
         Literal["last", "end", "mean", "max", "mean+max"] | None,
-        option("NAME", _STATE, _NETWORK),
+        option(
+            "NAME",
+            "PyTorch: output of the LSTM that is read: last, end, mean, max or mean+max.",
+            _NETWORK,
+        ),
     ] = None,
     activation: Annotated[
-        Literal["relu", "tanh", "sigmoid", "linear"] | None, option("NAME", _ACTIVATION, _NETWORK)
+        Literal["relu", "tanh", "sigmoid", "linear"] | None,
+        option(
+            "NAME",
+            "PyTorch: activation of hidden dense layers: relu, tanh, sigmoid or linear.",
+            _NETWORK,
+        ),
     ] = None,
-    logits: Annotated[bool, option(None, _LOGITS, _NETWORK, "--logits")] = False,
+    logits: Annotated[
+        bool,
+        option(
+            None, "Keras: a last layer without an activation gives logits.", _NETWORK, "--logits"
+        ),
+    ] = False,
     multi_label: Annotated[bool, option(None, _MULTI_LABEL, _NETWORK, "--multi-label")] = False,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     encoding: EncodingOption = None,

@@ -16,8 +16,6 @@ from edge_lstm.cli.options import (
 )
 from edge_lstm_export.cli.options import option
 
-_LABELLED = "Labelled texts; leave them and similar ones out. Repeatable."
-
 
 def command(
     inputs: Annotated[
@@ -33,7 +31,10 @@ def command(
     count: Annotated[
         int, option("N", "Texts to label.", None, "--count", "-n", default="50", min=1)
     ] = 50,
-    labelled: Annotated[list[Path] | None, option("FILE", _LABELLED)] = None,
+    labelled: Annotated[
+        list[Path] | None,
+        option("FILE", "Labelled texts; leave them and similar ones out. Repeatable."),
+    ] = None,
     input_format: InputFormatOption = None,
     encoding: EncodingOption = None,
     text_column: TextColumnOption = None,

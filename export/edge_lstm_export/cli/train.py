@@ -33,66 +33,117 @@ _DATA = "Data"
 _MODEL = "Model"
 _TEACHERS = "Teachers"
 _RUN = "Run"
-_SOURCES = (
-    "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder per label; "
-    "imdb."
-)
-_LABEL = "Column of the label. Repeat it to make a checkpoint for each of several columns."
-_CONFIDENCE = (
-    "Column with the confidence in the label, from 0 to 1. Repeat it in the order of "
-    "--label-column."
-)
-_GROUP = (
-    "Column of the author, document or day: rows with the same value stay on one side of every "
-    "split."
-)
-_OUTPUT = "Checkpoint to write, a .safetensors file; with several label columns, a folder."
 _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), if the suffix does not say."
-_PRESET = (
-    "Model size: tiny (60 kB), small (160), medium (300), base (550), or seed (Keras's example)."
-)
-_PLAN = "Run the plan that --dry-run --json printed."
-_EPOCHS = "Maximum number of epochs."
-_BALANCE = "Raise recall on rare labels, at a cost in accuracy."
-_QUESTION = "What the labels are: choice, yes_no, or score (numbers on a scale)."
-_TEACHER = (
-    "Teacher: none, sentiment (the embedded model), a model file or checkpoint, or a transformer "
-    "(folder, hub name)."
-)
-_START = "Model file or checkpoint whose LSTM and word embeddings the network starts from."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training, or start if there is none."
-_TESTED = "a tenth of 2,000 texts or more"
-_HELPS = "sentiment, if it helps"
 
 
 def command(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_SOURCES)],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a "
+            "subfolder per label; "
+            "imdb.",
+        ),
+    ],
     test: Annotated[
-        Path | None, option("FILE", "Labelled test texts.", _DATA, default=_TESTED)
+        Path | None,
+        option("FILE", "Labelled test texts.", _DATA, default="a tenth of 2,000 texts or more"),
     ] = None,
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     encoding: EncodingOption = None,
     encoding_errors: EncodingErrorsOption = "strict",
     text_column: TextColumnOption = None,
-    label_column: Annotated[list[str] | None, option("NAME", _LABEL, _DATA)] = None,
-    confidence_column: Annotated[list[str] | None, option("NAME", _CONFIDENCE, _DATA)] = None,
+    label_column: Annotated[
+        list[str] | None,
+        option(
+            "NAME",
+            "Column of the label. Repeat it to make a checkpoint for each of several columns.",
+            _DATA,
+        ),
+    ] = None,
+    confidence_column: Annotated[
+        list[str] | None,
+        option(
+            "NAME",
+            "Column with the confidence in the label, from 0 to 1. Repeat it in the order of "
+            "--label-column.",
+            _DATA,
+        ),
+    ] = None,
     label_separator: LabelSeparatorOption = None,
     indicator_columns: IndicatorColumnsOption = None,
-    group_column: Annotated[str | None, option("NAME", _GROUP, _DATA)] = None,
-    preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
-    plan: Annotated[Path | None, option("FILE", _PLAN, _MODEL)] = None,
+    group_column: Annotated[
+        str | None,
+        option(
+            "NAME",
+            "Column of the author, document or day: rows with the same value stay on one side of "
+            "every "
+            "split.",
+            _DATA,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        option(
+            "NAME",
+            "Model size: tiny (60 kB), small (160), medium (300), base (550), or seed (Keras's "
+            "example).",
+            _MODEL,
+            default="small",
+        ),
+    ] = None,
+    plan: Annotated[
+        Path | None, option("FILE", "Run the plan that --dry-run --json printed.", _MODEL)
+    ] = None,
     epochs: Annotated[
-        int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)
+        int | None, option("N", "Maximum number of epochs.", _MODEL, default="by the data", min=1)
     ] = None,
-    balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
+    balance: Annotated[
+        bool,
+        option(None, "Raise recall on rare labels, at a cost in accuracy.", _MODEL, "--balance"),
+    ] = False,
     question: Annotated[
-        str | None, option("TYPE", _QUESTION, _MODEL, default="by the labels")
+        str | None,
+        option(
+            "TYPE",
+            "What the labels are: choice, yes_no, or score (numbers on a scale).",
+            _MODEL,
+            default="by the labels",
+        ),
     ] = None,
-    teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
-    start: Annotated[str | None, option("FILE", _START, _TEACHERS)] = None,
+    teacher: Annotated[
+        str | None,
+        option(
+            "NAME",
+            "Teacher: none, sentiment (the embedded model), a model file or checkpoint, or a "
+            "transformer "
+            "(folder, hub name).",
+            _TEACHERS,
+            default="sentiment, if it helps",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        option(
+            "FILE",
+            "Model file or checkpoint whose LSTM and word embeddings the network starts from.",
+            _TEACHERS,
+        ),
+    ] = None,
     unlabelled: Annotated[str | None, option("SOURCE", _UNLABELLED, _TEACHERS)] = None,
-    output: Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")] = None,
+    output: Annotated[
+        Path | None,
+        option(
+            "FILE",
+            "Checkpoint to write, a .safetensors file; with several label columns, a folder.",
+            _RUN,
+            "--output",
+            "-o",
+        ),
+    ] = None,
     seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
     dry_run: Annotated[
         bool,
