@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from edge_lstm.core.risk_coverage import binomial_cdf
 
-CALIBRATION_BINS = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile: two-sided 95 % intervals
 # Smallest probability that enters a logarithm: the step of float32 at 1. The model's output cannot
 # be closer to 1 than that.
@@ -216,7 +215,7 @@ def log_loss(truth: Ints, probabilities: Floats) -> float:
 
 def calibration_bins(truth: Ints, probabilities: Floats) -> tuple[CalibrationBin, ...]:
     """Sort answers by probability into bins of equal width, for a reliability diagram."""
-    bins = CALIBRATION_BINS
+    bins = 15  # Guo et al. 2017, "On Calibration of Modern Neural Networks"
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
     # Bin b holds (b / bins, (b + 1) / bins]; a probability of exactly 0 would belong to the first.

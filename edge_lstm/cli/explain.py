@@ -28,7 +28,6 @@ MOST_WORDS = 12  # in the table
 # Numbers among the 256 colours of terminals, light to strong, each readable under black letters.
 BLUES = (195, 153, 117, 75)
 ORANGES = (230, 223, 216, 208)
-SMALLEST_EFFECT = 0.005  # smaller ones would be shown as 0.00
 
 
 def command(
@@ -75,7 +74,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield "\n" + coloured(explanation)
     yield ""
     strongest = explanation.strongest(MOST_WORDS)
-    strongest = [word for word in strongest if abs(word.effect) >= SMALLEST_EFFECT]
+    # A smaller effect would be shown as 0.00.
+    strongest = [word for word in strongest if abs(word.effect) >= 0.005]
     if not strongest:
         yield "no single word changes the probability"
         return

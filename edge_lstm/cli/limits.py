@@ -11,7 +11,6 @@ from contextlib import ExitStack
 
 from edge_lstm.errors import EdgeLSTMError
 
-_OPEN_FILES = 4  # the most that are open at once while packages are loaded
 # Messages of the loader of shared objects, of ONNX Runtime and of PyTorch if memory is exhausted.
 # The first two, by PyTorch, do not mention memory: oneDNN has none left.
 _REASONS = (
@@ -34,7 +33,8 @@ def check_limits(command: str, megabytes: int) -> None:
     Raise OSError (EMFILE) or EdgeLSTMError.
     """
     with ExitStack() as opened:
-        for _ in range(_OPEN_FILES):
+        # The most that are open at once while packages are loaded.
+        for _ in range(4):
             opened.enter_context(open(os.devnull, "rb"))  # noqa: PTH123
     limit = _address_space()
     if limit is not None and limit < megabytes:

@@ -11,15 +11,14 @@ from edge_lstm.html.page import Table, shown
 from edge_lstm.printable import counted, cut, printable
 
 WIDTH = 79  # columns of a line that goes into a pipe or a file
-_MOST_COLUMNS = 100  # longer lines are hard to read
-_SHOWN = 60  # characters of an example text
 
 
 def columns() -> int:
     """Return the width of the terminal, at most 100; without a terminal, WIDTH."""
     if not sys.stdout.isatty():
         return WIDTH
-    return min(shutil.get_terminal_size().columns, _MOST_COLUMNS)
+    # Longer lines are hard to read.
+    return min(shutil.get_terminal_size().columns, 100)
 
 
 def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
@@ -40,7 +39,7 @@ def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
 
 def listed_examples(texts: Sequence[str]) -> str:
     """Return the number of example texts and their beginnings."""
-    shown = ", ".join(f"“{cut(text, _SHOWN)}”" for text in texts)
+    shown = ", ".join(f"“{cut(text, 60)}”" for text in texts)
     return f"{counted(len(texts), 'text')}: {shown}"
 
 

@@ -17,7 +17,6 @@ from edge_lstm.printable import counted, duration, to_json
 if TYPE_CHECKING:
     from edge_lstm.scoring import Progress, RunOptions, Summary
 
-EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3  # rows with an error that the summary shows
 _INDENT = 11  # columns for the names in the summary
 
@@ -228,7 +227,7 @@ def _report(
         if (workers or 1) > 1 and not CAN_START:
             say("workers:  1, this system cannot start more")
     if summary.errors:
-        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
+        raise typer.Exit(3)
 
 
 def _summary_lines(summary: Summary, chosen_by: str) -> Iterator[str]:

@@ -35,8 +35,8 @@ def command(
         str | None,
         option(
             "URL",
-            "The upstream, which answers what is handed back: a System One service (https://HOST) or a "
-            "Decisions API (https://HOST/v1/decisions).",
+            "The upstream, which answers what is handed back: a System One service (https://HOST) "
+            "or a Decisions API (https://HOST/v1/decisions).",
         ),
     ] = None,
     log: Annotated[

@@ -145,7 +145,8 @@ class ModelFile:
     @property
     def name(self) -> str:
         """Its name for people: the path, or words for the model in the package."""
-        return EMBEDDED_NAME if self.path == embedded_model() else str(self.path)
+        is_embedded = self.path == embedded_model()
+        return "the embedded sentiment model" if is_embedded else str(self.path)
 
     @property
     def padding_cost(self) -> PaddingCost:
@@ -189,7 +190,6 @@ class ModelFile:
 
 # Stands for the path of the embedded model.
 EMBEDDED = "sentiment"
-EMBEDDED_NAME = "the embedded sentiment model"
 
 
 def embedded_model() -> Path:

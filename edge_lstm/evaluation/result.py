@@ -21,12 +21,6 @@ from edge_lstm.core.risk_coverage import USUAL_SHARE
 from edge_lstm.evaluation.one_label import FALSE_ALARMS, OneLabel
 from edge_lstm.metrics import Bools
 
-# A text of the training's domain has about the expected share of out-of-vocabulary words. Above
-# this many times that share and these two points more, the texts are of another domain; texts by
-# other writers of the same domain stay below.
-OOV_TIMES = 1.25
-OOV_POINTS = 0.02
-
 Scores = npt.NDArray[np.float64]
 
 
@@ -88,7 +82,9 @@ class OovRate:
         expected = data.get("unknown_words") if isinstance(data, dict) else None
         if not isinstance(expected, (int, float)):
             return cls(rate, None, rate > 0.2)  # the model does not say which to expect
-        return cls(rate, float(expected), rate > OOV_TIMES * expected + OOV_POINTS)
+        # A text of the training's domain has about the expected share. Texts by other writers of
+        # the same domain stay below this limit.
+        return cls(rate, float(expected), rate > 1.25 * expected + 0.02)
 
     @property
     def note(self) -> str:

@@ -18,9 +18,6 @@ RESAMPLES = 1000  # draws of a bootstrap
 LIMITS = (2.5, 97.5)  # percentiles of the draws at the ends of a 95 % interval
 MIN_CHUNKS = 10  # the least that a bootstrap draws from
 MIN_BLOCKS = 5  # blocks of texts before a ratio is given
-# A line through fewer lengths, or over a shorter range, says nothing about the cost of a token.
-FIT_MIN_LENGTHS = 8
-FIT_MIN_RANGE = 30
 
 
 def samples_needed(percentile: int) -> int:
@@ -111,7 +108,8 @@ def fit_length(tokens: Floats, times_us: Floats) -> LengthFit | None:
     A disturbance costs a long text more, so that plain squares would let the longest bend the line.
     Return None if the texts' lengths are too few or too alike.
     """
-    if len(np.unique(tokens)) < FIT_MIN_LENGTHS or np.ptp(tokens) < FIT_MIN_RANGE:
+    # A line through fewer lengths, or over a shorter range, says nothing about the cost of a token.
+    if len(np.unique(tokens)) < 8 or np.ptp(tokens) < 30:
         return None
     slope, fixed = np.polyfit(tokens, times_us, 1, w=1 / np.maximum(times_us, 1e-9))
     return LengthFit(float(fixed), float(slope))

@@ -18,11 +18,6 @@ from edge_lstm.tables.values import OTHER_ENCODING, utf8_error
 _UTF_8 = "utf-8"
 _ZIP = b"PK\x03\x04"
 _STRICT = "edge-lstm-strict"
-# A file is in another encoding as a whole if more of its lines than these are not UTF-8, and more
-# than this multiple of the lines beyond ASCII that are. Fewer are bad rows.
-_MOST_BAD_LINES = 1
-_MOST_BAD_SHARE = 0.01
-_MOST_BAD_TO_VALID = 10
 NAME_IT = "name the file's encoding with --encoding, such as cp1252"
 
 
@@ -120,7 +115,9 @@ def check_text(source: Source, head: bytes) -> None:
     lines = lines[:-1] or lines  # the last one may be cut within a character
     bad = {i: where for i, line in enumerate(lines, 1) if (where := utf8_error(line))}
     valid = sum(not line.isascii() for line in lines) - len(bad)
-    most = max(_MOST_BAD_LINES, _MOST_BAD_SHARE * len(lines), _MOST_BAD_TO_VALID * valid)
+    # A file is in another encoding as a whole if more of its lines than these are not UTF-8, and
+    # more than this multiple of the lines beyond ASCII that are. Fewer are bad rows.
+    most = max(1, 0.01 * len(lines), 10 * valid)
     if len(bad) > most:
         first, where = next(iter(bad.items()))
         share = f"{len(bad):,} of the first {counted(len(lines), 'line')}"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:  # a message needs no torch
     from edge_lstm_export.train.run import Inputs
     from edge_lstm_export.train.sources.dataset import Dataset
 
-# Where values begin: behind the longest path.
-COLUMN = 28
 # What a training shows of its plan.
 _MAIN = (
     "max_kilobytes",
@@ -48,7 +46,8 @@ def plan_lines(prepared: Inputs, *, only_main: bool) -> Iterator[str]:
 def _lines(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield a line for each (name, value)."""
     for name, value in rows:
-        yield wrapped(value, name=name, indent=COLUMN)
+        # Values begin behind the longest path.
+        yield wrapped(value, name=name, indent=28)
 
 
 def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:

@@ -15,12 +15,8 @@ from edge_lstm.core.text import Tokenizer
 
 ORDERS = 16  # orders in which golden_texts can draw its words
 
-_UNKNOWN = "Qwxyzzy!"
 # Written for the project: capitals, marks, an apostrophe and letters beyond ASCII, everyday words.
 _WRITTEN = "Not GOOD, not bad: it’s as it is. Isn't it? ÄΣ"
-# Words in a row: most pairs of the first words are n-grams.
-_FREQUENT = 10
-_PAIRED = 20
 # Words of the two texts of any words.
 _SHORT = 8
 _LONG = 52
@@ -41,12 +37,13 @@ def golden_texts(
     rng = np.random.default_rng(0)
     words = tokenizer.words
     pieces = tokenizer.pieces
-    frequent = _drawn(rng, words[:_FREQUENT], _PAIRED)
+    # Most pairs of the first words are n-grams.
+    frequent = _drawn(rng, words[:10], 20)
     made_up = "".join(_drawn(rng, pieces, 3))
     drawn = _drawn(rng, (*words, *pieces), _SHORT + _LONG)
     np.random.default_rng(order).shuffle(drawn)
     mixed = " ".join([_WRITTEN, *frequent, made_up]).rstrip()
-    own = ["", _UNKNOWN, mixed, " ".join(drawn[:_SHORT]), " ".join(drawn[_SHORT:])]
+    own = ["", "Qwxyzzy!", mixed, " ".join(drawn[:_SHORT]), " ".join(drawn[_SHORT:])]
     return [*dict.fromkeys(text for text in own if text not in examples), *examples]
 
 

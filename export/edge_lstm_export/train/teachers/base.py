@@ -26,7 +26,6 @@ from edge_lstm_export.train.data.predictions import EnsemblePredictions, Member,
 Say = Callable[[str], None]
 Predict = Callable[[Ints], Floats]  # indexes of texts that a teacher read → logits [texts, L]
 SMALLEST = 1e-12  # divisors are at least this
-LARGEST_WEIGHT = 10.0  # bounds the search for a teacher's weight
 LARGEST_LOGIT = 20.0  # no teacher is more certain, so that one wrong text cannot decide alone
 
 
@@ -182,7 +181,7 @@ def stacking_weights(parts: Sequence[Floats], labels: Bools, multi_label: bool) 
         nats = float(log_losses(mixed, labels, multi_label).sum())
         return nats + float(((weights - equal) ** 2).sum())
 
-    bounds = [(0, LARGEST_WEIGHT)] * len(parts)
+    bounds = [(0, 10)] * len(parts)
     least = minimize(loss, [equal] * len(parts), method="L-BFGS-B", bounds=bounds)
     return [float(weight) for weight in least.x]
 

@@ -36,9 +36,7 @@ from edge_lstm_export.train.teachers.base import Say
 _HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 _FOLDER = "a folder with config.json, tokenizer.json and model.safetensors"
 _BATCH = 32  # windows of full length that are read at once
-_SAY_EVERY = 30.0  # seconds between messages
 _TRIES = 10  # the fastest counts, and the first is slow
-_CLEARLY_LESS = 0.75  # a CPU with bfloat16 products takes half of float32's time
 _WIDE = 256  # hidden states from which one product keeps several cores busy
 
 
@@ -164,7 +162,8 @@ def multiplies_bfloat16() -> bool:
     except RuntimeError:  # of oneDNN, if it may not use all instructions of the CPU
         return False
     float32 = min(seconds(bfloat16=False) for _ in range(_TRIES))
-    return bfloat16 < _CLEARLY_LESS * float32
+    # A CPU with bfloat16 products takes half of float32's time.
+    return bfloat16 < 0.75 * float32
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
@@ -177,7 +176,7 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
     def at(share: float) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last > _SAY_EVERY:
+        if now - last > 30:
             left = (now - begin) * (1 - share) / share
             last = now
             say(f"teacher: {what}, {share:.0%} done, about {left / 60:.1f} min left")
