@@ -40,7 +40,7 @@ def command(
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
         with needs("train", f"{model} is a checkpoint, which"):
             # A part of the workstation.
-            from edge_lstm_export.checkpoint.checkpoint import describe_checkpoint
+            from edge_lstm_export.checkpoint import describe_checkpoint
         print(to_json(describe_checkpoint(model), indent=2))
         return
     opened = open_model(model)

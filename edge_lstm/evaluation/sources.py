@@ -51,7 +51,7 @@ def read_foreign(path: str | Path) -> tuple[str, ...]:
 
 def _test_texts(source: str) -> LabelledTexts:
     from edge_lstm_export.options import DataOptions
-    from edge_lstm_export.train.sources.read import read_dataset
+    from edge_lstm_export.train.sources import read_dataset
 
     # The evaluation needs every text, so none is held out: test_share=0.
     dataset = read_dataset([source], DataOptions(test_share=0.0))

@@ -17,8 +17,7 @@ from edge_lstm._version import __version__
 if TYPE_CHECKING:
     from edge_lstm_export.estimator import TextClassifier
     from edge_lstm_export.options import Plan, TrainingRequest
-    from edge_lstm_export.train.plan.decisions import make_plan
-    from edge_lstm_export.train.plan.stats import DatasetStats
+    from edge_lstm_export.train.plan import DatasetStats, make_plan
     from edge_lstm_export.train.run import train_files
 
 __all__ = [

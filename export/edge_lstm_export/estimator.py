@@ -18,15 +18,14 @@ from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.core.question import QuestionType
 from edge_lstm.errors import DataError
 from edge_lstm.system.atomic import write_atomically
-from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
-from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.checkpoint import save_checkpoint
+from edge_lstm_export.network import predict_probabilities
 from edge_lstm_export.options import Plan, PresetName, TrainingRequest
 from edge_lstm_export.progress import Display
 from edge_lstm_export.train.fit import fit, quiet_thread
-from edge_lstm_export.train.lstm.loop import SILENT, Callbacks
-from edge_lstm_export.train.plan.planning import plan_training, with_teacher_kind
-from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.sources.warnings import checked
+from edge_lstm_export.train.lstm import SILENT, Callbacks
+from edge_lstm_export.train.plan import plan_training, with_teacher_kind
+from edge_lstm_export.train.sources import checked, dataset_from
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -228,7 +227,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raise CheckError if a check fails or the file is too large, DataError, OutputError.
         """
-        from edge_lstm_export.onnx.exporting import export
+        from edge_lstm_export.onnx import export
 
         check_is_fitted(self)
         exported = export(

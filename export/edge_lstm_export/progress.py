@@ -11,9 +11,8 @@ from edge_lstm.system.signals import deferred, received
 
 if TYPE_CHECKING:  # a message needs no torch
     from edge_lstm.core.text import Tokenizer
-    from edge_lstm_export.network.network import Network
-    from edge_lstm_export.train.lstm.history import EpochRecord
-    from edge_lstm_export.train.lstm.loop import Callbacks
+    from edge_lstm_export.network import Network
+    from edge_lstm_export.train.lstm import Callbacks, EpochRecord
 
 SILENCE_SECONDS = 2.0  # after which a stage or an epoch has a line in any case
 
@@ -70,7 +69,7 @@ class Display:
 
     def callbacks(self) -> Callbacks:
         """Return what the training calls."""
-        from edge_lstm_export.train.lstm.loop import Callbacks
+        from edge_lstm_export.train.lstm import Callbacks
 
         return Callbacks(
             say=self.say,

@@ -19,7 +19,7 @@ from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm.core.text import Tokenizer, front_coded
 from edge_lstm.errors import DataError
 from edge_lstm_export.checkpoint.sealed import HEADER_BYTES, damage, read_sealed, write_sealed
-from edge_lstm_export.network.network import Network
+from edge_lstm_export.network import Network
 from edge_lstm_export.options import UNTUNED
 
 

@@ -13,11 +13,10 @@ from edge_lstm_export.progress import Display, message
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.core.modelfile import ModelFile
-    from edge_lstm_export.onnx.exporting import Exported
-    from edge_lstm_export.onnx.gates import Closed
+    from edge_lstm_export.onnx import Closed, Exported
     from edge_lstm_export.train.fit import Fitted
     from edge_lstm_export.train.run import Inputs, Job
-    from edge_lstm_export.train.sparse.linear import Baseline
+    from edge_lstm_export.train.sparse import Baseline
 
 
 def print_plan(prepared: Inputs, seconds: float) -> None:

@@ -82,8 +82,8 @@ def command(
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.tables.examples import read_examples
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
-        from edge_lstm_export.onnx.exporting import export
+        from edge_lstm_export.checkpoint import load_checkpoint
+        from edge_lstm_export.onnx import export
 
         shown = read_examples(examples) if examples else ()
         loaded = load_checkpoint(checkpoint)

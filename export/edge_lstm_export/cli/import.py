@@ -19,8 +19,7 @@ from edge_lstm.cli.options import (
 from edge_lstm_export.cli.options import option
 
 if TYPE_CHECKING:
-    from edge_lstm_export.importing.accuracy import Accuracy
-    from edge_lstm_export.importing.reading import Imported
+    from edge_lstm_export.importing import Accuracy, Imported
 
 # Headings of options.
 _TEXTS = "Texts"
@@ -132,10 +131,8 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
-        from edge_lstm_export.importing import ImportOptions, read
-        from edge_lstm_export.importing.accuracy import accuracy_on
-        from edge_lstm_export.importing.checkpoint import checkpoint_of
+        from edge_lstm_export.checkpoint import save_checkpoint
+        from edge_lstm_export.importing import ImportOptions, accuracy_on, checkpoint_of, read
 
         options = ImportOptions(
             labels=column_names(labels) or None,
@@ -176,9 +173,7 @@ def command(
 def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
     """Print the findings, the accuracy, and the options that are missing."""
     from edge_lstm.cli.notes import wrapped
-    from edge_lstm_export.importing.accuracy import CAUSES
-    from edge_lstm_export.importing.checkpoint import padding_cost
-    from edge_lstm_export.importing.display import rows_of
+    from edge_lstm_export.importing import CAUSES, padding_cost, rows_of
     from edge_lstm_export.progress import message
 
     for name, value in rows_of(imported):

@@ -10,7 +10,7 @@ from edge_lstm.printable import counted, listed, shorten
 
 if TYPE_CHECKING:  # a message needs no torch
     from edge_lstm_export.train.run import Inputs
-    from edge_lstm_export.train.sources.dataset import Dataset
+    from edge_lstm_export.train.sources import Dataset
 
 # What a training shows of its plan.
 _MAIN = (
@@ -31,7 +31,7 @@ def plan_lines(prepared: Inputs, *, only_main: bool) -> Iterator[str]:
 
     only_main: a person waits for the training, and no field is to be edited.
     """
-    from edge_lstm_export.train.plan.in_words import fields_of
+    from edge_lstm_export.train.plan import fields_of
 
     fields = (
         (path, f"{value} ({reason})")

@@ -167,7 +167,7 @@ def command(
     from edge_lstm.errors import DataError
     from edge_lstm_export.options import DataOptions, TrainingRequest, is_transformer
     from edge_lstm_export.progress import Display
-    from edge_lstm_export.train.sources.read import check_sources
+    from edge_lstm_export.train.sources import check_sources
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors")

@@ -7,8 +7,24 @@
 
 from __future__ import annotations
 
-from edge_lstm_export.importing.checkpoint import save
+from edge_lstm_export.importing.accuracy import CAUSES, Accuracy, accuracy_on
+from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost, save
+from edge_lstm_export.importing.display import rows_of
 from edge_lstm_export.importing.model import ImportedModel, ImportOptions
 from edge_lstm_export.importing.reading import Imported, from_keras, from_torch, read
 
-__all__ = ["ImportOptions", "Imported", "ImportedModel", "from_keras", "from_torch", "read", "save"]
+__all__ = [
+    "CAUSES",
+    "Accuracy",
+    "ImportOptions",
+    "Imported",
+    "ImportedModel",
+    "accuracy_on",
+    "checkpoint_of",
+    "from_keras",
+    "from_torch",
+    "padding_cost",
+    "read",
+    "rows_of",
+    "save",
+]

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.tables.labelled import LabelledTexts, label_matrix
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint
+from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.importing.reading import Imported
-from edge_lstm_export.network.headroom import text_rows
-from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.network import predict_probabilities, text_rows
 
 CAUSES = (
     "texts may reach the network otherwise than in its training. The usual causes: labels in "

@@ -13,10 +13,10 @@ from edge_lstm.core import layers as file_layers
 from edge_lstm.core.layers import PaddingCost
 from edge_lstm.core.question import ANY_CHOICE, YES_NO, Question, yes_label
 from edge_lstm.core.text import DEFAULT_LENGTH, FIRST_WORD_ID, NEVER_IN_ENTRIES, Tokenizer
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from edge_lstm_export.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.importing.model import LSTM, Array, ImportedModel
 from edge_lstm_export.importing.reading import Imported
-from edge_lstm_export.network.network import Network, lstm_name
+from edge_lstm_export.network import Network, lstm_name
 from edge_lstm_export.options import network_config
 
 _FORGET = 1  # the place of its gate

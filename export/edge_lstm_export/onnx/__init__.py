@@ -1,1 +1,45 @@
 """Checkpoint → model file, through every gate."""
+
+from __future__ import annotations
+
+from edge_lstm_export.onnx.codes import coded
+from edge_lstm_export.onnx.draft import Draft
+from edge_lstm_export.onnx.exporting import Exported, export
+from edge_lstm_export.onnx.gates import Closed
+from edge_lstm_export.onnx.quantize import rounded_to_int8
+from edge_lstm_export.onnx.rounding import unpacked
+from edge_lstm_export.onnx.size import (
+    FEWEST_SLOTS,
+    file_parts,
+    fitted,
+    in_groups,
+    ngram_bytes,
+    pair_bytes,
+    row_bytes,
+    slots_in,
+    test_bytes,
+)
+from edge_lstm_export.onnx.source import open_source, source_file
+from edge_lstm_export.onnx.weights import SENTINELS
+
+__all__ = [
+    "FEWEST_SLOTS",
+    "SENTINELS",
+    "Closed",
+    "Draft",
+    "Exported",
+    "coded",
+    "export",
+    "file_parts",
+    "fitted",
+    "in_groups",
+    "ngram_bytes",
+    "open_source",
+    "pair_bytes",
+    "rounded_to_int8",
+    "row_bytes",
+    "slots_in",
+    "source_file",
+    "test_bytes",
+    "unpacked",
+]

@@ -11,8 +11,8 @@ from edge_lstm.core import modelfile
 from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm_export.arrays import Floats
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint
-from edge_lstm_export.network.headroom import Rows, text_rows
+from edge_lstm_export.checkpoint import Checkpoint
+from edge_lstm_export.network import Rows, text_rows
 from edge_lstm_export.onnx import gates, graph
 from edge_lstm_export.onnx.description import Answers, description, golden_row, longest_golden
 from edge_lstm_export.onnx.from_network import weights_from_network

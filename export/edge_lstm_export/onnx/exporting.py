@@ -20,8 +20,8 @@ from edge_lstm.printable import counted, duration
 from edge_lstm.tables.examples import checked_examples
 from edge_lstm.tables.labelled import LabelledTexts, label_matrix
 from edge_lstm_export.arrays import Bools, Floats
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint
-from edge_lstm_export.network.headroom import (
+from edge_lstm_export.checkpoint import Checkpoint
+from edge_lstm_export.network import (
     MARGIN,
     MOST_TIMES,
     Rows,
@@ -29,11 +29,11 @@ from edge_lstm_export.network.headroom import (
     never_closed,
     spread,
     text_rows,
+    threads,
     tried_rows,
     typical_rows,
     units_closed,
 )
-from edge_lstm_export.network.network import threads
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.draft import Draft
 from edge_lstm_export.onnx.golden import golden_texts

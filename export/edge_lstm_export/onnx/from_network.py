@@ -9,8 +9,7 @@ import numpy as np
 
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm_export.arrays import Array
-from edge_lstm_export.network.network import Network, Weights, lstm_name
-from edge_lstm_export.network.pairs import NO_PAIRS, PairTable
+from edge_lstm_export.network import NO_PAIRS, Network, PairTable, Weights, lstm_name
 from edge_lstm_export.onnx.weights import DenseWeights, GraphWeights, LstmWeights
 
 

@@ -21,9 +21,7 @@ from edge_lstm.core.text import to_matrix
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
 from edge_lstm_export.arrays import Bools, Floats
-from edge_lstm_export.network.headroom import Rows
-from edge_lstm_export.network.network import Network
-from edge_lstm_export.network.predict import predict_probabilities
+from edge_lstm_export.network import Network, Rows, predict_probabilities
 from edge_lstm_export.onnx.weights import SENTINELS
 
 PARITY_TOLERANCE = 1e-5

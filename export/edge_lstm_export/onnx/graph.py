@@ -24,13 +24,7 @@ from edge_lstm.core.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.core.text import OOV_ID
 from edge_lstm.errors import CheckError
 from edge_lstm.printable import well_formed
-from edge_lstm_export.network.pairs import (
-    BUCKET_FACTOR,
-    FINGERPRINTS,
-    LEFT_FACTOR,
-    PRIME,
-    SLOT_FACTOR,
-)
+from edge_lstm_export.network import BUCKET_FACTOR, FINGERPRINTS, LEFT_FACTOR, PRIME, SLOT_FACTOR
 from edge_lstm_export.onnx.codes import CODED, coded
 from edge_lstm_export.onnx.lstm_rounding import rounded_lstm, seen_inputs, seen_outputs
 from edge_lstm_export.onnx.rounding import (

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import torch
 
-from edge_lstm_export.network.network import Network
+from edge_lstm_export.network import Network
 from edge_lstm_export.onnx.lstm_rounding import to_int8
 from edge_lstm_export.onnx.rounding import metric_of, rounded
 

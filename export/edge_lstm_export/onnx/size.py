@@ -17,7 +17,7 @@ from edge_lstm.core.familiarity import level
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.text import FIRST_WORD_ID, KERAS, OOV_ID, Tokenizer
 from edge_lstm.errors import DataError
-from edge_lstm_export.network.pairs import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
+from edge_lstm_export.network import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
 from edge_lstm_export.onnx import graph
 from edge_lstm_export.onnx.codes import CODED
 from edge_lstm_export.onnx.description import Answers, description, longest_golden

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge_lstm.core.modelfile import ModelFile, embedded_model, open_model
 from edge_lstm.errors import DataError
-from edge_lstm_export.checkpoint.checkpoint import is_checkpoint, load_checkpoint
+from edge_lstm_export.checkpoint import is_checkpoint, load_checkpoint
 from edge_lstm_export.digests import file_digest
 from edge_lstm_export.onnx.draft import model_of
 from edge_lstm_export.options import SENTIMENT, SMALL_SENTIMENT, SourceFile

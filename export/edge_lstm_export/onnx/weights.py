@@ -21,8 +21,7 @@ import numpy as np
 
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm_export.arrays import Array
-from edge_lstm_export.network.network import settled_rows
-from edge_lstm_export.network.pairs import NO_PAIRS, PairTable
+from edge_lstm_export.network import NO_PAIRS, PairTable, settled_rows
 
 SENTINELS = 2
 # An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than

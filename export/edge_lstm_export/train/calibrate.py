@@ -21,12 +21,7 @@ from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.arrays import Bools, Doubles, Floats
-from edge_lstm_export.network.logits import (
-    cross_entropy,
-    fit_temperature,
-    probabilities,
-    two_columns,
-)
+from edge_lstm_export.network import cross_entropy, fit_temperature, probabilities, two_columns
 from edge_lstm_export.options import UNTUNED
 
 

@@ -13,18 +13,12 @@ import numpy as np
 import torch
 
 from edge_lstm.core.layers import NetworkConfig
-from edge_lstm_export.checkpoint.stages import Stage, Stages
-from edge_lstm_export.network.examples import Examples
-from edge_lstm_export.network.network import Network
-from edge_lstm_export.network.predict import predict_logits
+from edge_lstm_export.checkpoint import Stage, Stages
+from edge_lstm_export.network import Examples, Network, predict_logits
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
-from edge_lstm_export.train.data.pretrained import WordEmbeddings
-from edge_lstm_export.train.data.training_data import TrainingData
-from edge_lstm_export.train.lstm.component import fit_lstm
-from edge_lstm_export.train.lstm.start import first_values, first_weights
-from edge_lstm_export.train.lstm.word_vectors import word_vectors
-from edge_lstm_export.train.sparse.component import fit_sparse
-from edge_lstm_export.train.sparse.ngrams import Features, SparsePart
+from edge_lstm_export.train.data import TrainingData, WordEmbeddings
+from edge_lstm_export.train.lstm import first_values, first_weights, fit_lstm, word_vectors
+from edge_lstm_export.train.sparse import Features, SparsePart, fit_sparse
 
 
 def new_network(

@@ -26,15 +26,17 @@ from edge_lstm.core.risk_coverage import RiskCoverage, cost_thresholds
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.arrays import Floats
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint
-from edge_lstm_export.checkpoint.stages import LOOP, NOT_KEPT, Stages
-from edge_lstm_export.network.headroom import tried_rows, with_headroom
-from edge_lstm_export.network.logits import fit_temperature, probabilities
-from edge_lstm_export.network.network import Network, threads
-from edge_lstm_export.network.predict import predict_logits
-from edge_lstm_export.onnx.draft import Draft
-from edge_lstm_export.onnx.quantize import rounded_to_int8
-from edge_lstm_export.onnx.size import fitted, test_bytes
+from edge_lstm_export.checkpoint import LOOP, NOT_KEPT, Checkpoint, Stages
+from edge_lstm_export.network import (
+    Network,
+    fit_temperature,
+    predict_logits,
+    probabilities,
+    threads,
+    tried_rows,
+    with_headroom,
+)
+from edge_lstm_export.onnx import Draft, fitted, rounded_to_int8, test_bytes
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack, result_warnings
@@ -44,24 +46,27 @@ from edge_lstm_export.train.components import (
     cross_validate,
     new_network,
 )
-from edge_lstm_export.train.data.rows import hold_out_rows
-from edge_lstm_export.train.data.training_data import TrainingData
-from edge_lstm_export.train.data.transfer import make_transfer_set
-from edge_lstm_export.train.data.vocabulary import choose_vocabulary, unknown_share
-from edge_lstm_export.train.lstm.component import fit_lstm, lstm_examples
-from edge_lstm_export.train.lstm.loop import SILENT, Callbacks, LoopResult
+from edge_lstm_export.train.data import (
+    TrainingData,
+    choose_vocabulary,
+    hold_out_rows,
+    make_transfer_set,
+    unknown_share,
+)
+from edge_lstm_export.train.lstm import SILENT, Callbacks, LoopResult, fit_lstm, lstm_examples
 from edge_lstm_export.train.provenance import Measured, provenance
-from edge_lstm_export.train.sources.dataset import Dataset, Split
-from edge_lstm_export.train.sparse.component import (
+from edge_lstm_export.train.sources import Dataset, Split
+from edge_lstm_export.train.sparse import (
+    Baseline,
+    SparsePart,
     choose_features,
+    fit_baseline,
     fit_ngrams,
     fit_sparse,
     with_codes,
     within_size,
 )
-from edge_lstm_export.train.sparse.linear import Baseline, fit_baseline
-from edge_lstm_export.train.sparse.ngrams import SparsePart
-from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
+from edge_lstm_export.train.teachers import Teachers, ask_teachers
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,9 @@ from edge_lstm import __version__
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train.calibrate import Calibration, result_warnings
-from edge_lstm_export.train.data.predictions import Member
-from edge_lstm_export.train.data.rows import LabelledRows
-from edge_lstm_export.train.data.transfer import TransferSet
-from edge_lstm_export.train.lstm.history import best_of
-from edge_lstm_export.train.lstm.loop import LoopResult
-from edge_lstm_export.train.sources.dataset import Dataset
+from edge_lstm_export.train.data import LabelledRows, Member, TransferSet
+from edge_lstm_export.train.lstm import LoopResult, best_of
+from edge_lstm_export.train.sources import Dataset
 
 FOLDS = ("folds", "group folds")  # names of rows that folds judge
 

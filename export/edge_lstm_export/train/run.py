@@ -23,20 +23,19 @@ from edge_lstm import __version__
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.system.atomic import check_distinct, check_writable, write_error
 from edge_lstm.system.os_file import NO_FOLLOW, leads_to, lock
-from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
-from edge_lstm_export.checkpoint.stages import Stages, load_stages
+from edge_lstm_export.checkpoint import Stages, load_stages, save_checkpoint
 from edge_lstm_export.digests import labelled_digest
 from edge_lstm_export.options import NO_TEACHER, DataOptions, Plan, TrainingRequest
-from edge_lstm_export.train.data.transfer import choose_unlabelled
+from edge_lstm_export.train.data import choose_unlabelled
 from edge_lstm_export.train.fit import Fitted, fit, quiet_thread
-from edge_lstm_export.train.lstm.history import write_history
-from edge_lstm_export.train.lstm.loop import SILENT, Callbacks
-from edge_lstm_export.train.plan import defaults
-from edge_lstm_export.train.plan.decisions import Decided
-from edge_lstm_export.train.plan.planning import plan_training, with_teacher_kind
-from edge_lstm_export.train.sources.dataset import Dataset
-from edge_lstm_export.train.sources.read import read_dataset, read_texts
-from edge_lstm_export.train.sources.warnings import scale_notes
+from edge_lstm_export.train.lstm import SILENT, Callbacks, write_history
+from edge_lstm_export.train.plan import (
+    MOST_UNLABELLED,
+    Decided,
+    plan_training,
+    with_teacher_kind,
+)
+from edge_lstm_export.train.sources import Dataset, read_dataset, read_texts, scale_notes
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     if job.unlabelled is not None:
         left_out = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
         log = read_texts(job.unlabelled, job.data)
-        most = defaults.MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
+        most = MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
         unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled, most)
     decided = plan_training(dataset, request, len(unlabelled), job.plan)
     if job.plan is None and request.question is None:
@@ -270,7 +269,7 @@ def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dat
     """
     if not request.classifier:
         return read_dataset(job.sources, job.data)
-    from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
+    from edge_lstm_export.train.teachers import ClassifierTeacher, label_texts
 
     source = str(request.teacher)
     dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from edge_lstm_export.arrays import Floats
-from edge_lstm_export.checkpoint.stages import Stage
+from edge_lstm_export.checkpoint import Stage
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_lstm_export.arrays import Ints
 from edge_lstm_export.options import Plan
-from edge_lstm_export.train.sources.dataset import Dataset, Split, folds_of, hold_out
+from edge_lstm_export.train.sources import Dataset, Split, folds_of, hold_out
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 from edge_lstm.core.question import SCORE, Question
 from edge_lstm.core.text import Tokenizer
 from edge_lstm_export.arrays import Floats, Ints, Names
-from edge_lstm_export.network.examples import Examples
+from edge_lstm_export.network import Examples
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train.data.predictions import EnsemblePredictions, probabilities
 from edge_lstm_export.train.data.rows import LabelledRows
 from edge_lstm_export.train.data.transfer import TransferSet, misspell
-from edge_lstm_export.train.sources.dataset import Split
+from edge_lstm_export.train.sources import Split
 
 
 @dataclass(frozen=True)

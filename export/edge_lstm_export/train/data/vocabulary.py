@@ -26,7 +26,7 @@ from edge_lstm_export.options import Plan, TextOptions
 from edge_lstm_export.train.data.pretrained import PretrainedWords
 from edge_lstm_export.train.data.rows import LabelledRows
 from edge_lstm_export.train.data.transfer import TransferSet
-from edge_lstm_export.train.sources.dataset import Dataset
+from edge_lstm_export.train.sources import Dataset
 
 LONGEST_WORD = 60  # characters; a longer word is read as subwords
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edge_lstm_export.checkpoint.stages import Stage
-from edge_lstm_export.network.examples import Examples
-from edge_lstm_export.network.network import Network
+from edge_lstm_export.checkpoint import Stage
+from edge_lstm_export.network import Examples, Network
 from edge_lstm_export.options import LoopOptions
-from edge_lstm_export.train.data.training_data import TrainingData
+from edge_lstm_export.train.data import TrainingData
 from edge_lstm_export.train.lstm.loop import SILENT, Callbacks, LoopResult, fit_network
 
 

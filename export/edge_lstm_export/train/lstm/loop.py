@@ -18,16 +18,18 @@ from torch import Tensor
 
 from edge_lstm.core.text import OOV_ID, PAD_ID, Tokenizer
 from edge_lstm.errors import DataError
-from edge_lstm_export.checkpoint.stages import Stage
-from edge_lstm_export.network.examples import Examples, cropped, shuffled_batches
-from edge_lstm_export.network.logits import (
+from edge_lstm_export.checkpoint import Stage
+from edge_lstm_export.network import (
+    Examples,
+    Network,
+    adamw,
     count_correct,
+    cropped,
     fit_temperature,
+    predict_logits,
+    shuffled_batches,
     soft_cross_entropy,
 )
-from edge_lstm_export.network.network import Network
-from edge_lstm_export.network.optimizer import adamw
-from edge_lstm_export.network.predict import predict_logits
 from edge_lstm_export.options import LoopOptions
 from edge_lstm_export.train.lstm.history import EpochRecord, best_of
 

@@ -17,12 +17,10 @@ from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, PAD_ID, START_ID, Tokenizer
 from edge_lstm.errors import DataError
 from edge_lstm_export.arrays import Floats
-from edge_lstm_export.network.network import Weights, lstm_name
-from edge_lstm_export.onnx.rounding import unpacked
-from edge_lstm_export.onnx.source import open_source
-from edge_lstm_export.onnx.weights import SENTINELS
+from edge_lstm_export.network import Weights, lstm_name
+from edge_lstm_export.onnx import SENTINELS, open_source, unpacked
 from edge_lstm_export.options import NetworkOptions, SourceFile
-from edge_lstm_export.train.lstm.word_vectors import SMALLEST_NORM
+from edge_lstm_export.train.lstm.neighbours import SMALLEST_NORM
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from edge_lstm.core.question import CHOICE, SCORE, QuestionType
 from edge_lstm.errors import DataError
-from edge_lstm_export.onnx.source import source_file
+from edge_lstm_export.onnx import source_file
 from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
@@ -36,12 +36,12 @@ from edge_lstm_export.options import (
     is_model_file,
     is_transformer,
 )
-from edge_lstm_export.train.lstm.start import lstm_shape
+from edge_lstm_export.train.lstm import lstm_shape
 from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.defaults import PRESETS, Preset
 from edge_lstm_export.train.plan.sizes import expected_parts, network_of, plan_network
 from edge_lstm_export.train.plan.stats import DatasetStats
-from edge_lstm_export.train.sources.dataset import few_groups
+from edge_lstm_export.train.sources import few_groups
 
 T = TypeVar("T")
 NOTHING_ASKED = TrainingRequest()

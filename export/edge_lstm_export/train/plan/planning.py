@@ -7,16 +7,16 @@ from dataclasses import replace
 from edge_lstm.core.question import Question
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
-from edge_lstm_export.onnx.source import open_source
+from edge_lstm_export.onnx import open_source
 from edge_lstm_export.options import Plan, SourceFile, TrainingRequest, is_transformer
-from edge_lstm_export.train.data.pretrained import english
-from edge_lstm_export.train.lstm.start import check_shape
+from edge_lstm_export.train.data import english
+from edge_lstm_export.train.lstm import check_shape
 from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.decisions import Decided, decide
 from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.plan.trial import try_teacher
-from edge_lstm_export.train.sources.dataset import Dataset
-from edge_lstm_export.train.teachers.transformer import classifier_labels
+from edge_lstm_export.train.sources import Dataset
+from edge_lstm_export.train.teachers import classifier_labels
 
 
 def plan_training(

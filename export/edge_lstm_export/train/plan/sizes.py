@@ -11,15 +11,9 @@ from typing import Any
 
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm.errors import DataError
-from edge_lstm_export.onnx.size import (
-    FEWEST_SLOTS,
-    file_parts,
-    ngram_bytes,
-    row_bytes,
-    slots_in,
-)
+from edge_lstm_export.onnx import FEWEST_SLOTS, file_parts, ngram_bytes, row_bytes, slots_in
 from edge_lstm_export.options import NetworkOptions
-from edge_lstm_export.train.lstm.start import LstmShape
+from edge_lstm_export.train.lstm import LstmShape
 from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.defaults import PRESETS, Preset, Shape
 from edge_lstm_export.train.plan.stats import DatasetStats

@@ -9,11 +9,11 @@ import numpy as np
 
 from edge_lstm.core.question import CHOICE, SCORE, YES_NO, QuestionType, yes_label
 from edge_lstm.core.text import Tokenizer, front_coded, spaceless, split_marks
-from edge_lstm_export.onnx.size import in_groups
+from edge_lstm_export.onnx import in_groups
 from edge_lstm_export.options import Kind
-from edge_lstm_export.train.data.vocabulary import LONGEST_WORD
+from edge_lstm_export.train.data import LONGEST_WORD
 from edge_lstm_export.train.plan import defaults
-from edge_lstm_export.train.sources.dataset import Dataset
+from edge_lstm_export.train.sources import Dataset
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,20 @@ import numpy as np
 
 from edge_lstm_export.arrays import Bools, Floats
 from edge_lstm_export.options import SourceFile
-from edge_lstm_export.train.data.pretrained import english
+from edge_lstm_export.train.data import english
 from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.stats import DatasetStats, TeacherTrial
-from edge_lstm_export.train.sources.dataset import Dataset, folds_of
-from edge_lstm_export.train.teachers import base
-from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.model import model_teacher
+from edge_lstm_export.train.sources import Dataset, folds_of
+from edge_lstm_export.train.teachers import (
+    LinearTeacher,
+    Teacher,
+    accuracy,
+    accuracy_gain,
+    cross_fit,
+    log_loss_gain,
+    model_teacher,
+    stacked,
+)
 
 
 def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: int) -> TeacherTrial:
@@ -25,18 +32,18 @@ def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: i
         return TeacherTrial(file.source, False, f"not tried: {reason}")
     fold = folds_of(train, defaults.TRIAL_FOLDS, seed)
 
-    def predict(teacher: base.Teacher) -> Floats:
+    def predict(teacher: Teacher) -> Floats:
         teacher.read(train.texts)
         nothing = np.zeros((defaults.TRIAL_FOLDS + 1, 0), np.bool_)
-        return base.cross_fit(teacher, labels, fold, nothing).labelled
+        return cross_fit(teacher, labels, fold, nothing).labelled
 
     def surely_better(with_it: Floats, without: Floats) -> bool:
-        if base.accuracy_gain(with_it, without, labels, False) < defaults.TRIAL_ACCURACY_GAIN:
+        if accuracy_gain(with_it, without, labels, False) < defaults.TRIAL_ACCURACY_GAIN:
             return False
-        return base.log_loss_gain(with_it, without, labels, False) >= defaults.TRIAL_LOG_LOSS_GAIN
+        return log_loss_gain(with_it, without, labels, False) >= defaults.TRIAL_LOG_LOSS_GAIN
 
     def rate(logits: Floats) -> str:
-        return f"{base.accuracy(logits, labels, False):.1%}"
+        return f"{accuracy(logits, labels, False):.1%}"
 
     alone = predict(model_teacher(file, False))
     shares = labels.mean(axis=0).clip(defaults.TRIAL_UNSEEN)
@@ -46,8 +53,8 @@ def try_teacher(dataset: Dataset, stats: DatasetStats, file: SourceFile, seed: i
         return TeacherTrial(file.source, False, f"tried: {rates}, no sure gain")
     words = english() if stats.english >= defaults.LEAST_ENGLISH else None
     linear = predict(LinearTeacher(False, words=words))
-    without = base.stacked([linear], labels, False)
-    with_it = base.stacked([without, alone], labels, False)
+    without = stacked([linear], labels, False)
+    with_it = stacked([without, alone], labels, False)
     rates = f"cross-validated accuracy {rate(with_it)} with it, {rate(without)} without"
     if surely_better(with_it, without):
         return TeacherTrial(file.source, True, f"tried: {rates}")

@@ -1,1 +1,22 @@
 """Readers of labelled texts, one module a kind of source; ``read`` chooses among them."""
+
+from __future__ import annotations
+
+from edge_lstm_export.train.sources.dataset import Dataset, Split, few_groups, folds_of, hold_out
+from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.sources.read import check_sources, read_dataset, read_texts
+from edge_lstm_export.train.sources.warnings import checked, scale_notes
+
+__all__ = [
+    "Dataset",
+    "Split",
+    "check_sources",
+    "checked",
+    "dataset_from",
+    "few_groups",
+    "folds_of",
+    "hold_out",
+    "read_dataset",
+    "read_texts",
+    "scale_notes",
+]

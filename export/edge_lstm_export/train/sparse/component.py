@@ -10,13 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from edge_lstm.core.text import FIRST_WORD_ID
-from edge_lstm_export.network.examples import Examples
-from edge_lstm_export.network.network import Network
-from edge_lstm_export.network.predict import predict_logits
-from edge_lstm_export.onnx.codes import coded
-from edge_lstm_export.onnx.size import pair_bytes
-from edge_lstm_export.train.data.pretrained import WordEmbeddings
-from edge_lstm_export.train.data.training_data import TrainingData
+from edge_lstm_export.network import Examples, Network, predict_logits
+from edge_lstm_export.onnx import coded, pair_bytes
+from edge_lstm_export.train.data import TrainingData, WordEmbeddings
 from edge_lstm_export.train.sparse import ngrams
 from edge_lstm_export.train.sparse.ngrams import Features, SparseData, SparsePart
 

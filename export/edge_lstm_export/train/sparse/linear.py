@@ -14,10 +14,10 @@ import numpy as np
 from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm_export.arrays import Bools, Floats, Matrix
-from edge_lstm_export.network.logits import two_columns
+from edge_lstm_export.network import two_columns
 from edge_lstm_export.options import LONGEST_CHARACTERS
-from edge_lstm_export.train.data.rows import LabelledRows
-from edge_lstm_export.train.sources.dataset import Dataset, Split
+from edge_lstm_export.train.data import LabelledRows
+from edge_lstm_export.train.sources import Dataset, Split
 
 # C of SVMs on TF-IDF of words, word pairs and characters.
 SVM_C = 0.5

@@ -23,10 +23,14 @@ from torch.nn import functional
 from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm_export.arrays import Bools, Doubles, Floats, Ints, Matrix
-from edge_lstm_export.network.examples import Examples
-from edge_lstm_export.network.logits import cross_entropy, soft_cross_entropy
-from edge_lstm_export.network.optimizer import adamw
-from edge_lstm_export.network.pairs import PairTable, table_of
+from edge_lstm_export.network import (
+    Examples,
+    PairTable,
+    adamw,
+    cross_entropy,
+    soft_cross_entropy,
+    table_of,
+)
 from edge_lstm_export.options import LONGEST_CHARACTERS, SparseOptions
 from edge_lstm_export.train.sparse.linear import bayes_weights, svm_weights
 

@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from edge_lstm_export.arrays import Bools, Floats, Ints
-from edge_lstm_export.train.data.predictions import EnsemblePredictions, Member, Predictions
+from edge_lstm_export.train.data import EnsemblePredictions, Member, Predictions
 
 Say = Callable[[str], None]
 Predict = Callable[[Ints], Floats]  # indexes of texts that a teacher read → logits [texts, L]

@@ -22,9 +22,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from edge_lstm.core.text import spaceless
 from edge_lstm.printable import counted
 from edge_lstm_export.arrays import Bools, Floats, Ints
-from edge_lstm_export.network.examples import random_batches
-from edge_lstm_export.network.logits import soft_cross_entropy
-from edge_lstm_export.train.data.pretrained import PretrainedWords
+from edge_lstm_export.network import random_batches, soft_cross_entropy
+from edge_lstm_export.train.data import PretrainedWords
 from edge_lstm_export.train.teachers.base import (
     Predict,
     Regression,

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from edge_lstm_export.arrays import Bools, Floats, Ints, Matrix
-from edge_lstm_export.network.logits import two_columns
-from edge_lstm_export.train.data.pretrained import PretrainedWords
-from edge_lstm_export.train.sparse.linear import SVM_C, counters, svm_weights
+from edge_lstm_export.network import two_columns
+from edge_lstm_export.train.data import PretrainedWords
+from edge_lstm_export.train.sparse import SVM_C, counters, svm_weights
 from edge_lstm_export.train.teachers.base import Predict, Teacher
 
 # Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from edge_lstm_export.checkpoint.stages import TEACHERS, Stages
+from edge_lstm_export.checkpoint import TEACHERS, Stages
 from edge_lstm_export.options import Plan, TeacherOptions
-from edge_lstm_export.train.data.predictions import EnsemblePredictions
-from edge_lstm_export.train.data.pretrained import PretrainedWords, english
-from edge_lstm_export.train.data.rows import LabelledRows
-from edge_lstm_export.train.data.transfer import TransferSet
+from edge_lstm_export.train.data import (
+    EnsemblePredictions,
+    LabelledRows,
+    PretrainedWords,
+    TransferSet,
+    english,
+)
 from edge_lstm_export.train.teachers import base, encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher

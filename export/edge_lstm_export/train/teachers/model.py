@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_lstm.core.classifier import Classifier
 from edge_lstm_export.arrays import Floats
-from edge_lstm_export.onnx.source import open_source
+from edge_lstm_export.onnx import open_source
 from edge_lstm_export.options import SourceFile
 from edge_lstm_export.train.teachers.base import Regression
 

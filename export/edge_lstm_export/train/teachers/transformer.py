@@ -29,7 +29,7 @@ from edge_lstm.extras import needs
 from edge_lstm.printable import counted
 from edge_lstm.system.machine import available_cores
 from edge_lstm_export.arrays import Floats, Ints
-from edge_lstm_export.network.network import threads
+from edge_lstm_export.network import threads
 from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm_export.arrays import Floats
-from edge_lstm_export.network.examples import Examples
+from edge_lstm_export.network import Examples
 
 SMALLEST_NORM = 1e-6  # a shorter vector is 0
 
