@@ -41,6 +41,7 @@ HELD_OUT = {
     "file": "rows of another file",
     "random": "random rows of the same data",
     "groups": "rows of other groups",
+    "digest": "a fifth of the rows, the same in every training",
     "folds": "folds of the same rows",
     "group folds": "folds by groups",
 }

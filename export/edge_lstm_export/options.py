@@ -154,11 +154,13 @@ class DataOptions(LabelOptions, Options):
     test: a labelled file of test texts.
     test_share: without it and without a test split in the source, this share of each label's texts
         is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
+    by_digest: hold out a fifth instead, the same texts whatever else the source holds.
     unlabelled: of IMDB, whether its texts without a label are read too.
     """
 
     test: Path | None = None
     test_share: Annotated[float | None, Range(0, 1, below=True)] = None
+    by_digest: bool = False
     seed: Seed = 0
     unlabelled: bool = False
 

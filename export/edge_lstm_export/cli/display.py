@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.fit import Fitted
     from edge_lstm_export.train.run import Inputs, Job
     from edge_lstm_export.train.sparse import Baseline
+    from edge_lstm_export.train.turn import Turn
 
 
 def print_plan(prepared: Inputs, seconds: float) -> None:
@@ -84,6 +85,20 @@ def score_line(name: str, scores: SetScores, rows: str) -> str:
     span = f"{scores.interval.low * 100:.2f} to {scores.interval.high * 100:.2f}"
     texts = counted(scores.texts, "text")
     return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {texts}, {rows})"
+
+
+def turn_line(path: str, turn: Turn) -> str:
+    """Return how many texts the new file and the one in use answer, and which one is in use now."""
+    before = ""
+    if turn.answered_before is not None:
+        before = f", the file in use {turn.answered_before / turn.texts:.1%}"
+    low = f"{turn.interval.low * 100:.1f}"
+    high = f"{turn.interval.high * 100:.1f}"
+    end = "replaced" if turn.refusal is None else f"not replaced: {turn.refusal}"
+    return (
+        f"{printable(path)}: at ≤ {turn.risk:.2%} error: {turn.answered / turn.texts:.1%} answered "
+        f"(95 %: {low} to {high}){before}; of {counted(turn.texts, 'row')}; {end}"
+    )
 
 
 def macro_f1_of_data(scores: SetScores) -> float:

@@ -36,6 +36,7 @@ _RUN = "Run"
 _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), if the suffix does not say."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training, or start if there is none."
+_STAYED = 3  # the status if the file in use stays
 
 
 def command(
@@ -144,6 +145,16 @@ def command(
             "-o",
         ),
     ] = None,
+    replaced: Annotated[
+        Path | None,
+        option(
+            "FILE",
+            "Model file in use. The new int8 file takes its place if it answers as many of a fifth "
+            "of the texts, which no turn learns from; else the status is 3.",
+            _RUN,
+            "--replace",
+        ),
+    ] = None,
     seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
     dry_run: Annotated[
         bool,
@@ -156,7 +167,8 @@ def command(
     """Train a classifier from labelled text.
 
     It writes FILE, and the training history next to it (.history.json). --dry-run shows the plan.
-    Ctrl-C stops the training; --resume continues it, with the same result.
+    Ctrl-C stops the training; --resume continues it, with the same result. --replace is a turn of
+    the loop with serve --log: whatever ends it, a whole file is in use.
 
     If --label-column is repeated, each column is a separate question. Its checkpoint has the
     column's name, and is written to the folder -o. A row without an answer is left out of that
@@ -180,6 +192,8 @@ def command(
             f"{len(confidences)}; give --confidence-column once for each, in their order"
         )
     targets = [output or Path("model.safetensors")]
+    if replaced is not None and (is_several or test is not None):
+        raise DataError("--replace is for one question, and holds out its own test texts")
     if is_several:
         if plan is not None or indicator_columns is not None:
             raise DataError("--plan and --indicator-columns are for one question; name one column")
@@ -189,12 +203,15 @@ def command(
             test=test, format=input_format, encoding=encoding, encoding_errors=encoding_errors,
             text_column=text_column, label_column=column,
             label_separator=label_separator, indicator_columns=column_names(indicator_columns),
-            skip_unlabelled=is_several, confidence_column=confidence, group_column=group_column,
+            skip_unlabelled=is_several or replaced is not None,
+            confidence_column=confidence, group_column=group_column,
+            by_digest=replaced is not None,
         )
         for column, confidence in zip(columns, confidences)
     ]  # fmt: skip
     read = [*sources, test, unlabelled, teacher, start]
-    check_outputs(targets if output is not None else [], read, parents=True)
+    written = [*targets, replaced] if output is not None else [replaced]
+    check_outputs(written, read, parents=True)
     has_labeller = plan is not None or is_transformer(teacher)
     for reading in readings:
         check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
@@ -229,7 +246,7 @@ def command(
     for job in jobs:
         # The work is not lost if nobody reads the output.
         with spared_output(f"{job.output} is complete"):
-            _train(job, as_json=as_json, verbose=verbose)
+            _train(job, replaced, as_json=as_json, verbose=verbose)
 
 
 def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
@@ -270,16 +287,22 @@ def _show_plan(job: Job, *, as_json: bool) -> None:
         print_plan(prepared, time.monotonic() - begin)
 
 
-def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
+def _train(job: Job, replaced: Path | None, *, as_json: bool, verbose: bool) -> None:
     from edge_lstm.system.signals import received_exit_code
-    from edge_lstm_export.cli.display import print_prepared, print_report
+    from edge_lstm_export.cli.display import print_prepared, print_report, turn_line
     from edge_lstm_export.progress import Display, message
     from edge_lstm_export.train.run import run_job
+    from edge_lstm_export.train.turn import run_turn
 
     begin = time.monotonic()
+    turn = None
     try:
         with Display(quiet=as_json, verbose=verbose) as display:
-            result = run_job(job, display.callbacks(), partial(print_prepared, display))
+            planned = partial(print_prepared, display)
+            if replaced is None:
+                result = run_job(job, display.callbacks(), planned)
+            else:
+                result, turn = run_turn(job, replaced, display.callbacks(), planned)
     except KeyboardInterrupt:
         advice = "start again with the same command"
         if job.partial.exists():
@@ -293,6 +316,10 @@ def _train(job: Job, *, as_json: bool, verbose: bool) -> None:
         print_report(job, result, time.monotonic() - begin, verbose=verbose)
     for remark in result.remarks:
         message(f"note: {remark}")
+    if turn is not None:
+        message(turn_line(str(replaced), turn))
+        if turn.refusal is not None:
+            raise typer.Exit(_STAYED)
 
 
 def _read_plan(path: Path, asked: Iterable[str]) -> Plan:

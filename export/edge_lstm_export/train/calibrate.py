@@ -20,7 +20,7 @@ from edge_lstm import metrics
 from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, shorten
-from edge_lstm_export.arrays import Bools, Doubles, Floats
+from edge_lstm_export.arrays import Bools, Doubles, Floats, Ints
 from edge_lstm_export.network import cross_entropy, fit_temperature, probabilities, two_columns
 from edge_lstm_export.options import UNTUNED
 
@@ -82,6 +82,10 @@ class ComponentLogits:
     lstm: Floats
     sparse: Floats
     targets: Floats
+
+    def subset(self, rows: Ints) -> ComponentLogits:
+        """Return the given rows, in the given order."""
+        return ComponentLogits(self.lstm[rows], self.sparse[rows], self.targets[rows])
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,7 @@ class Calibration:
     stack: the weights, divided by the temperature.
     scores: None without such texts.
     thresholds: of texts that may have several labels.
-    chances: float32 [n, L], the answers to these texts.
+    chances: float32 [n, L], the answers to these texts, as the traffic has them.
     """
 
     stack: Stack

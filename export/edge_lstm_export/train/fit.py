@@ -290,7 +290,9 @@ def _calibrate(
         stack = calibrate.fit_stack(unseen, stack, multi_label=multi_label)
     if unseen is None:
         return Calibration(stack)
-    labels = _judging(data).labels
+    judging = _judging(data)
+    labels = judging.labels[judging.traffic]
+    unseen = unseen.subset(judging.traffic)
     logits = torch.from_numpy(stack.logits(unseen))
     targets = torch.from_numpy(unseen.targets)
     temperature = fit_temperature(logits, targets, multi_label=multi_label)
@@ -320,17 +322,19 @@ def _risk_coverage(
     They are the texts of the calibration, and test texts that were drawn from the data: few texts
     promise little. Test texts of a person's own stay a measure of the promise.
 
-    chances: answers to the texts of the calibration, float32 [n, L]; None without any.
+    chances: answers to the texts of the calibration, as the traffic has them, float32 [n, L];
+        None without any.
     test_logits: float32 [n, outputs], of the finished network.
     """
     if chances is None or data.plan.network.multi_label:
         return None
     judging = _judging(data)
+    judging = judging.subset(judging.traffic)
     is_crossed = data.validation_examples is None
     where = "training texts, cross-validated" if is_crossed else "validation part"
     texts = judging.texts
     labels = judging.labels
-    is_drawn = dataset.test_rows in ("random", "groups")
+    is_drawn = dataset.test_rows in ("random", "groups", "digest")
     if is_drawn and dataset.test is not None and test_logits is not None:
         where = "cross-validated and test texts" if is_crossed else "validation and test part"
         texts += dataset.test.texts

@@ -18,8 +18,9 @@ from edge_lstm.printable import LABEL_JOINT, shorten, well_formed
 from edge_lstm.tables.labelled import Columns, Shares
 from edge_lstm_export.arrays import Bools, Doubles, Floats, Ints, Names
 
-# The test texts: the source's own, of another file, or held out at random or by groups.
-TestRows = Literal["own", "file", "random", "groups"]
+# The test texts: the source's own, of another file, or held out at random, by groups or by the
+# digests of the texts.
+TestRows = Literal["own", "file", "random", "groups", "digest"]
 
 # More labels than this are ids or a column of numbers: each is a row of the head and a column of
 # targets.
@@ -35,12 +36,14 @@ class Split:
     labels: bool [n, L], True for each label of a text; one in each row if a text has one label.
     groups: int64 [n], equal for texts of one author, document or day; None without groups.
     shares: float32 [n, L], how probable each label of a text is; None if all labels are certain.
+    weights: float32 [n], how many texts of the traffic each stands for; None: one each.
     """
 
     texts: tuple[str, ...]
     labels: Bools
     groups: Ints | None = None
     shares: Floats | None = None
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -75,9 +78,16 @@ class Split:
         """Return the given rows, in the given order, with their keys and strata."""
         groups = None if self.groups is None else self.groups[rows]
         shares = None if self.shares is None else self.shares[rows]
-        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows], groups, shares)
+        weights = None if self.weights is None else self.weights[rows]
+        texts = tuple(self.texts[i] for i in rows)
+        part = Split(texts, self.labels[rows], groups, shares, weights)
         vars(part).update(keys=self.keys[rows], strata=self.strata[rows])
         return part
+
+    @cached_property
+    def traffic(self) -> Ints:
+        """int64 [m], rows that stand for one text of the traffic each, see :func:`as_traffic`."""
+        return np.arange(len(self)) if self.weights is None else as_traffic(self.weights)
 
     def counts(self) -> list[int]:
         """Count the texts of each label."""
@@ -153,6 +163,19 @@ def make_split(
             if of_text is not None:
                 soft[i] = _spread(of_text, index)
     return Split(tuple(map(well_formed, texts)), matrix, numbers, soft)
+
+
+def as_traffic(weights: Floats) -> Ints:
+    """Return rows, int64 [m], among which each is found in proportion to its weight.
+
+    A heavy row is repeated, and most light ones are left out. m is the effective number of the rows
+    (Kish, 1965), so that intervals of m texts are wide enough.
+
+    weights: float32 [n], above 0.
+    """
+    exact = weights.astype(np.float64)
+    ends = np.floor(np.cumsum(exact) * exact.sum() / np.square(exact).sum() + 0.5).astype(np.int64)
+    return np.repeat(np.arange(len(exact)), np.diff(ends, prepend=0))
 
 
 def _spread(shares: Shares, index: Mapping[str, int]) -> Doubles:

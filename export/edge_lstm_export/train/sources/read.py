@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
+
 from edge_lstm.errors import DataError, read_error
 from edge_lstm.printable import well_formed
 from edge_lstm.tables.labelled import (
@@ -36,6 +38,7 @@ from edge_lstm_export.train.sources.dataset import (
     make_split,
 )
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
+from edge_lstm_export.train.sources.log import BECAUSE, Log, read_log
 from edge_lstm_export.train.sources.warnings import checked
 
 SOURCES = (
@@ -77,12 +80,14 @@ def read_dataset(
     is_enough = len(dataset.train) >= 2000 and not few_groups(dataset.groups)
     usual = 0.1 if is_enough else 0.0
     share = usual if options.test_share is None else options.test_share
-    if options.test is not None:
+    if options.by_digest:
+        dataset = _without_fifth(dataset)
+    elif options.test is not None:
         dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and share:
         train, test = hold_out(dataset.train, share, options.seed)
         drawn: TestRows = "random" if train.groups is None else "groups"
-        found = test if len(test) else None
+        found = test.subset(test.traffic) if len(test) else None
         dataset = replace(dataset, train=train, test=found, test_rows=drawn)
     return checked(dataset)
 
@@ -195,14 +200,21 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     groups = None
     if options.group_column is not None:
         groups = [group for part in parts for group in part.groups or ()]
+    logs = [_log(path, part, options) for path, part in zip(paths, parts)]
     train = make_split(texts, rows, labels, where, groups, shares)
+    if any(logs):
+        weights = [
+            log.weights if log else np.ones(len(part.texts)) for log, part in zip(logs, parts)
+        ]
+        train = replace(train, weights=np.concatenate(weights).astype(np.float32))
     digest = _digest(paths, parts)
     absent = [
         name for name in options.indicator_columns if name not in labels and not name.isdigit()
     ]
     warnings = [f"no text has the label {name}: the model will not know it" for name in absent]
-    for path, part in zip(paths, parts):
+    for path, part, log in zip(paths, parts, logs):
         warnings += part.notes(path.name)
+        warnings += log.notes(path.name) if log else ()
     columns = _distinct(part.columns for part in parts)
     return Dataset(
         _name(paths),
@@ -215,6 +227,19 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
         columns=columns,
         group_column=options.group_column or "",
     )
+
+
+def _log(path: Path, part: LabelledTexts, options: DataOptions) -> Log | None:
+    """Return why the rows of a log are there; None for another file.
+
+    Raise DataError.
+    """
+    if part.columns is None or part.multi_label:
+        return None
+    inputs = open_inputs([path], options=_reading(path, options))
+    if BECAUSE not in inputs.schema.columns:
+        return None
+    return read_log(inputs.rows(), part)
 
 
 def _shares(parts: Sequence[LabelledTexts]) -> list[Shares | None]:
@@ -241,6 +266,19 @@ def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> D
     return Dataset(
         _name(paths), names, split, None, _digest(paths), multi_label=False, columns=columns
     )
+
+
+def _without_fifth(dataset: Dataset) -> Dataset:
+    """Hold out each text whose key is a multiple of five: the same texts in every training.
+
+    Raise DataError if there are none, or no others.
+    """
+    is_held = dataset.train.keys % np.uint64(5) == 0
+    if is_held.all() or not is_held.any():
+        raise DataError(f"{dataset.name} has too few texts to hold out a fifth; add more")
+    test = dataset.train.subset(np.flatnonzero(is_held))
+    train = dataset.train.subset(np.flatnonzero(~is_held))
+    return replace(dataset, train=train, test=test.subset(test.traffic), test_rows="digest")
 
 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:

@@ -1,0 +1,161 @@
+"""Turns of the loop: what a log stands for, and which file is in use after one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import Result, train
+from edge_lstm_export.options import DataOptions
+from edge_lstm_export.train import turn
+from edge_lstm_export.train.sources.dataset import Dataset, as_traffic
+from edge_lstm_export.train.sources.read import read_dataset
+from made import rows
+
+from edge_lstm.core.modelfile import open_model
+from edge_lstm.errors import DataError, OutputError
+
+QUICK = ("--preset", "seed", "--epochs", "1", "--teacher", "none")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write_log(*kinds: tuple[int, dict[str, Any] | None], day: str = "2026-01-01") -> None:
+    """Add rows of each kind to log.jsonl. Without a reason they are as of another program."""
+    made = iter(rows(sum(count for count, _ in kinds), seed=Path("log.jsonl").exists()))
+    with Path("log.jsonl").open("a") as file:
+        for count, reason in kinds:
+            for _ in range(count):
+                text, label = next(made)
+                row = {"time": f"{day}T08:00:00", "text": text, "team": label}
+                if reason is not None:
+                    row["because"] = {"team": {"label": label, **reason}}  # type: ignore[assignment]
+                file.write(json.dumps(row) + "\n")
+
+
+UNSURE = {"why": "abstained", "chance": 1.0}
+CHECKED = {"why": "shadow", "chance": 0.05}
+PASSED = {"why": "no file", "chance": 1.0, "label": None}
+
+
+def read(**options: Any) -> Dataset:
+    return read_dataset(["log.jsonl"], DataOptions(label_column="team", **options))
+
+
+def noted(dataset: Dataset) -> str:
+    return "\n".join(dataset.warnings)
+
+
+def test_rows_are_found_among_the_traffic_by_their_weight() -> None:
+    weights = np.array([1.0] * 600 + [20.0] * 70, np.float32)
+    found = as_traffic(weights)
+    heavy = (found >= 600).sum() / len(found)
+    assert heavy == pytest.approx(1400 / 2000, abs=0.01)
+    # Kish's effective number of rows.
+    assert len(found) == pytest.approx(2000**2 / (600 + 70 * 400), abs=1)
+    assert (as_traffic(np.ones(5, np.float32)) == np.arange(5)).all()
+
+
+def test_a_checked_answer_stands_for_those_that_were_not_checked() -> None:
+    write_log((30, PASSED), (40, UNSURE), (10, CHECKED), (2, {"why": "shadow", "chance": 1e-4}))
+    dataset = read()
+    assert dataset.train.weights is not None
+    assert sorted({*dataset.train.weights.tolist()}) == [1, 20, 100]
+    said = "30 requests that no file answered, 40 handed back, 12 sure answers checked"
+    assert f"{said}; they stand for 470 requests" in noted(dataset)
+    assert "needs 45 checked sure answers or more, 33 are missing" in noted(dataset)
+
+
+def test_a_log_without_checked_answers_says_what_it_cannot_tell() -> None:
+    write_log((60, UNSURE))
+    assert "no sure answer was ever checked" in noted(read())
+
+
+def test_rows_of_other_files_stand_for_themselves() -> None:
+    write_log((40, UNSURE), (10, CHECKED))
+    Path("old.csv").write_text("text,team\n" + "".join(f"{a},{b}\n" for a, b in rows(30, seed=5)))
+    options = DataOptions(label_column="team")
+    weights = read_dataset(["old.csv", "log.jsonl"], options).train.weights
+    assert weights is not None and weights.tolist() == [1.0] * 70 + [20.0] * 10
+    assert read_dataset(["old.csv"], options).train.weights is None
+
+
+@pytest.mark.parametrize("chance", [0, -1, 2, "often", "nan", None, [1]])
+def test_a_reason_that_no_server_wrote_is_refused(chance: object) -> None:
+    write_log((5, UNSURE), (1, {"why": "shadow", "chance": chance}))
+    with pytest.raises(DataError, match=r"log.jsonl row 6: 'because'"):
+        read()
+
+
+def test_one_line_says_what_changed_on_the_last_day() -> None:
+    write_log((200, UNSURE), day="2026-01-01")
+    write_log((200, UNSURE), day="2026-01-02")
+    assert "days before" not in noted(read())
+    write_log((50, UNSURE), (50, {"why": "unfamiliar", "chance": 1.0}), day="2026-01-03")
+    (line,) = [each for each in read().warnings if "days before" in each]
+    assert "unfamiliar texts: 50.0% on 2026-01-03, 0.0% on the days before" in line
+
+
+def test_the_same_fifth_is_held_out_whatever_else_there_is() -> None:
+    write_log((200, UNSURE))
+    first = read(by_digest=True).test
+    write_log((200, UNSURE))
+    second = read(by_digest=True).test
+    assert first is not None and second is not None
+    assert 20 <= len(first) <= 60 and {*first.texts} < {*second.texts}
+
+
+def turned(*more: str) -> Result:
+    command = ("log.jsonl", "--label-column", "team", "-o", "team.safetensors", *QUICK)
+    return train(*command, "--replace", "team.onnx", *more)
+
+
+def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_log((500, UNSURE), (100, {**CHECKED, "chance": 0.5}))
+    done = turned()
+    assert done.returncode == 0, done.stderr
+    assert open_model("team.onnx").labels == ("sea", "shop")
+    assert "at ≤ 5.00% error: " in done.stderr and done.stderr.endswith("; replaced\n")
+    whole = Path("team.onnx").read_bytes()
+    # Of two files the first one is asked first: the new one.
+    counts = iter([1, 2])
+    monkeypatch.setattr(turn, "answered_well", lambda *_: next(counts))
+    done = turned("--seed", "1")
+    assert done.returncode == 3
+    assert done.stderr.endswith("; not replaced: the file in use answers more\n")
+    assert Path("team.onnx").read_bytes() == whole
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), OutputError("cannot write: it is full")])
+def test_whatever_ends_a_turn_the_old_file_is_whole(
+    fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_log((500, UNSURE), (100, {**CHECKED, "chance": 0.5}))
+    assert turned().returncode == 0
+    whole = Path("team.onnx").read_bytes()
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(turn, "write_atomically", fail)
+    assert turned("--seed", "1").returncode not in (0, 3)
+    assert Path("team.onnx").read_bytes() == whole
+    assert [path.name for path in Path().glob(".team.onnx*")] == []
+
+
+def test_sure_answers_are_counted_while_few_are_wrong() -> None:
+    highest = np.array([0.6, 0.9, 0.8, 0.7], np.float32)
+    is_right = np.array([True, True, True, False])
+    assert turn.answered_well(highest, is_right, 0.0, 0.05) == 2
+    assert turn.answered_well(highest, is_right, 0.0, 0.25) == 4
+    assert turn.answered_well(highest, is_right, 0.65, 0.25) == 2
+    assert turn.answered_well(highest, is_right, 0.85, 0.25) == 1
+    assert turn.answered_well(highest, ~is_right, 0.0, 0.05) == 0
