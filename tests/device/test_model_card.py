@@ -9,38 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile import run_here
+from commands import command
+from model_files import SMALL, compact, edited, multi_label
 
-from edge_lstm.cli import run
-from edge_lstm.cli.inspect import overview
-from edge_lstm.core.modelfile import open_model
+from edge_lstm import Classifier
 from edge_lstm.describe import model_card
-from edge_lstm.errors import DataError
 
-MODEL = open_model()
+MODEL = Classifier.load().model
 PAGE = Path(__file__).parents[2] / "docs" / "models" / "sentiment.md"
 
 
-def card_with(**changes: Any) -> str:
-    """The card of the embedded model under another name, with other metadata."""
-    return model_card(replace(MODEL, path=Path("mine.onnx"), **changes))
+def card_with(training: object = None, **changes: Any) -> str:
+    """The card of a small model with other metadata."""
+    Path("mine.onnx").write_bytes(edited({"training": compact(training or {}), **changes}))
+    return command("inspect", "--card", "-m", "mine.onnx").stdout
 
 
 @pytest.mark.skipif(
     not PAGE.parent.parent.is_dir(), reason="the documentation is in a checkout only"
 )
-def test_the_page_of_the_embedded_model_is_what_the_command_prints(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    run(["inspect", "--card"])
-    assert capsys.readouterr().out == PAGE.read_text(encoding="utf-8"), (
+def test_the_page_of_the_embedded_model_is_what_the_command_prints() -> None:
+    assert command("inspect", "--card").stdout == PAGE.read_text(encoding="utf-8"), (
         "edge-lstm inspect --card > docs/models/sentiment.md"
     )
 
 
 def test_accuracy_stands_with_its_interval_and_the_licence_is_the_owners_to_say() -> None:
     test = MODEL.training["test"]
-    card = model_card(MODEL)
+    card = command("inspect", "--card").stdout
     low, high = test["interval"]
     row = next(line for line in card.splitlines() if line.startswith("| test |"))
     assert f"{test['accuracy']:.2%}" in row and f"{low:.2%}, {high:.2%}" in row
@@ -54,31 +50,31 @@ def test_accuracy_stands_with_its_interval_and_the_licence_is_the_owners_to_say(
         {},
         {"data": None, "test": [], "validation": 3, "versions": "1", "warnings": {}, "preset": 5},
         {"data": {"name": None, "train_texts": {"neg": "many"}, "sha256": 4}},
-        {"test": {"accuracy": True}, "validation": {"accuracy": 10**400, "labels": [1]}},
+        {"test": {"accuracy": True}, "validation": {"accuracy": 10**19, "labels": [1]}},
         {"test": {"accuracy": 0.5, "interval": ["a", None], "labels": {"pos": {"f1": "x"}}}},
-        {"teachers": [[[["deep"]]]], "parameters": float("nan")},
+        {"teachers": [[[["deep"]]]], "parameters": "many"},
     ],
 )
 def test_metadata_that_is_not_what_it_should_be_is_left_out(training: dict[str, Any]) -> None:
-    card = card_with(training=training)
+    card = card_with(training)
     assert card.startswith("---\n") and "## How to run it" in card
     assert not re.search("None|True|deep", card)
 
 
 def test_a_share_of_1_is_100_percent() -> None:
-    assert "| test | 1 | 100.00% |" in card_with(training={"test": {"texts": 1, "accuracy": 1.0}})
+    assert "| test | 1 | 100.00% |" in card_with({"test": {"texts": 1, "accuracy": 1.0}})
 
 
 def test_a_file_cannot_write_its_own_card() -> None:
-    evil = 'x\n---\nlicense: mit\n\n# <script>alert(1)</script> | `rm` [here](http://example.org) "'
-    labels = (evil, "pos")
+    steers = '# <script>alert(1)</script> | `rm` [here](http://example.org) "'
+    evil = f"x\n---\nlicense: mit\n\n{steers}"
     training = {
         "preset": evil,
         "data": {"name": evil, "train_texts": {evil: 3}},
-        "test": {"accuracy": 0.5, "labels": {evil: {"f1": 0.5}}},
+        "test": {"accuracy": 0.5, "labels": {steers: {"f1": 0.5}}},
         "warnings": [evil],
     }
-    card = card_with(labels=labels, training=training)
+    card = card_with(training, labels=compact([steers, "pos"]))
     assert not re.search(r"^license:", card, re.MULTILINE)
     assert len(re.findall(r"^---$", card, re.MULTILINE)) == 2
     body = card.split("---\n", 2)[2]
@@ -87,13 +83,13 @@ def test_a_file_cannot_write_its_own_card() -> None:
     )
     (row,) = (line for line in card.splitlines() if line.endswith("| 50.00% | – |"))
     assert row.count("|") - row.count("\\|") == 6
-    assert "\u202e" not in card_with(labels=("\u202e", "pos"))
+    assert "\u202e" not in card_with(labels=compact(["\u202e", "pos"]))
 
 
 def test_the_card_of_a_file_without_subwords_names_its_words() -> None:
-    model = open_model(Path(__file__).parents[1] / "data" / "keras.int8.onnx")
-    assert not model.tokenizer.pieces
-    assert f"LSTM of 30 units over {len(model.tokenizer.words):,} words.\n" in model_card(model)
+    words = len(Classifier.load(SMALL).model.tokenizer.words)
+    card = command("inspect", "--card", "-m", SMALL).stdout
+    assert f"LSTM of 30 units over {words:,} words.\n" in card
 
 
 def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code() -> None:
@@ -105,36 +101,43 @@ def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code()
         "labels": {},
     }
     one = card_with()
-    multi_label = card_with(thresholds=(0.5, 0.4), training={"validation": scores})
-    assert "].label\n" in one and "].labels\n" in multi_label
-    assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in multi_label
+    several = card_with({"validation": scores}, **multi_label((0.5, 0.4)))
+    assert "].label\n" in one and "].labels\n" in several
+    assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in several
 
 
 @pytest.mark.needs("yaml")
 def test_a_card_of_many_labels_stays_short_and_its_front_matter_is_yaml() -> None:
     import yaml
 
-    card = card_with(labels=tuple(f"label {i}" for i in range(2000)))
+    card = model_card(replace(MODEL, labels=tuple(f"label {i}" for i in range(2000))))
     assert len(card) < 10_000
     assert MODEL.precision in yaml.safe_load(card.split("---\n")[1])["tags"]
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["-m", "x.safetensors"]])
 def test_a_card_is_of_a_model_file(arguments: list[str]) -> None:
-    with pytest.raises(DataError):
-        run(["inspect", "--card", *arguments])
+    assert command("inspect", "--card", *arguments).error
+
+
+def overview(*arguments: str) -> dict[str, str]:
+    """What inspect prints, by the name of each line."""
+    shown = command("inspect", *arguments).stdout
+    assert max(map(len, shown.splitlines())) < 80
+    return dict(re.findall(r"^([a-z0-9]+(?: with)?) +((?:.*\n)(?: .*\n)*)", shown, re.MULTILINE))
 
 
 def test_inspect_begins_with_eleven_lines_for_a_person() -> None:
-    lines = overview(MODEL)
+    lines = overview()
     names = "model,labels,accuracy,size,vocabulary,length,quantization,abstention,examples,sha256"
-    assert ",".join(lines) == f"{names},made with"
+    assert ",".join(lines).startswith(f"{names},made with")
     test = MODEL.training["test"]
     both = f"{test['accuracy']:.2%} accuracy, {test['macro_f1']:.2%} macro F1"
-    assert lines["accuracy"] == f"{both} on 25,000 test texts; measured before quantization"
-    multi_label = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
-    assert "neg 0.500, pos 0.400" in multi_label["abstention"]
-    assert multi_label["quantization"] == "none" and "edge-lstm evaluate" in multi_label["accuracy"]
-    shown = run_here(["inspect"]).out
-    assert MODEL.sha256() in shown and f"{len(MODEL.data):,} bytes, int8" in shown
-    assert max(map(len, shown.splitlines())) < 80
+    said = " ".join(lines["accuracy"].split())
+    assert said == f"{both} on 25,000 test texts; measured before quantization"
+    assert lines["sha256"].strip() == MODEL.sha256()
+    assert f"{len(MODEL.data):,} bytes, int8" in lines["size"]
+    card_with(**multi_label((0.5, 0.4)))
+    several = overview("-m", "mine.onnx")
+    assert "neg 0.500, pos 0.400" in several["abstention"]
+    assert "edge-lstm evaluate" in several["accuracy"]
