@@ -24,7 +24,7 @@ from edge_lstm import (
     score,
     score_files,
 )
-from edge_lstm.core.question import Question
+from edge_lstm.core.question import Question, yes_label
 from edge_lstm.metrics import spearman
 
 HERE = Path("stars.onnx")
@@ -183,3 +183,21 @@ def test_spearman_is_the_correlation_of_ranks() -> None:
     assert spearman(first, np.array([5.0, 4.0, 6.0, 7.0])) == pytest.approx(3 / math.sqrt(4.5 * 5))
     assert spearman(first, np.ones(4)) is None
     assert spearman(np.ones(1), np.ones(1)) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "yes"),
+    rows(
+        """
+        no yes | yes
+        YES no | YES
+        True False | True
+        0 1 | 1
+        yes true |
+        yes Yes |
+        no yes maybe |
+        """
+    ),
+)
+def test_two_labels_may_say_yes_and_no(labels: str, yes: str) -> None:
+    assert yes_label(tuple(labels.split())) == (yes or None)
