@@ -26,6 +26,7 @@ import torch
 from cases import named, raw, rows
 from commands import command
 from edge_lstm_export import importing
+from edge_lstm_export.bounded import bounded
 from edge_lstm_export.importing import Imported, ImportOptions, inert_pickle
 from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost
 from edge_lstm_export.network.predict import predict_probabilities
@@ -918,6 +919,12 @@ def test_a_child_that_reads_ends_with_its_parent(sent: signal.Signals) -> None:
         process.send_signal(sent)
         # The child, too, holds the other end of this pipe.
         process.communicate(timeout=60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a child reads on Linux alone")
+def test_what_a_library_prints_in_the_child_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    bounded(Path(sys.executable), lambda: (os.write(2, b"memory allocation failed"), {}))
+    assert not capfd.readouterr().err
 
 
 def test_a_keras_archive_of_windows_is_read(keras: Any, tmp_path: Path) -> None:
