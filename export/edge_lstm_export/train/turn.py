@@ -32,7 +32,7 @@ class Turn:
     risk: the share of the answers that may be wrong.
     texts: their number.
     answered: by the new file.
-    answered_before: by the file in use; None if there is none.
+    answered_before: by the file in use; None without one.
     refusal: why the file in use stays; None if the new one has its place.
     """
 

@@ -269,9 +269,9 @@ def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> D
 
 
 def _without_fifth(dataset: Dataset) -> Dataset:
-    """Hold out each text whose key is a multiple of five: the same texts in every training.
+    """Hold out each text whose key is a multiple of five, as every other training does.
 
-    Raise DataError if there are none, or no others.
+    Raise DataError unless that leaves texts on both sides.
     """
     is_held = dataset.train.keys % np.uint64(5) == 0
     if is_held.all() or not is_held.any():
