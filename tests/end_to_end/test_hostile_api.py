@@ -125,9 +125,9 @@ PREDICT = "classifier.predict(['A wonderful film.' * 20] * 16)"
 def ended(code: str, threads: int = 1, work: str = PREDICT) -> tuple[int, str]:
     """(exit code, what was said) of a program."""
     program = DAEMONS.format(threads=threads, work=work) + code
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
-    )
+    # Python 3.12 and later warn of a fork beside threads.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout + done.stderr
 
 

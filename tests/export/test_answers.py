@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from cases import rows
 from commands import command, train
@@ -225,6 +224,7 @@ def test_a_program_gives_distributions_as_dicts_or_a_matrix() -> None:
     texts = ["one", "two", "three"]
     dicts = [{"b": 0.75, "a": 0.25}, {"c": np.float32(1)}, {"a": 0.5, "b": 0.5}]
     matrix = np.array([[0.25, 0.75, 0], [0, 0, 1], [0.5, 0.5, 0]])
+    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(matrix, columns=["a", "b", "c"])
     for given in (dicts, frame):
         dataset = dataset_from(texts, given)

@@ -14,7 +14,6 @@ from typing import Any
 
 import edge_lstm_export
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
 from cases import rows as cases
@@ -82,6 +81,7 @@ def test_before_fit_it_says_so(call: str) -> None:
 
 
 def series_from_9(values: Any) -> Any:
+    pd = pytest.importorskip("pandas")
     return pd.Series(values, index=range(9, 69))
 
 
@@ -121,6 +121,7 @@ NAMES = ["anger", "fear", "joy"]
 
 
 def named(matrix: Any) -> Any:
+    pd = pytest.importorskip("pandas")
     return pd.DataFrame(matrix, columns=NAMES)
 
 

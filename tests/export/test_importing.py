@@ -1121,7 +1121,7 @@ def test_accuracy_on_labelled_texts_is_that_of_the_network_and_low_accuracy_is_e
     done = command("export", "m.safetensors", "-o", "m.onnx", "--quantize", "int8", *columns)
     assert "accuracy 100.00%" in done.stdout, done.stderr
     other = command(*IMPORT, "--labels", "a,b", "--dry-run", "--data", "t.csv")
-    assert "the data has the label n, which" in other.error
+    assert "the data has the labels n, p, the model has a, b" in other.error
 
 
 OPTIONS = """
