@@ -21,7 +21,7 @@ from edge_lstm_export.train.lstm import SILENT, Callbacks
 from edge_lstm_export.train.run import Inputs, Job, run_job
 from edge_lstm_export.train.sources import Dataset, Split
 
-# The share of wrong answers, where the file in use has no default.
+# The share of wrong answers, if the file in use has no default.
 _USUAL_RISK = 0.05
 
 
