@@ -109,7 +109,7 @@ class NativeSession:
 
         Returns the probabilities and the statuses as decide.Decisions has them.
         """
-        answers, statuses = self._model._answer(texts, unfamiliar)
+        answers, statuses = self._model._answer(texts, unfamiliar)  # noqa: SLF001
         return answers, statuses
 
     def decide(self, answers: bytes, statuses: bytes, top: int, threshold: float) -> Columns | None:
@@ -121,7 +121,7 @@ class NativeSession:
         Returns the columns of decide.Decisions from ``answers`` to ``status_counts``; None if the
         answers are not probabilities.
         """
-        columns: Columns | None = self._model._decide(
+        columns: Columns | None = self._model._decide(  # noqa: SLF001
             answers, statuses, top, threshold, MOST_PROBABLE
         )
         return columns

@@ -43,9 +43,10 @@ class Number(str):
 
 
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
-_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_DECODER)  # type: ignore[arg-type]
+_Scan = Callable[[str, int], tuple[Any, int]]
+_scan: _Scan = make_scanner(_DECODER)  # type: ignore[arg-type]
 # As json.loads on one line, without its checks: the value and its end.
-scan_json: Callable[[str, int], tuple[Any, int]] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+scan_json: _Scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 _KINDS = {
     bool: "true or false",
     Number: "a number",

@@ -35,7 +35,7 @@ def write_log(*kinds: tuple[int, dict[str, Any] | None], day: str = "2026-01-01"
                 text, label = next(made)
                 row = {"time": f"{day}T08:00:00", "text": text, "team": label}
                 if reason is not None:
-                    row["because"] = {"team": {"label": label, **reason}}  # type: ignore[assignment]
+                    row["because"] = {"team": {"label": label, **reason}}
                 file.write(json.dumps(row) + "\n")
 
 
@@ -93,6 +93,13 @@ def test_a_reason_that_no_server_wrote_is_refused(chance: object) -> None:
         read()
 
 
+def test_another_program_may_have_a_column_of_that_name() -> None:
+    table = "".join(f"{text},{label},so it is\n" for text, label in rows(20))
+    Path("other.csv").write_text(f"text,team,because\n{table}")
+    options = DataOptions(label_column="team")
+    assert read_dataset(["other.csv"], options).train.weights is None
+
+
 def test_one_line_says_what_changed_on_the_last_day() -> None:
     write_log((200, UNSURE), day="2026-01-01")
     write_log((200, UNSURE), day="2026-01-02")
@@ -114,6 +121,15 @@ def test_the_same_fifth_is_held_out_whatever_else_there_is() -> None:
 def turned(*more: str) -> Result:
     command = ("log.jsonl", "--label-column", "team", "-o", "team.safetensors", *QUICK)
     return train(*command, "--replace", "team.onnx", *more)
+
+
+@pytest.mark.parametrize(
+    "more", [("--group-column", "time"), ("--test", "log.jsonl"), ("--label-column", "text")]
+)
+def test_a_turn_holds_out_its_own_texts_of_one_question(more: tuple[str, str]) -> None:
+    write_log((5, UNSURE))
+    done = turned(*more)
+    assert done.returncode == 1 and "--replace is for one question" in done.stderr
 
 
 def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(

@@ -60,8 +60,7 @@ def command(
         option(
             "SIDE",
             "Side on which texts were padded in training: pre, post, none, or masked if the "
-            "network passes "
-            "over padding (PyTorch: packed sequences).",
+            "network passes over padding (PyTorch: packed sequences).",
             _TEXTS,
         ),
     ] = None,

@@ -44,9 +44,8 @@ def command(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a "
-            "subfolder per label; "
-            "imdb.",
+            help="Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with a subfolder "
+            "per label; imdb.",
         ),
     ],
     test: Annotated[
@@ -81,8 +80,7 @@ def command(
         option(
             "NAME",
             "Column of the author, document or day: rows with the same value stay on one side of "
-            "every "
-            "split.",
+            "every split.",
             _DATA,
         ),
     ] = None,
@@ -120,8 +118,7 @@ def command(
         option(
             "NAME",
             "Teacher: none, sentiment (the embedded model), a model file or checkpoint, or a "
-            "transformer "
-            "(folder, hub name).",
+            "transformer (folder, hub name).",
             _TEACHERS,
             default="sentiment, if it helps",
         ),
@@ -192,8 +189,11 @@ def command(
             f"{len(confidences)}; give --confidence-column once for each, in their order"
         )
     targets = [output or Path("model.safetensors")]
-    if replaced is not None and (is_several or test is not None):
-        raise DataError("--replace is for one question, and holds out its own test texts")
+    if replaced is not None and (is_several or test is not None or group_column is not None):
+        raise DataError(
+            "--replace is for one question, and holds out test texts by their digests; leave "
+            "--test and --group-column out, and name one --label-column"
+        )
     if is_several:
         if plan is not None or indicator_columns is not None:
             raise DataError("--plan and --indicator-columns are for one question; name one column")

@@ -31,7 +31,6 @@ class Answers:
     question: Question = ANY_CHOICE
 
 
-PROBABILITIES = Answers()
 LONGEST_PROBABILITY = 1.23456789e-05
 
 

@@ -72,8 +72,7 @@ def check_fits(plan: Plan, dataset: Dataset) -> None:
         each = "several labels" if dataset.multi_label else "one label"
         raise DataError(
             f"the plan is for {plan.network.labels} labels, the data have {labels}, {each} "
-            "per text; "
-            "make a plan for these data with --dry-run"
+            "per text; make a plan for these data with --dry-run"
         )
     planned = plan.validation.group_column
     if planned != dataset.group_column:

@@ -22,6 +22,8 @@ from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm_export.arrays import Bools, Floats
 from edge_lstm_export.train.sources.dataset import as_traffic
 
+# The columns by which a log is known, as serve writes them.
+TIME = "time"
 BECAUSE = "because"
 SHADOW = "shadow"
 NO_FILE = "no file"
@@ -127,7 +129,7 @@ def read_log(rows: Iterable[Row], labelled: LabelledTexts) -> Log:
     reasons: list[Mapping[str, Any]] = []
     for row in rows:
         if row.number in kept:
-            days.append(str(row.values.get("time") or "")[:10])
+            days.append(str(row.values.get(TIME) or "")[:10])
             reasons.append(_reason(row, column))
     weights = np.array([1 / max(float(each.get("chance", 1)), 1 / _MOST) for each in reasons])
     why = [str(each.get("why", NO_FILE)) for each in reasons]

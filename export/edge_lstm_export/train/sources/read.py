@@ -38,7 +38,7 @@ from edge_lstm_export.train.sources.dataset import (
     make_split,
 )
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
-from edge_lstm_export.train.sources.log import BECAUSE, Log, read_log
+from edge_lstm_export.train.sources.log import BECAUSE, TIME, Log, read_log
 from edge_lstm_export.train.sources.warnings import checked
 
 SOURCES = (
@@ -237,7 +237,7 @@ def _log(path: Path, part: LabelledTexts, options: DataOptions) -> Log | None:
     if part.columns is None or part.multi_label:
         return None
     inputs = open_inputs([path], options=_reading(path, options))
-    if BECAUSE not in inputs.schema.columns:
+    if not {BECAUSE, TIME} <= {*inputs.schema.columns}:
         return None
     return read_log(inputs.rows(), part)
 
