@@ -236,7 +236,7 @@ def test_all_commands_have_few_options_and_arguments() -> None:
 
 
 def test_the_options_are_few_and_in_groups() -> None:
-    assert len(options("train") - {"--output", "--json"}) <= 22
+    assert len(options("train") - {"--output", "--json"}) <= 23
     panels = {getattr(parameter, "rich_help_panel", None) for parameter in parameters("train")}
     assert {"Data", "Model", "Teachers", "Run"} <= panels
 
@@ -245,7 +245,7 @@ def test_what_errors_advise_is_an_option_that_there_is() -> None:
     """Of what is said of a training: those of train itself, or of the command that is named in the
     line."""
     known = options("train") | {"--help"}
-    others = {name: options(name) for name in ("export", "score")}
+    others = {name: options(name) for name in ("export", "score", "serve")}
     unknown = []
     for path in sorted((ROOT / "export" / "edge_lstm_export" / "train").rglob("*.py")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

@@ -65,13 +65,13 @@ class Log:
         needed = fewest_texts(_USUAL_RISK)
         if handed and not checked:
             yield (
-                f"{source}: no sure answer was ever checked, so accuracy and --abstain are of the "
-                "questions that were handed back alone; give serve --shadow 0.2"
+                f"{source}: no sure answer was ever checked, so accuracy and serve --abstain are "
+                "of the questions that were handed back alone; give serve --shadow 0.2"
             )
         elif checked and checked < needed:
             yield (
-                f"{source}: --abstain {_USUAL_RISK} on the traffic needs {needed} checked sure "
-                f"answers or more, {needed - checked} are missing; raise serve --shadow"
+                f"{source}: serve --abstain {_USUAL_RISK} on the traffic needs {needed} checked "
+                f"sure answers or more, {needed - checked} are missing; raise serve --shadow"
             )
         if change := self._change():
             yield f"{source}: {change}"
