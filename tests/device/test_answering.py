@@ -23,7 +23,7 @@ from edge_lstm import (
     score,
     score_files,
 )
-from edge_lstm.core.decide import decide, mark_unfamiliar
+from edge_lstm.core.decide import decide
 from edge_lstm.core.risk_coverage import MOST_POINTS, RiskCoverage, is_abstained
 from edge_lstm.core.text import texts_digest
 
@@ -180,21 +180,6 @@ def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
     assert list(score(TEXTS, model=classifier, options=options)) == []
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"threshold": 0.0}, "does not abstain by default"),
-        ({}, "does not abstain by default; add --abstain or --threshold"),
-        ({"threshold": 0.9, "only_label": ("pos",)}, "has no label; leave out"),
-    ],
-)
-def test_rows_on_which_it_abstains_are_refused_where_there_can_be_none(
-    options: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(DataError, match=says):
-        score(["x"], options=ScoreOptions(only_abstained=True, **options))
-
-
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
     classifier = with_curve()
     probabilities = classifier.probabilities(TEXTS)
@@ -256,8 +241,3 @@ def test_equal_labels_stay_in_order_and_an_unsure_text_is_abstained_whatever_its
         ][: 2 + top]
         assert decisions.answer_counts == [1, 1, 3]
         assert decisions.status_counts == [0, 1, 0, 1, 1, 2, 0]
-
-
-def test_a_text_with_known_words_is_unfamiliar_above_the_score() -> None:
-    read = bytes([0, 0, 1, 2, 3])
-    assert mark_unfamiliar(read, np.array([0.5, 0.6, 0.6, 0.6, 0.6]), 0.5) == bytes([0, 6, 1, 2, 6])

@@ -6,8 +6,6 @@ import errno
 import os
 import signal
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,13 +13,9 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.cli import run
-from edge_lstm.errors import DataError, OutputError
 from edge_lstm.system import atomic
 from edge_lstm.system.atomic import (
-    check_distinct,
-    check_writable,
     open_atomically,
-    own_descriptor,
     write_atomically,
 )
 
@@ -80,21 +74,6 @@ def killed_at(name: str, act: Callable[[], object]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("mode", [0o400, None])
-@pytest.mark.parametrize("moment", ["fsync", "replace"])
-def test_what_a_killed_process_left_goes_with_the_next_output(
-    folder: Path, moment: str, mode: int | None
-) -> None:
-    path = folder / "a.html"
-    if mode is not None:
-        path.touch(mode)
-    killed_at(moment, lambda: write_atomically("half", path))
-    (left,) = folder.glob(".a.html.*.partial")
-    assert left.stat().st_mode & 0o600 == 0o600, "a user who is not root can remove it"
-    write_atomically("whole", path)
-    assert list(folder.iterdir()) == [path] and path.read_text() == "whole"
-
-
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 @pytest.mark.parametrize(
     "line",
@@ -104,7 +83,7 @@ def test_what_a_killed_process_left_goes_with_the_next_output(
         pytest.param("score in.csv -o out.parquet", marks=pytest.mark.needs("pyarrow")),
     ],
 )
-def test_and_with_the_same_command(moment: str, line: str) -> None:
+def test_what_a_killed_command_left_goes_with_the_next_run(moment: str, line: str) -> None:
     Path("in.csv").write_text("text\nfine\n")
     killed_at(moment, lambda: run(line.split()))
     assert len(list(Path().iterdir())) > 1
@@ -152,43 +131,3 @@ def test_a_pipe_is_written_to_and_stays_a_pipe() -> None:
     assert os.read(reader, 100) == b"through"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-
-
-def test_dev_stdout_is_this_process_s_own_also_where_a_file_or_a_link_leads_to_it() -> None:
-    link = Path("out")
-    target = Path("redirected")
-    link.symlink_to("/dev/stdout")
-    assert own_descriptor(link) == own_descriptor("/dev/stdout") == 1
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from edge_lstm.system.atomic import write_atomically\n"
-        "print('before')\n"
-        "for name in sys.argv[1:]: write_atomically(b'by name\\n', Path(name))"
-    )
-    with target.open("wb") as file:
-        subprocess.run(
-            [sys.executable, "-c", code, "/dev/stdout", str(link)], stdout=file, check=True
-        )
-    assert target.read_text() == "before\nby name\nby name\n"
-    assert link.is_symlink()
-
-
-def test_two_names_of_one_file_are_found(folder: Path) -> None:
-    Path("a").write_text("a")
-    Path("hard").hardlink_to("a")
-    Path("soft").symlink_to("a")
-    Path("loop").symlink_to("loop")
-    for name in ("a", "hard", "soft", "./a", f"../{folder.name}/a"):
-        with pytest.raises(DataError, match="one of the inputs"):
-            check_distinct([name], ["a"])
-    with pytest.raises(DataError, match="two outputs"):
-        check_distinct(["new", f"{folder}/./new"])
-    check_distinct(["new", "loop", "/dev/null", "/dev/null"], ["a"])
-
-
-def test_folders_that_are_missing_are_made_where_that_is_asked_for() -> None:
-    path = Path("no/new")
-    with pytest.raises(OutputError, match="no folder"):
-        check_writable(path)
-    write_atomically(b"new", path, parents=True)
-    assert path.read_bytes() == b"new"

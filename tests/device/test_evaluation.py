@@ -15,7 +15,7 @@ import pytest
 from hostile import run_here
 from pages import Page
 
-from edge_lstm import Classifier, DataError
+from edge_lstm import Classifier
 from edge_lstm.core.modelfile import ModelFile, open_model
 from edge_lstm.core.text import Tokenizer
 from edge_lstm.evaluation.compare import compare
@@ -88,34 +88,6 @@ NUMBERS = ["1" if label == "pos" else "0" for label in LABELS]
 def test_a_label_map_says_what_the_datas_labels_mean() -> None:
     mapped = evaluated(MODEL, labels=NUMBERS, label_map=parse_label_map("0=neg, 1=pos"))
     assert mapped.results[0].accuracy == evaluated(MODEL).results[0].accuracy
-
-
-@pytest.mark.parametrize(
-    ("label_map", "said"),
-    [
-        ({}, r"labels 0, 1, the model has neg, pos.*--label-map 0=LABEL,1=LABEL"),
-        ({"0": "good"}, "neg, pos"),
-        ({"2": "neg"}, "0, 1"),
-    ],
-)
-def test_labels_that_the_model_does_not_have_need_a_map(
-    label_map: dict[str, str], said: str
-) -> None:
-    with pytest.raises(DataError, match=said):
-        evaluated(MODEL, labels=NUMBERS, label_map=label_map)
-
-
-@pytest.mark.parametrize("text", ["", "0", "0=", "=neg", "0=neg,0=pos", "0=neg,,"])
-def test_a_map_of_labels_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match="0=neg,1=pos"):
-        parse_label_map(text)
-
-
-def test_what_cannot_be_evaluated_is_one_line() -> None:
-    with pytest.raises(DataError, match="one by one"):
-        evaluated(MODEL, replace(MODEL, labels=("x", "y")))
-    with pytest.raises(DataError, match=r"x\.csv holds no labelled text"):
-        evaluated(MODEL, texts=[], labels=[], data="x.csv")
 
 
 def test_out_of_vocabulary_words_are_counted_over_the_whole_of_every_text() -> None:

@@ -29,8 +29,9 @@ TEXTS = [
     "",
     "Qwx zz",
     "not bad, not good",
+    "qwx zz film " * 300,
 ]
-LABELS = ["pos", "neg", "neg", "pos", "neg", "pos"]
+LABELS = ["pos", "neg", "neg", "pos", "neg", "pos", "neg"]
 FOREIGN = ["def parse(x): return x + 1", "How do I reset my password?"]
 
 
@@ -100,9 +101,9 @@ def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> Non
     high = scores_of(classifier, TEXTS) > threshold
     assert plain == Classifier.load(SMALL).predict(TEXTS)  # nothing changes unasked
     asked = classifier.predict(TEXTS, unfamiliar=0.05)
-    assert any(high[:3]) and not all(high[:3])
+    assert any(high[:3]) and not all(high[:3]) and plain[-1].status == "truncated" and high[-1]
     for before, after, is_high in zip(plain, asked, high):
-        is_strange = is_high and before.status == "ok"
+        is_strange = is_high and before.status in ("ok", "truncated")
         assert after.status == ("unfamiliar" if is_strange else before.status)
         assert (after.label, after.probabilities) == (before.label, before.probabilities)
     assert [p.status for p in asked][3:5] == ["empty", "unknown_words"]

@@ -178,6 +178,10 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
         --log x.jsonl | add --upstream
         --shadow 0.5 | add --upstream
         --upstream up.example | is not the URL of a service
+        --upstream ftp://up.example | is not the URL of a service
+        --upstream https:// | is not the URL of a service
+        --upstream http://up.example:99999 | is not the URL of a service
+        --upstream http://[ | is not the URL of a service
         -m none.onnx | no model file at none.onnx
         -m a=none.onnx -m a=other.onnx | the name a
         -m a= | names no file

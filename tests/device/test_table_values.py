@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edge_lstm import DataError, ScoreOptions, score_files
 from edge_lstm.tables import ReadOptions, read_rows
 from edge_lstm.tables.csv import cells
-from edge_lstm.tables.values import Number, float32_texts, json_text
+from edge_lstm.tables.values import float32_texts
 
 pytestmark = pytest.mark.needs("pyarrow")
 arrow = pytest.importorskip("pyarrow")
@@ -187,21 +187,6 @@ def test_no_rows_are_a_parquet_file_without_rows(name: str, content: str) -> Non
         f"edge_lstm_{name}" for name in ("label", "probability", "status", "error")
     ]
     assert written.schema.field("probability").type == arrow.float32()
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (math.nan, '"NaN"'),
-        (-math.inf, '"-Infinity"'),
-        (Number("NaN"), '"NaN"'),
-        (Number("1.50"), "1.50"),
-        ({"é": ["a", None, True, 1.5]}, '{"é": ["a", null, true, 1.5]}'),
-    ],
-)
-def test_json_text_is_json(value: Any, text: str) -> None:
-    assert json_text(value) == text
-    json.loads(text)
 
 
 def test_a_float32_is_written_in_its_shortest_digits() -> None:

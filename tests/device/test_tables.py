@@ -241,12 +241,6 @@ def test_a_folder_is_read_in_order_at_any_depth_and_no_link_in_it_is_followed() 
     assert rows[3]["error"] == "a symbolic link, which is not followed"
 
 
-def test_a_link_that_leads_nowhere_is_named_as_such() -> None:
-    Path("a.csv").symlink_to("moved.csv")
-    with pytest.raises(DataError, match=r"no such file: moved.csv, where the link a.csv leads"):
-        texts_of("a.csv")
-
-
 def test_globs_and_several_inputs_are_read_in_the_order_given() -> None:
     for name in ("b", "a", "c"):
         Path(f"{name}.txt").write_text(name)

@@ -18,6 +18,7 @@ FILES = both(
     put("one.csv", "text,label\nx,neg\ny,pos\n"),
     put("columns.csv", "text,a,b\nx,1,0\ny,0,maybe\n"),
     put("several.onnx", edited(multi_label([0.5, 0.5]))),
+    put("other.onnx", edited({"labels": '["x","y"]'})),
 )
 CASES = cases(
     f"""
@@ -34,6 +35,7 @@ CASES = cases(
     a model of one label | evaluate d.csv --label-separator '|' | gives one label per text
     other labels | evaluate d.csv -m several.onnx | the model has neg, pos
     both kinds of model | evaluate one.csv -m several.onnx -m '{SMALL}' | gives one label per text
+    models of other labels | evaluate one.csv -m '{SMALL}' -m other.onnx | them one by one
     a threshold | score d.csv -m several.onnx --threshold 0.9 -o o.csv | threshold of its own
     a share | predict -m several.onnx --abstain 0.02 text | leave --abstain and --threshold out
     rows that are never unsure | score d.csv -m several.onnx --only-abstained -o o.csv

@@ -67,6 +67,10 @@ OPTIONS = cases(
     a file without thresholds | --model '{SMALL}' --unfamiliar 0.05
         | no thresholds for --unfamiliar; export it again
     rows that are never unsure | --only-abstained | add --abstain
+    rows that are never unsure, by the threshold | --only-abstained --threshold 0
+        | does not abstain by default
+    abstained rows of a label | --only-abstained --threshold 0.9 --only-label pos
+        | has no label; leave out
     more labels than there are | --top 3 | must be from 1 to 2
     a column that is not there | --text-column x | has no column 'x'
     a column to keep twice | --keep text --keep text
@@ -94,6 +98,7 @@ OPTIONS += cases(
     an input named in two lines | score "a\nb.csv" -o o.csv | a\\nb.csv
     standard input and a file | score - a.csv | cannot be read together
     the output is the input | score a.csv -o a.csv | one of the inputs
+    the output is the input, by another path | score a.csv -o f/../a.csv | one of the inputs | f/
     the output in no folder | score a.csv -o f/o.csv | no folder f
     """
 )
@@ -150,6 +155,9 @@ NAMES += cases(
     the output is /dev/stdout, a file
         | $ $EL score a.csv -o /dev/stdout --output-format csv -q > o.csv; r=$?; \
 test -L /dev/stdout && exit $r | exit 0 | leaves o.csv
+    the output is a link to /dev/stdout
+        | $ ln -s /dev/stdout l; $EL score a.csv -o l --output-format csv -q > o.csv; r=$?; \
+test -L l && rm l && exit $r | exit 0 | leaves o.csv
     the output is a descriptor
         | $ $EL score a.csv -o /dev/fd/3 --output-format csv -q 3> o.csv | exit 0 | leaves o.csv
     the output is a link to a precious file | $ $EL score a.csv -o o.csv | exit 0 | changes o.csv

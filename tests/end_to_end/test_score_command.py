@@ -121,23 +121,6 @@ def test_the_summary_says_of_how_many_texts_the_end_alone_was_read(
     assert "truncated:" not in run(source, "--windows", *options).stderr.decode()
 
 
-def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: Path) -> None:
-    lines = [
-        b"plain",
-        "café".encode("latin-1"),
-        "naïve".encode(),
-        b"a\0b",
-        "漢字".encode("shift-jis"),
-    ]
-    (tmp_path / "in.txt").write_bytes(b"\n".join(lines) + b"\n")
-    result = run(tmp_path / "in.txt", "-o", tmp_path / "out.csv")
-    assert result.returncode == 3
-    written = (tmp_path / "out.csv").read_bytes().splitlines()[1:]
-    assert len(written) == len(lines)
-    assert all(row.startswith(line + b",") for line, row in zip(lines, written))
-    assert [b"not UTF-8" in row for row in written] == [False, True, False, False, True]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_how_to_go_on_and_does(
     tmp_path: Path, number: signal.Signals

@@ -21,7 +21,6 @@ from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT, finished, importable
 from tests.model_files import SMALL, edited, graph_with
 from tests.ports.conftest import Case
-from tests.ports.texts import TEXTS as TEXTS_OF_PORTS
 
 TEXTS = ["A wonderful film.", "", "Never again: dull, flat and far too long."]
 
@@ -66,40 +65,6 @@ def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) 
             assert np.abs(apart).max() <= 1e-6
         for mine, theirs in zip(other.predict(DECODED), one.predict(DECODED), strict=True):
             assert (mine.labels, mine.status) == (theirs.labels, theirs.status), model.name
-
-
-@pytest.mark.parametrize("suffix", ["jsonl", "txt"])
-def test_lines_are_scored_without_numpy_and_onnx_runtime(
-    installed: Path, models: list[Case], tmp_path: Path, suffix: str
-) -> None:
-    source = tmp_path / f"in.{suffix}"
-    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS * 200))
-    (tiny,) = [model.path for model in models if model.name == "tiny.int8.onnx"]
-    for chosen in ([], ["-m", tiny]):
-        output = tmp_path / f"out.{suffix}"
-        arguments = ("score", source, "-o", output, "--engine", "native", "-w", 1, *chosen)
-        run = command(*arguments, path=installed, PYTHONPROFILEIMPORTTIME="1")
-        imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
-        assert run.returncode == 0 and "edge_lstm_native" in imported, run.stderr
-        assert not {"numpy", "onnxruntime"} & imported
-
-
-@pytest.mark.usefixtures("native")
-def test_lone_surrogates_and_pairs_are_read_as_with_onnx_runtime(
-    models: list[Case], tmp_path: Path
-) -> None:
-    source = tmp_path / "texts.jsonl"
-    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS_OF_PORTS))
-    for model in models[::8]:
-        one = Classifier.load(model.path)
-        other = Classifier.load(model.path, engine="native")
-        rows = []
-        for classifier in (one, other):
-            score_files(source, tmp_path / "out.jsonl", model=classifier, run=RunOptions(workers=1))
-            rows.append([json.loads(line) for line in (tmp_path / "out.jsonl").open()])
-        for mine, theirs in zip(*rows, strict=True):
-            assert abs(mine.pop("probability") - theirs.pop("probability")) <= 1e-6
-            assert mine == theirs
 
 
 @pytest.mark.usefixtures("native")
