@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from edge_lstm import Classifier
 from edge_lstm.core import onnx_file
-from edge_lstm.core.modelfile import KEY_DIGEST
+from edge_lstm.core.modelfile import KEY_DIGEST, embedded_model
 
+EMBEDDED = embedded_model()
 # Of Keras's text rule, labels neg and pos, without a risk-coverage curve.
 SMALL = Path(__file__).parent / "data" / "keras.int8.onnx"
 DATA = SMALL.read_bytes()

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hostile import run_here
-from model_files import SMALL
+from model_files import EMBEDDED, SMALL
 
 from edge_lstm.cli import run
 from edge_lstm.core.classifier import Classifier
-from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.errors import DataError
 from edge_lstm.latency.measure import measure, run_block
 from edge_lstm.latency.recording import Block, Recording, is_steady
@@ -23,7 +22,7 @@ from edge_lstm.latency.result import SCHEMA, VERSION
 from edge_lstm.latency.settings import Sample, Settings, read_texts
 
 QUICK = {"runs": 40, "cold_starts": 0, "warm_up_s": 0.0, "max_warm_up_blocks": 1}
-ONE = (embedded_model(),)
+ONE = (EMBEDDED,)
 
 
 @pytest.fixture(scope="module")

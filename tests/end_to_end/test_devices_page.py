@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_files import EMBEDDED
 
-from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.settings import Settings
 
@@ -26,7 +26,7 @@ def test_the_tables_of_the_page_are_those_of_the_files(tool: dict[str, Any]) -> 
 
 
 def test_a_board_that_was_measured_becomes_a_row(tool: dict[str, Any], tmp_path: Path) -> None:
-    result = measure(Settings(models=(embedded_model(),), runs=64, cold_starts=1))
+    result = measure(Settings(models=(EMBEDDED,), runs=64, cold_starts=1))
     path = tmp_path / "my-board.json"
     path.write_text(result.dumps(), encoding="utf-8")
     _, _, row = tool["measured_table"]([path]).splitlines()

@@ -15,16 +15,14 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, both, cases, check, put
-from model_files import SMALL
-
-from edge_lstm.core.modelfile import embedded_model
+from model_files import EMBEDDED, SMALL
 
 QUICK = "latency --runs 20 --cold-starts 0"
 TEXTS = put("text.csv", "text,label\nA fine film.,pos\nA dull film.,neg\n")
 
 
 def model(folder: Path) -> None:
-    shutil.copy(embedded_model(), folder / "m.onnx")
+    shutil.copy(EMBEDDED, folder / "m.onnx")
 
 
 def device(folder: Path) -> None:

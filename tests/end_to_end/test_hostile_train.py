@@ -23,10 +23,10 @@ from edge_lstm_export.network.network import Network
 from edge_lstm_export.train.plan.decisions import make_plan
 from edge_lstm_export.train.plan.stats import DatasetStats
 from hostile import Case, Prepare, both, cases, check, given, member, put, tar_bytes
+from model_files import EMBEDDED
 from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.core.layers import Lstm, NetworkConfig
-from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.core.text import Tokenizer, front_coded
 from edge_lstm.system.os_file import lock
 
@@ -358,7 +358,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "has a header nested deep": (put("c.safetensors", struct.pack("<Q", 10**5) + b"[" * 10**5),
                                  NONE),
     "is a pickle": (put("c.safetensors", pickle.dumps(Bomb())), NONE),
-    "is a model file": (put("c.safetensors", embedded_model().read_bytes()), "model file already"),
+    "is a model file": (put("c.safetensors", EMBEDDED.read_bytes()), "model file already"),
     "is of another project": (lambda f: save_file({"a": torch.ones(2)}, f / "c.safetensors"),
                               "another project"),
     "is of an unfinished training": (unfinished(), "unfinished training; continue it with"),

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.core.modelfile import embedded_model
+from model_files import EMBEDDED
+
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import SCHEMA, VERSION
@@ -29,7 +30,7 @@ def keys(value: Any) -> Iterator[str]:
 
 
 def test_every_key_of_a_result_is_described_and_every_described_one_is_there() -> None:
-    result = measure(Settings(models=(embedded_model(),), runs=64, cold_starts=1))
+    result = measure(Settings(models=(EMBEDDED,), runs=64, cold_starts=1))
     document = json.loads(result.dumps())
     document["settings"][0] |= {
         "energy": asdict(ENERGY),

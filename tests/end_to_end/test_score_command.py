@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 from kills import DRIVER, kill_at_random_moments
-
-from edge_lstm.core.modelfile import embedded_model
+from model_files import EMBEDDED
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
 KILLS = int(os.environ.get("EDGE_LSTM_KILLS", "3"))
@@ -102,7 +101,7 @@ def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path
     assert "written:   1 row (--only-label)" in said
     assert json.loads(summary.read_text())["model"] == "the embedded sentiment model"
     copy = tmp_path / "m.onnx"
-    copy.write_bytes(embedded_model().read_bytes())
+    copy.write_bytes(EMBEDDED.read_bytes())
     (tmp_path / "one.txt").write_text("A film.\n")
     arguments = ("one.txt", "-m", "m.onnx", "--only-abstained", "--threshold", "0.01")
     said = run(*arguments, cwd=tmp_path).stderr.decode().splitlines()

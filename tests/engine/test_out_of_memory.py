@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm.core.modelfile import embedded_model
 from tests.engine.conftest import ENGINE, HERE, PROJECT, SANITIZED, Compile, finished
+from tests.model_files import EMBEDDED
 
 SMALL = PROJECT / "tests" / "data" / "keras.int8.onnx"
 FAULTY = ["-include", str(HERE / "faulty.h")]
@@ -23,6 +23,7 @@ EACH_ALLOCATION = f"""
 import ctypes, gc, sys
 import edge_lstm_native as native
 from edge_lstm_native import _engine
+from tests.model_files import EMBEDDED
 
 library = ctypes.CDLL(_engine.__file__)
 faulty_at = ctypes.c_int.in_dll(library, "faulty_at")
@@ -104,7 +105,7 @@ def test_each_allocation_of_the_command_fails_once(compiled: Compile) -> None:
     lines = "a good film\n" + "never " * 9000 + "\n"
     for at in range(1, 99):
         run = finished(
-            [program, embedded_model()],
+            [program, EMBEDDED],
             env={**os.environ, "FAULTY_AT": str(at), "ASAN_OPTIONS": "detect_leaks=0"},
             input=lines,
         )

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import __version__
-from edge_lstm.core.modelfile import embedded_model
 from tests.engine.conftest import ENGINE, MOST_BYTES, PROJECT, finished, kernels, zig
+from tests.model_files import EMBEDDED
 
 HERE = f"manylinux_2_17_{platform.machine()}"
 
@@ -67,7 +67,7 @@ def test_the_sdist_builds_the_same_wheel_without_the_clone(installed: Path, tmp_
     with zipfile.ZipFile(wheel) as file:
         file.extractall(tmp_path / "installed")
     assert files_of(tmp_path / "installed") == files_of(installed)
-    command = [sys.executable, "-S", "-c", VERSION_AND_CHECK, embedded_model()]
+    command = [sys.executable, "-S", "-c", VERSION_AND_CHECK, EMBEDDED]
     run = finished(command, cwd=tmp_path / "installed")
     assert run.stdout == f"{__version__} 0\n", run.stderr
 
@@ -118,6 +118,6 @@ def test_zig_builds_a_wheel_that_pip_installs(program: list[str], tmp_path: Path
     ]
     subprocess.run([*pip, wheel], check=True)
     code = "import sys, edge_lstm_native as e; print(e.Model(sys.argv[1]).check()[0], e.kernels())"
-    command = [sys.executable, "-S", "-c", code, embedded_model()]
+    command = [sys.executable, "-S", "-c", code, EMBEDDED]
     run = finished(command, cwd=tmp_path / "installed")
     assert (run.stdout, run.returncode) == (f"0 {kernels(program)}\n", 0), run.stderr

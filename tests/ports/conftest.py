@@ -18,10 +18,10 @@ from edge_lstm_export.onnx.exporting import export
 
 from edge_lstm import Classifier
 from edge_lstm.core.layers import Dense, Lstm, NetworkConfig
-from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.core.text import KERAS, KERAS_FILTERS, NEVER_IN_ENTRIES, TextRule, Tokenizer
 from edge_lstm.printable import LABEL_JOINT
 from tests.hostile_files import DAMAGED
+from tests.model_files import EMBEDDED
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
@@ -196,7 +196,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
             path = folder / f"{name}.{precision}.onnx"
             path.write_bytes(layered(shape, precision))
             every.append(case(path.name, path, TEXTS))
-    return [*every, case("embedded", embedded_model(), TEXTS)]
+    return [*every, case("embedded", EMBEDDED, TEXTS)]
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, __version__
-from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.printable import well_formed
 from tests.engine.conftest import Compile, answers, compiled, program, strange, zig  # noqa: F401
-from tests.model_files import compact, edited
+from tests.model_files import EMBEDDED, compact, edited
 from tests.ports.conftest import PROJECT, Case
 
 FOLDER = PROJECT / "engine" / "js"
@@ -101,7 +100,7 @@ def test_the_readme_shows_the_answer_of_the_embedded_model() -> None:
     (told,) = re.findall(
         r'"neg" => ([\d.]+), "pos" => ([\d.]+)', (FOLDER / "README.md").read_text()
     )
-    (result,) = in_node([{"path": str(embedded_model()), "texts": ["A wonderful film."]}])
+    (result,) = in_node([{"path": str(EMBEDDED), "texts": ["A wonderful film."]}])
     answer = result["answers"][0]["probabilities"]
     assert [f"{probability:.3f}" for _, probability in answer] == [*told]
 

@@ -13,13 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError
-from edge_lstm.cli import run
-from edge_lstm.core import onnx_file
-from edge_lstm.core.modelfile import KEY_DIGEST, embedded_model, open_model
-from edge_lstm.live_page import build_page
-from tests.hostile import run_here
-from tests.model_files import compact, edited, encode, sealed
+from edge_lstm import Classifier
+from tests.commands import command, json_of
+from tests.model_files import EMBEDDED, compact, edited, encode, sealed
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
@@ -34,10 +30,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
         yield browser
 
 
-def opened(browser: Chromium, folder: Path, html: str) -> None:
-    """Open a page from the disk, and wait until its model is compiled and open."""
+def opened(browser: Chromium, folder: Path, *arguments: str | Path) -> None:
+    """Open a page from the disk, and wait until its model is compiled and open.
+
+    arguments: those of ``page``.
+    """
     path = folder / "page.html"
-    path.write_text(html, encoding="utf-8")
+    command("page", "-o", path, *arguments)
     browser.problems.clear()
     browser.look()
     browser.open(path.as_uri())
@@ -53,7 +52,7 @@ def dropped(browser: Chromium, path: Path) -> None:
 @pytest.fixture
 def page(browser: Chromium, tiny: Path, tmp_path: Path) -> Iterator[Chromium]:
     """The browser, on a page with ``tiny``."""
-    opened(browser, tmp_path, build_page(open_model(tiny)))
+    opened(browser, tmp_path, "-m", tiny)
     yield browser
     assert browser.problems == []  # no error, no request to anywhere
 
@@ -75,14 +74,14 @@ def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(
     odd = tmp_path / "<b>{module}&.onnx"
     out = tmp_path / "out.html"
     odd.write_bytes(tiny.read_bytes())
-    command = [sys.executable, "-m", "edge_lstm", "page", "-m", odd, "-o"]
-    run = subprocess.run([*command, out], capture_output=True, check=True)
+    done = command("page", "-m", odd, "-o", out)
     html = out.read_text(encoding="utf-8")
-    assert run.stdout.decode() == f"{out}: {len(html.encode()):,} bytes, with the model\n"
+    assert done.stdout == f"{out}: {len(html.encode()):,} bytes, with the model\n"
     assert len(html.encode()) <= 200_000 and html.count("</script>") == 3
     assert "<link rel=stylesheet" not in html and "src=" not in html
     assert "<title>&lt;b&gt;{module}&amp;.onnx</title>" in html and "<b>" not in html
-    run = subprocess.run([*command, "/dev/stdout"], capture_output=True, check=True)
+    line = [sys.executable, "-m", "edge_lstm", "page", "-m", odd, "-o", "/dev/stdout"]
+    run = subprocess.run(line, capture_output=True, check=True)
     # to a stream goes the page, and nothing else
     assert run.stdout.decode() == html and run.stderr == b""
 
@@ -113,7 +112,7 @@ def test_a_typed_text_is_answered_as_predict_does(
     never = tmp_path / "never.onnx"
     unsure.write_bytes(edited({"abstention": compact({**curve, "default": 0.06})}))
     never.write_bytes(edited({"abstention": compact({**curve, "default": 0.5})}))
-    opened(browser, tmp_path, build_page(open_model(unsure)))
+    opened(browser, tmp_path, "-m", unsure)
     write(browser, TEXT)
     assert Classifier.load(unsure).predict([TEXT])[0].status == "abstained"
     assert shown(browser, "label") == "no label" and "abstained" in shown(browser, "status")
@@ -130,24 +129,22 @@ def test_a_typed_text_is_answered_as_predict_does(
 
 @needs_chromium
 def test_words_are_coloured_by_what_they_did(page: Chromium, tiny: Path) -> None:
-    from edge_lstm.explain import explain
-
     write(page, TEXT)
     page.wait("document.getElementById('strongest').textContent.includes('Strongest')")
     told = page.run(
         "[...document.querySelectorAll('#words span')].filter(s => s.title)"
         ".map(s => [s.textContent, +s.title.replace('−', '-')])"
     )
-    words = [word for word in explain(Classifier.load(tiny), TEXT).words if word.known]
+    words = [word for word in json_of("explain", "-m", tiny, TEXT)["words"] if word["known"]]
     for (text, effect), word in zip(told, words, strict=True):  # a word may be there twice
-        assert text == word.text
-        assert effect == pytest.approx(word.effect, abs=0.011)
+        assert text == word["text"]
+        assert effect == pytest.approx(word["effect"], abs=0.011)
     assert shown(page, "words") == TEXT
 
 
 @needs_chromium
 def test_the_files_own_test_is_shown(page: Chromium, tiny: Path) -> None:
-    rows = len(open_model(tiny).golden)
+    rows = len(Classifier.load(tiny).model.golden)
     assert f"{rows} of {rows}" in shown(page, "verdict")
     assert page.run("document.querySelectorAll('#golden .ok').length") == rows
     # They are the file's own test, and nothing to try: a page of a file without examples offers no
@@ -161,16 +158,19 @@ def test_a_page_has_its_own_title_and_examples(
     browser: Chromium, tiny: Path, tmp_path: Path
 ) -> None:
     odd = "What </script><b>film</b>! \\u003c"
-    opened(browser, tmp_path, build_page(open_model(tiny), "Film <reviews>", ["Fine.", odd]))
+    (tmp_path / "texts.txt").write_text(f"Fine.\n{odd}\n")
+    more = ("--title", "Film <reviews>", "--examples", tmp_path / "texts.txt")
+    opened(browser, tmp_path, "-m", tiny, *more)
     assert shown(browser, "name") == "Film <reviews>"
     assert browser.run("document.getElementById('text').value") == "Fine."  # the first is shown
     browser.run("document.querySelectorAll('#examples button')[1].click()")
     assert browser.run("document.getElementById('text').value") == odd
-    dropped(browser, embedded_model())  # another model brings its own
+    dropped(browser, EMBEDDED)  # another model brings its own
+    examples = Classifier.load().model.examples
     browser.run("document.querySelectorAll('#examples button')[0].click()")
-    assert browser.run("document.getElementById('text').value") == open_model(None).examples[0]
+    assert browser.run("document.getElementById('text').value") == examples[0]
     count = browser.run("document.querySelectorAll('#examples button').length")
-    assert count == len(open_model(None).examples) >= 2
+    assert count == len(examples) >= 2
 
 
 @needs_chromium
@@ -191,13 +191,13 @@ def test_every_label_of_a_text_is_shown(
     browser: Chromium, cases: list[Case], tmp_path: Path
 ) -> None:
     (case,) = (case for case in cases if case.name == "multi_label.int8.onnx")
-    onnx = onnx_file.parse(case.path.read_bytes())
+    onnx = Classifier.load(case.path).model.onnx
     thresholds = compact({"thresholds": [1e-9] * len(case.labels)})
     metadata = {**onnx.metadata, "edge_lstm.multi_label": thresholds}
-    del metadata[KEY_DIGEST]
+    del metadata["edge_lstm.digest"]
     path = tmp_path / "all.onnx"
     path.write_bytes(sealed(encode(bytes(onnx.graph), metadata.items(), opsets=onnx.opsets)))
-    opened(browser, tmp_path, build_page(open_model(path)))
+    opened(browser, tmp_path, "-m", path)
     write(browser, TEXT)
     had = browser.run(
         "[...document.querySelectorAll('#bars .name')].filter(e => e.textContent[0] === '✓').length"
@@ -212,7 +212,7 @@ def test_a_page_of_several_questions_asks_them_all_of_a_text(
 ) -> None:
     (kind,) = (case.path for case in cases if case.name == "low-rank.int8.onnx")
     files = {"team": tiny, "kind": kind}
-    opened(browser, tmp_path, build_page({name: open_model(path) for name, path in files.items()}))
+    opened(browser, tmp_path, "-m", f"team={tiny}", "-m", f"kind={kind}")
     browser.look(390, 900)
     write(browser, TEXT)
     for i, (name, path) in enumerate(files.items()):
@@ -231,12 +231,11 @@ def test_a_page_of_several_questions_asks_them_all_of_a_text(
 
 def test_a_page_is_of_a_model_or_of_questions(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.html"
-    named = ["-m", f"a={tiny}", "-m", f"b={tiny}", "-o", str(out)]
-    said = run_here(["page", *named]).out
+    named = ("-m", f"a={tiny}", "-m", f"b={tiny}", "-o", out)
+    said = command("page", *named).stdout
     assert said == f"{out}: {out.stat().st_size:,} bytes, with 2 models\n"
     out.unlink()
-    with pytest.raises(DataError, match="needs a name; write NAME="):
-        run(["page", "-m", str(tiny), *named])
+    assert "needs a name; write NAME=" in command("page", "-m", tiny, *named).error
     assert list(tmp_path.iterdir()) == []
 
 

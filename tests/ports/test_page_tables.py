@@ -9,7 +9,9 @@ import json
 import random
 import re
 import subprocess
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,8 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, Policy, Prediction, ScorePrediction
-from edge_lstm.core.modelfile import embedded_model, open_model
-from edge_lstm.live_page import build_page
-from edge_lstm.printable import LABEL_JOINT
-from edge_lstm.tables.schema import BOM
-from tests.model_files import compact, edited
+from tests.commands import command
+from tests.model_files import EMBEDDED, compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium
 from tests.ports.conftest import Case
 from tests.ports.test_javascript import MODULE, NODE, needs_node
@@ -80,8 +79,9 @@ def drop(
     unfamiliar: whether the page is asked to mark unfamiliar texts.
     """
     named = model if isinstance(model, dict) else {"": model}
-    page = build_page({name: open_model(path) for name, path in named.items()})
-    (folder / "page.html").write_text(page, encoding="utf-8")
+    asked = [f"{name}={path}" if name else str(path) for name, path in named.items()]
+    page = ("page", "-o", folder / "page.html")
+    command(*page, *chain.from_iterable(("-m", model) for model in asked))
     for name, data in tables.items():
         (folder / name).write_bytes(data)
     files = [str(folder / name) for name in tables]
@@ -108,7 +108,7 @@ def columns_of(name: str, answer: Prediction) -> dict[str, str | float]:
     prefix = f"{name}_" if name else ""
     status = {f"{prefix}status": answer.status}
     if not isinstance(answer, ScorePrediction):
-        label = {name or "label": LABEL_JOINT.join(answer.labels)}
+        label = {name or "label": "|".join(answer.labels)}
         return {**label, f"{prefix}probability": answer.probability, **status}
     first = name or "score"
     values = {first: answer.value, f"{first}_low": answer.low, f"{first}_high": answer.high}
@@ -133,7 +133,7 @@ def check(
         assert dropped["name"] == f"{Path(name).stem}.scored{Path(name).suffix}"
         data = tables[name]
         scored = base64.b64decode(dropped["data"])
-        assert scored.startswith(BOM) == data.startswith(BOM), name
+        assert scored.startswith(BOM_UTF8) == data.startswith(BOM_UTF8), name
         assert (b"\r\n" in scored) == (b"\r\n" in data), name
         header, *rows = rows_of(data)
         told_header, *told = rows_of(scored)
@@ -250,7 +250,7 @@ def test_many_labels_and_several_come_back(name: str, cases: list[Case], tmp_pat
 def test_several_questions_come_back(tiny: Path, cases: list[Case], tmp_path: Path) -> None:
     """One of them has several labels per text; one name is a column of the table."""
     several = next(case.path for case in cases if case.name == "multi_label.int8.onnx")
-    questions = {"team": tiny, "note": several, "7": embedded_model()}
+    questions = {"team": tiny, "note": several, "7": EMBEDDED}
     check(questions, {"a.csv": csv_of(TEXTS), "b.csv": b"note,text\nx,good\n"}, tmp_path)
 
 
