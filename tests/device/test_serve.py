@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,127 +14,30 @@ import pytest
 pytestmark = pytest.mark.needs("httpx")
 httpx = pytest.importorskip("httpx")
 
+from asked_server import (  # noqa: E402
+    CURVE,
+    FAILURES,
+    RETURNS,
+    SURE,
+    TEAM,
+    UNSURE,
+    URGENT,
+    Server,
+    error_of,
+    refuse,
+    replied,
+    team_file,
+    urgent,
+)
+from cases import raw as raw_bytes  # noqa: E402
 from cases import rows  # noqa: E402
 from model_files import compact, edited, multi_label  # noqa: E402
 
-from edge_lstm.errors import DataError, OutputError  # noqa: E402
-from edge_lstm.serving.app import MAX_BODY_BYTES, App  # noqa: E402
+from edge_lstm.errors import OutputError  # noqa: E402
 from edge_lstm.serving.log import DecisionLog  # noqa: E402
-from edge_lstm.serving.models import Models, Settings  # noqa: E402
-from edge_lstm.serving.service import HandBack, Service  # noqa: E402
-from edge_lstm.serving.upstream import Upstream, endpoint  # noqa: E402
-
-SURE = "A wonderful film."
-UNSURE = "the film"
-TEAM = {"type": "choice", "instructions": "Which team?", "criteria": {"billing": "", "returns": ""}}
-URGENT = {"type": "noul", "instructions": "Is it urgent?"}
-# From 0.9 on none of 400 answers is wrong.
-CURVE = compact({"data": "d", "texts": 1000, "points": [[0.0, 1000, 120], [0.9, 400, 0]]})
-SETTINGS = Settings("onnxruntime", abstain=0.02)
+from edge_lstm.serving.upstream import endpoint  # noqa: E402
 
 BODY = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
-Handler = Callable[[Any], Any]
-
-
-def team_file(labels: tuple[str, str] = ("returns", "billing")) -> Path:
-    """A file that answers SURE with the second label at 0.95, and UNSURE with the first at 0.66."""
-    path = Path("team.onnx")
-    new = Path("new.onnx")
-    new.write_bytes(edited({"labels": compact(labels), "abstention": CURVE}))
-    new.replace(path)
-    return path
-
-
-class Server:
-    """A service with its files, its upstream and its log, asked without sockets."""
-
-    def __init__(
-        self,
-        handler: Handler | None = None,
-        *,
-        names: tuple[str, ...] = ("team",),
-        shadow: float = 0.0,
-        seconds: float = 60,
-        log: str = "decisions.jsonl",
-    ) -> None:
-        self.file = team_file()
-        self.log = Path(log)
-        self.lines: list[str] = []
-        self.asked: list[Any] = []
-        hand_back = None
-        if handler is not None:
-
-            async def answer(request: Any) -> Any:
-                self.asked.append(request)
-                response = handler(request)
-                return await response if asyncio.iscoroutine(response) else response
-
-            transport = httpx.MockTransport(answer)
-            upstream = Upstream("https://up.example", seconds=seconds, transport=transport)
-            hand_back = HandBack(upstream, DecisionLog(self.log), shadow)
-        models = Models(dict.fromkeys(names, self.file), SETTINGS)
-        self.service = Service(models, hand_back, report=self.lines.append)
-        self.app = App(self.service)
-
-    def answer_with(self, models: Models) -> None:
-        """Take other files."""
-        self.service.models = models
-        self.service._batcher._classify = models.classify
-
-    def decide(self, state: Any, **questions: Any) -> Any:
-        return self.ask("/v1/systemone", json={"state": state, "questions": questions})
-
-    def answers(self, state: Any, **questions: Any) -> dict[str, Any]:
-        response = self.decide(state, **questions)
-        assert response.status_code == 200
-        return dict(response.json()["answers"])
-
-    def choice(self) -> str:
-        """The team of a text that the file is sure of."""
-        return str(self.answers(SURE, team=TEAM)["team"]["choice"])
-
-    def get(self, path: str) -> Any:
-        response = self.ask(path, "GET")
-        return response.text if path == "/metrics" else response.json()
-
-    def ask(self, path: str, method: str = "POST", **request: Any) -> Any:
-        """One response; what was begun behind it is complete."""
-
-        async def one() -> Any:
-            response = await self.client().request(method, path, **request)
-            await asyncio.gather(*self.service._shadows)
-            return response
-
-        return asyncio.run(one())
-
-    def client(self) -> Any:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://test")
-
-    def logged(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
-
-
-def replied(**answers: Any) -> Handler:
-    return lambda request: httpx.Response(
-        200, json={"model": "large-1", "answers": answers, "usage": {"input_tokens": 7}}
-    )
-
-
-def urgent(share: float) -> dict[str, Any]:
-    return {"type": "noul", "noul": share}
-
-
-RETURNS = {"type": "choice", "choice": "returns", "probabilities": {"returns": 0.8}}
-
-
-def error_of(response: Any, status: int) -> dict[str, Any]:
-    """The error of a response: JSON on one line, without a traceback."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/json"
-    assert "\n" not in response.text and "Traceback" not in response.text
-    error: dict[str, Any] = response.json()["error"]
-    return error
 
 
 def test_a_sure_answer_is_given_here_and_nothing_is_sent() -> None:
@@ -204,42 +106,9 @@ def test_a_text_unlike_the_training_texts_is_handed_back() -> None:
     server.file.write_bytes(
         edited({"labels": '["returns","billing"]', "abstention": compact(curve)})
     )
-    server.answer_with(Models({"team": server.file}, Settings("onnxruntime", unfamiliar=0.05)))
+    server.answer_with({"team": server.file}, unfamiliar=0.05)
     for text in (SURE, "", "zzz"):
         assert server.answers(text, team=TEAM) == {"team": RETURNS}
-
-
-async def hang(request: Any) -> Any:
-    await asyncio.Event().wait()
-
-
-def refuse(request: Any) -> Any:
-    raise httpx.ConnectError("Connection refused")
-
-
-def compressed(request: Any) -> Any:
-    body = gzip.compress(json.dumps({"answers": {"team": RETURNS, "urgent": urgent(1)}}).encode())
-    return httpx.Response(200, content=body, headers={"content-encoding": "gzip"})
-
-
-FAILURES: dict[str, Handler] = {
-    "unreachable": refuse,
-    "timeout": hang,
-    "status_500": lambda request: httpx.Response(500, text="oops"),
-    "status_302": lambda request: httpx.Response(302, headers={"location": "https://other"}),
-    "not_json": lambda request: httpx.Response(200, html="<h1>Bad gateway</h1>"),
-    "too_long": lambda request: httpx.Response(200, content=b" " * (4 * 2**20 + 1)),
-    "compressed": compressed,
-    "shape": lambda request: httpx.Response(200, json=["urgent"]),
-    "shape of answers": lambda request: httpx.Response(200, json={"answers": {}}),
-    "shape of an answer": replied(urgent={"type": "noul", "noul": 7}),
-    "not_json but for NaN": lambda request: httpx.Response(
-        200, content=b'{"answers": {"urgent": {"type": "noul", "noul": NaN}}}'
-    ),
-    "not_json but for infinity": lambda request: httpx.Response(
-        200, content=b'{"answers": {"urgent": {"type": "noul", "noul": 1}}, "usage": 1e999}'
-    ),
-}
 
 
 @pytest.mark.parametrize("reason", FAILURES)
@@ -256,7 +125,7 @@ def test_without_the_upstreams_answer_the_rest_gets_503_and_the_sure_ones(reason
     # A sure one needs no upstream.
     assert server.choice() == "billing"
     kind = reason.partition(" ")[0]
-    assert server.service.metrics.value("upstream_failures_total", kind) == 2
+    assert server.count("upstream_failures_total", kind) == 2
 
 
 def test_a_refusal_that_is_about_the_clients_key_reaches_the_client() -> None:
@@ -304,7 +173,7 @@ def test_sure_answers_are_compared_next_to_unsure_ones_too() -> None:
 def test_a_comparison_that_fails_costs_the_client_nothing() -> None:
     server = Server(refuse, shadow=1.0)
     assert server.choice() == "billing"
-    assert server.service.metrics.value("upstream_failures_total", "unreachable") == 1
+    assert server.count("upstream_failures_total", "unreachable") == 1
 
 
 def test_metrics_show_the_drift_and_no_name_that_a_client_makes_up() -> None:
@@ -326,37 +195,29 @@ def test_metrics_show_the_drift_and_no_name_that_a_client_makes_up() -> None:
     assert "urgent" not in metrics.text
 
 
-def refresh(server: Server) -> None:
-    asyncio.run(server.service.refresh())
-
-
 def test_a_changed_file_is_taken_over_and_a_damaged_one_is_refused_and_reported_once() -> None:
     server = Server()
-    refresh(server)
+    server.refresh()
     assert server.lines == []
     team_file(("billing", "returns"))
-    refresh(server)
+    server.refresh()
     server.file.write_bytes(server.file.read_bytes()[:-10])
-    refresh(server)
-    refresh(server)
+    server.refresh()
+    server.refresh()
     server.file.unlink()
-    refresh(server)
+    server.refresh()
     assert server.choice() == "returns"
     taken, refused = server.lines
     assert "took over" in taken and "refused" in refused and "cut short" in refused
-    reloads = [
-        server.service.metrics.value("reloads_total", "team", what) for what in ("taken", "refused")
-    ]
+    reloads = [server.count("reloads_total", "team", what) for what in ("taken", "refused")]
     assert reloads == [1, 1]
 
 
 def test_a_file_without_a_threshold_for_the_share_is_refused() -> None:
     server = Server()
     server.file.write_bytes(edited({"labels": '["returns","billing"]'}))
-    refresh(server)
+    server.refresh()
     assert "no risk-coverage curve" in server.lines[0]
-    with pytest.raises(DataError, match="no risk-coverage curve"):
-        Models({"team": server.file}, SETTINGS)
 
 
 def test_requests_that_come_at_once_are_classified_together(
@@ -391,7 +252,7 @@ def test_a_file_that_became_a_pipe_is_refused_at_once() -> None:
     server = Server()
     os.mkfifo("pipe")
     Path("pipe").replace(server.file)
-    refresh(server)
+    server.refresh()
     assert "the old one goes on: cannot read team.onnx: it is a pipe" in server.lines[0]
     assert server.choice() == "billing"
 
@@ -403,7 +264,7 @@ def test_a_file_that_became_a_pipe_is_refused_at_once() -> None:
         (b" " * 10_000_000, "", 413, "too_large"),
         (b"{}", "br", 415, "unsupported_encoding"),
         (b"{}", "gzip", 400, "invalid_encoding"),
-        (gzip.compress(b" " * (MAX_BODY_BYTES + 1), mtime=0), "gzip", 413, "too_large"),
+        (gzip.compress(b" " * (2**21 + 1), mtime=0), "gzip", 413, "too_large"),
     ],
     ids=["no JSON", "too long", "unknown encoding", "no gzip", "too long, unpacked"],
 )
@@ -460,7 +321,7 @@ def test_a_slash_at_the_end_of_a_path_changes_nothing() -> None:
     server = Server()
     assert server.ask("/v1/systemone/", content=BODY).status_code == 200
     assert server.get("/health/")["status"] == "ok"
-    assert server.service.metrics.value("requests_total", "/v1/systemone", "200") == 1
+    assert server.count("requests_total", "/v1/systemone", "200") == 1
 
 
 @pytest.mark.parametrize(
@@ -519,7 +380,7 @@ def test_predict_gives_every_files_prediction() -> None:
 def test_a_file_of_several_labels_answers_predict_alone() -> None:
     Path("many.onnx").write_bytes(edited(multi_label([0.5, 0.5])))
     server = Server()
-    server.answer_with(Models({"many": Path("many.onnx")}, SETTINGS))
+    server.answer_with({"many": Path("many.onnx")}, abstain=0.02)
     (prediction,) = server.ask("/predict", json={"texts": [SURE]}).json()["predictions"]
     assert prediction["many"]["labels"] == ["pos"]
     choice = {"type": "choice", "criteria": {"neg": "", "pos": ""}}
@@ -607,8 +468,7 @@ def test_the_log_has_the_files_labels() -> None:
         edited({"labels": '["True","False"]', "question": '{"type":"yes_no","yes":"True"}'})
     )
     server = Server(replied(stars=level(0.9), late=urgent(0.75)), shadow=1.0)
-    files = {"stars": Path("stars.onnx"), "late": Path("late.onnx")}
-    server.answer_with(Models(files, Settings("onnxruntime")))
+    server.answer_with({"stars": Path("stars.onnx"), "late": Path("late.onnx")})
     server.decide(SURE, stars={"type": "score", "criteria": ["bad", "good"]}, late=URGENT)
     (line,) = server.logged()
     assert (line["stars"], line["late"]) == ("5", "True")
@@ -621,7 +481,7 @@ def test_a_full_disk_stops_no_answer() -> None:
     for _ in range(2):
         assert server.decide(UNSURE, team=TEAM).status_code == 200
     assert len(server.lines) == 1 and "No space left" in server.lines[0]
-    assert server.service.metrics.value("log_failures_total") == 2
+    assert server.count("log_failures_total") == 2
 
 
 @pytest.mark.parametrize(
@@ -638,3 +498,96 @@ def test_a_full_disk_stops_no_answer() -> None:
 )
 def test_the_upstream_is_named_with_or_without_its_path(url: str, address: str) -> None:
     assert endpoint(url) == address
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "data"),
+    rows(
+        rf"""
+        400 | not JSON |
+        400 | not JSON | {{
+        400 | not JSON | \xff{{}}
+        400 | NaN | {{"state": NaN}}
+        400 | 1e999 is not a finite number | {{"state": [1e999]}}
+        400 | not JSON | {{"state": {"9" * 5000}}}
+        400 | nested | {"[" * 100_000}
+        422 | JSON object | []
+        422 | state must be | {{"state": null, "questions": {{"q": {{"type": "noul"}}}}}}
+        422 | state must be | {{"state": true, "questions": {{"q": {{"type": "noul"}}}}}}
+        """
+    ),
+)
+def test_a_bad_request_gets_one_line(status: str, said: str, data: str) -> None:
+    refused(raw_bytes(data), int(status), said)
+
+
+MANY = {
+    "MANY QUESTIONS": json.dumps({str(i): URGENT for i in range(401)}),
+    "MANY OPTIONS": json.dumps({str(i): None for i in range(256)}),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "changes"),
+    rows(
+        """
+        model must be | {"model": 1}
+        images | {"assets": {"i": {}}}
+        questions must be | {"questions": {}}
+        questions must be | {"questions": [{"type": "noul"}]}
+        400 questions | {"questions": MANY QUESTIONS}
+        its type must be | {"questions": {"q": null}}
+        its type must be | {"questions": {"q": {"type": "box"}}}
+        its type must be | {"questions": {"q": {"type": ["noul"]}}}
+        an object of options | {"questions": {"q": {"type": "choice"}}}
+        an object of options | {"questions": {"q": {"type": "choice", "criteria": ["a"]}}}
+        a list of levels | {"questions": {"q": {"type": "score", "criteria": {"0": "a"}}}}
+        a list of levels | {"questions": {"q": {"type": "score", "criteria": []}}}
+        must be an object | {"questions": {"q": {"type": "noul", "criteria": "x"}}}
+        255 options, not 256 | {"questions": {"q": {"type": "choice", "criteria": MANY OPTIONS}}}
+        """
+    ),
+)
+def test_a_request_that_asks_for_what_there_is_not_gets_one_line(said: str, changes: str) -> None:
+    for name, many in MANY.items():
+        changes = changes.replace(name, many)
+    asked = {"state": SURE, "questions": {"q": URGENT}, **json.loads(changes)}
+    refused(json.dumps(asked).encode(), 422, said)
+
+
+def refused(data: bytes, status: int, said: str) -> None:
+    message = error_of(Server().ask("/v1/systemone", content=data), status)["message"]
+    assert said in message and len(message) < 250
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    rows(
+        r"""
+        {"subject": "Zürich"} | Zürich
+        ["a"] | a
+        [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}] | a\nb
+        {"type": "text", "text": "a"} | a
+        {"subject": "Zürich", "size": 1} | {"subject": "Zürich", "size": 1}
+        {"a": 1} | {"a": 1}
+        ["a", 1] | ["a", 1]
+        [{"user": "a"}, {"agent": "b"}] | [{"user": "a"}, {"agent": "b"}]
+        [{"type": "text", "text": 1}] | [{"type": "text", "text": 1}]
+        [{"type": "image", "text": "a"}] | [{"type": "image", "text": "a"}]
+        [] | []
+        {} | {}
+        """
+    ),
+)
+def test_a_state_that_holds_nothing_but_texts_is_read_as_these_and_another_as_its_json(
+    state: str, text: str
+) -> None:
+    server = Server(replied(urgent=urgent(1)))
+    server.decide(json.loads(state), urgent=URGENT)
+    assert server.logged()[0]["text"] == text.replace(r"\n", "\n")
+
+
+@pytest.mark.parametrize("texts", [None, "one", [1], [""] * 1001])
+def test_predict_takes_a_list_of_texts(texts: Any) -> None:
+    error = error_of(Server().ask("/predict", json={"texts": texts}), 422)
+    assert "texts" in error["message"]

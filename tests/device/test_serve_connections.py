@@ -24,10 +24,8 @@ for package in ("uvicorn", "httpx"):
     pytest.importorskip(package)
 
 from cases import rows  # noqa: E402
-from model_files import edited  # noqa: E402
-
-from edge_lstm.cli import run  # noqa: E402
-from edge_lstm.errors import DataError, EdgeLSTMError, OutputError  # noqa: E402
+from commands import command  # noqa: E402
+from model_files import SMALL, edited  # noqa: E402
 
 SURE = "A wonderful film."
 TEAM = {"type": "choice", "criteria": {"billing": None, "returns": None}}
@@ -74,8 +72,8 @@ def started(folder: Path, *options: str, code: str = "") -> Iterator[Process]:
     if models:
         file.write_bytes(edited({"labels": '["returns","billing"]'}))
     start = f"{code}\nfrom edge_lstm.__main__ import main\nmain()"
-    command = [sys.executable, "-c", start, "serve", *models, "--port", "0", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as popen:
+    line = [sys.executable, "-c", start, "serve", *models, "--port", "0", *options]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as popen:
         assert popen.stderr is not None
         try:
             if models:
@@ -174,7 +172,7 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     rows(
-        """
+        f"""
         --log x.jsonl | add --upstream
         --shadow 0.5 | add --upstream
         --upstream up.example | is not the URL of a service
@@ -187,6 +185,7 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
         -m a= | names no file
         -m a$b.onnx | needs a name
         -m sentiment --abstain 2 | above 0 and below 1
+        -m m={SMALL} --abstain 0.02 | no risk-coverage curve
         -m sentiment --engine fast | the engine 'fast' is unknown
         --upstream http://u.example --log none/x.jsonl | cannot write
         -m sentiment -m m=x.onnx --upstream http://u.example --log x.onnx | x.onnx
@@ -195,10 +194,7 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
     ),
 )
 def test_a_wrong_option_is_one_line(options: str, said: str) -> None:
-    with pytest.raises(EdgeLSTMError, match=said) as caught:
-        run(["serve", *options.split()])
-    assert "\n" not in str(caught.value)
-    assert isinstance(caught.value, (DataError, OutputError))
+    assert said in command("serve", *options.split()).error
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
@@ -206,15 +202,13 @@ def test_a_log_that_everybody_can_read_is_told_at_the_start(tmp_path: Path) -> N
     log = tmp_path / "log.jsonl"
     log.touch()
     log.chmod(0o644)
-    upstream = ["--upstream", "http://127.0.0.1:9", "--log", str(log)]
-    command = [sys.executable, "-m", "edge_lstm", "serve", *upstream, "--host", "256.0.0.1"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stderr.startswith(f"note: every user of this machine can read {log}")
+    upstream = ("--upstream", "http://127.0.0.1:9", "--log", log)
+    said = command("serve", *upstream, "--host", "256.0.0.1").stderr
+    assert said.startswith(f"note: every user of this machine can read {log}")
 
 
 def test_a_port_that_is_taken_is_one_line(server: Process) -> None:
-    with pytest.raises(OutputError, match="choose another --port"):
-        run(["serve", "--port", str(server.port)])
+    assert "choose another --port" in command("serve", "--port", str(server.port)).error
 
 
 def test_a_client_that_others_wrote_gets_its_answers(server: Process) -> None:

@@ -10,10 +10,7 @@ import pytest
 pytestmark = pytest.mark.needs("httpx")
 httpx = pytest.importorskip("httpx")
 
-from cases import raw as raw_bytes  # noqa: E402
-from cases import rows  # noqa: E402
-from model_files import edited  # noqa: E402
-from test_serve import (  # noqa: E402
+from asked_server import (  # noqa: E402
     CURVE,
     FAILURES,
     RETURNS,
@@ -26,11 +23,10 @@ from test_serve import (  # noqa: E402
     replied,
     urgent,
 )
-from test_serve import TEAM as SYSTEMONE_TEAM  # noqa: E402
-
-from edge_lstm.serving.models import Models, Settings  # noqa: E402
-from edge_lstm.serving.service import HandBack  # noqa: E402
-from edge_lstm.serving.upstream import Upstream  # noqa: E402
+from asked_server import TEAM as SYSTEMONE_TEAM  # noqa: E402
+from cases import raw as raw_bytes  # noqa: E402
+from cases import rows  # noqa: E402
+from model_files import edited  # noqa: E402
 
 PATH = "/v1/decisions"
 TEAM = {
@@ -58,7 +54,7 @@ def files(server: Server) -> None:
         paths[name] = server.file.with_name(f"{name}.onnx")
         values = {"labels": labels[name], "question": asked[name], "abstention": CURVE}
         paths[name].write_bytes(edited(values))
-    server.answer_with(Models(paths, Settings("onnxruntime", abstain=0.02)))
+    server.answer_with(paths, abstain=0.02)
 
 
 def decided(server: Server, text: Any, *questions: dict[str, Any]) -> Any:
@@ -70,13 +66,7 @@ def decided(server: Server, text: Any, *questions: dict[str, Any]) -> Any:
 
 def of_decisions(handler: Handler, **options: Any) -> Server:
     """A server whose upstream is a Decisions API."""
-    server = Server(handler, **options)
-    hand_back = server.service._hand_back
-    assert hand_back is not None
-    transport = hand_back.upstream._client._transport
-    upstream = Upstream(f"https://up.example{PATH}", seconds=60, transport=transport)
-    server.service._hand_back = HandBack(upstream, hand_back.log, hand_back.shadow)
-    return server
+    return Server(handler, url=f"https://up.example{PATH}", **options)
 
 
 def listed(*answers: Any) -> Handler:
@@ -140,9 +130,8 @@ def test_sure_answers_have_the_published_shape_and_the_order_of_the_questions() 
 def test_without_an_upstream_an_unsure_answer_is_a_refusal() -> None:
     server = Server()
     assert decided(server, UNSURE, TEAM)["answers"] == [{"name": "team", "type": "refusal"}]
-    count = server.service.metrics.value
-    assert count("answers_total", "team", "refused") == 1
-    assert count("answers_total", "team", "upstream") == 0
+    assert server.count("answers_total", "team", "refused") == 1
+    assert server.count("answers_total", "team", "upstream") == 0
     # No file has this question: a mistake, and no matter of being sure.
     error = error_of(server.ask(PATH, json={"input": SURE, "questions": [LATE]}), 400)
     assert (error["type"], error["code"]) == ("invalid_request_error", "unknown_question")
@@ -151,7 +140,7 @@ def test_without_an_upstream_an_unsure_answer_is_a_refusal() -> None:
 def test_a_choice_of_true_and_false_is_answered_by_these() -> None:
     server = Server(names=("late",))
     server.file.write_bytes(edited({"labels": '["false","true"]', "abstention": CURVE}))
-    server.answer_with(Models({"late": server.file}, Settings("onnxruntime", abstain=0.02)))
+    server.answer_with({"late": server.file}, abstain=0.02)
     choices = [{"value": True}, {"value": False}]
     (answer,) = decided(server, SURE, {**LATE, "type": "choice", "choices": choices})["answers"]
     assert answer["choice"] is True
@@ -260,16 +249,11 @@ def test_a_refusal_of_the_upstream_reaches_the_client_and_not_the_log() -> None:
     # A sure answer that is compared is given, refused or not.
     compared = of_decisions(listed(refusal), shadow=1.0, log="compared.jsonl")
     assert decided(compared, SURE, TEAM)["answers"][0]["choice"] == "billing"
-    assert compared.service.metrics.value("shadow_total", "team") == 0
+    assert compared.count("shadow_total", "team") == 0
 
 
-@pytest.mark.parametrize("reason", FAILURES)
-def test_without_the_upstreams_answer_the_client_gets_503(reason: str) -> None:
-    server = (
-        of_decisions(FAILURES[reason])
-        if reason != "timeout"
-        else Server(FAILURES[reason], seconds=0.05)
-    )
+def test_without_the_upstreams_answer_the_client_gets_503() -> None:
+    server = of_decisions(FAILURES["status_500"])
     response = server.ask(PATH, json={"input": UNSURE, "questions": [{**LATE, "name": "urgent"}]})
     error = error_of(response, 503)
     assert (error["type"], error["questions"]) == ("server_error", ["urgent"])

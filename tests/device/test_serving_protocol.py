@@ -6,12 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from cases import raw as raw_bytes
 from cases import rows
 
 from edge_lstm import Prediction
 from edge_lstm.core.question import Question, QuestionType
-from edge_lstm.errors import RequestError
 from edge_lstm.serving.protocol import (
     AskedQuestion,
     answer,
@@ -19,8 +17,6 @@ from edge_lstm.serving.protocol import (
     kind_of,
     labels_of,
     option_of,
-    parse_json,
-    parse_texts,
     read_decision,
 )
 
@@ -192,101 +188,3 @@ def test_an_option_is_logged_as_the_files_label(
 def test_another_answer_of_the_upstream_is_refused(asked: str, given: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         option_of(question(QUESTIONS[asked]), json.loads(given))
-
-
-def body(**changes: Any) -> bytes:
-    return json.dumps({"state": "a text", "questions": {"q": NOUL}, **changes}).encode()
-
-
-@pytest.mark.parametrize(
-    ("status", "said", "data"),
-    rows(
-        rf"""
-        400 | not JSON |
-        400 | not JSON | {{
-        400 | not JSON | \xff{{}}
-        400 | NaN | {{"state": NaN}}
-        400 | 1e999 is not a finite number | {{"state": [1e999]}}
-        400 | not JSON | {{"state": {"9" * 5000}}}
-        400 | nested | {"[" * 100_000}
-        422 | JSON object | []
-        422 | state must be | {{"state": null, "questions": {{"q": {{"type": "noul"}}}}}}
-        422 | state must be | {{"state": true, "questions": {{"q": {{"type": "noul"}}}}}}
-        """
-    ),
-)
-def test_a_bad_request_gets_one_line(status: str, said: str, data: str) -> None:
-    refused(raw_bytes(data), int(status), said)
-
-
-MANY = {
-    "MANY QUESTIONS": json.dumps({str(i): NOUL for i in range(401)}),
-    "MANY OPTIONS": json.dumps({str(i): None for i in range(256)}),
-}
-
-
-@pytest.mark.parametrize(
-    ("said", "changes"),
-    rows(
-        """
-        model must be | {"model": 1}
-        images | {"assets": {"i": {}}}
-        questions must be | {"questions": {}}
-        questions must be | {"questions": [{"type": "noul"}]}
-        400 questions | {"questions": MANY QUESTIONS}
-        its type must be | {"questions": {"q": null}}
-        its type must be | {"questions": {"q": {"type": "box"}}}
-        its type must be | {"questions": {"q": {"type": ["noul"]}}}
-        an object of options | {"questions": {"q": {"type": "choice"}}}
-        an object of options | {"questions": {"q": {"type": "choice", "criteria": ["a"]}}}
-        a list of levels | {"questions": {"q": {"type": "score", "criteria": {"0": "a"}}}}
-        a list of levels | {"questions": {"q": {"type": "score", "criteria": []}}}
-        must be an object | {"questions": {"q": {"type": "noul", "criteria": "x"}}}
-        255 options, not 256 | {"questions": {"q": {"type": "choice", "criteria": MANY OPTIONS}}}
-        """
-    ),
-)
-def test_a_request_that_asks_for_what_there_is_not_gets_one_line(said: str, changes: str) -> None:
-    for name, many in MANY.items():
-        changes = changes.replace(name, many)
-    refused(body(**json.loads(changes)), 422, said)
-
-
-def refused(data: bytes, status: int, said: str) -> None:
-    with pytest.raises(RequestError, match=said) as caught:
-        read_decision(parse_json(data))
-    assert caught.value.status == status
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
-
-
-@pytest.mark.parametrize(
-    ("state", "text"),
-    rows(
-        r"""
-        {"subject": "Zürich"} | Zürich
-        ["a"] | a
-        [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}] | a\nb
-        {"type": "text", "text": "a"} | a
-        {"subject": "Zürich", "size": 1} | {"subject": "Zürich", "size": 1}
-        {"a": 1} | {"a": 1}
-        ["a", 1] | ["a", 1]
-        [{"user": "a"}, {"agent": "b"}] | [{"user": "a"}, {"agent": "b"}]
-        [{"type": "text", "text": 1}] | [{"type": "text", "text": 1}]
-        [{"type": "image", "text": "a"}] | [{"type": "image", "text": "a"}]
-        [] | []
-        {} | {}
-        """
-    ),
-)
-def test_a_state_that_holds_nothing_but_texts_is_read_as_these_and_another_as_its_json(
-    state: str, text: str
-) -> None:
-    read = read_decision(parse_json(body(state=json.loads(state))))
-    assert read.text == text.replace(r"\n", "\n")
-
-
-@pytest.mark.parametrize("texts", [None, "one", [1], [""] * 1001])
-def test_predict_takes_a_list_of_texts(texts: Any) -> None:
-    with pytest.raises(RequestError, match="texts"):
-        parse_texts(json.dumps({"texts": texts}).encode())
-    assert parse_texts(b'{"texts": ["a", ""]}') == ["a", ""]
