@@ -56,7 +56,12 @@ TABLES = [
 
 
 def is_noticed() -> bool:
-    return any(golden_plans.plan_of(case) != case["plan"] for case in CASES)
+    """Whether a plan of CASES changed. The case that noticed comes first the next time."""
+    for i, case in enumerate(CASES):
+        if golden_plans.plan_of(case) != case["plan"]:
+            CASES.insert(0, CASES.pop(i))
+            return True
+    return False
 
 
 @pytest.mark.parametrize("name", TABLES)
