@@ -77,7 +77,7 @@ def _case(
     if line.startswith("$ "):
         fields["shell"] = line[2:]
     else:
-        fields["arguments"] = (*before.split(), *shlex.split(line))
+        fields["arguments"] = (*shlex.split(before), *shlex.split(line))
         name = f"{fields['arguments'][0]}: {name}"
     ending = re.fullmatch(r"exit ([\d,]+)(?:: (.*))?", end)
     if ending:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from model_files import SMALL
 
 # Of Python alone: that native code asks for no address is seen under strace.
 REFUSE = """
@@ -28,7 +29,7 @@ sys.addaudithook(refuse)
 COMMANDS = [
     *("predict hi", "explain hi", "evaluate t.csv", "inspect", "page -o p.html", "doctor"),
     *("score t.csv -o o.csv -q -w 1", "score t.csv -o o.csv -q -w 2"),
-    "latency --runs 5 --cold-starts 1",
+    "latency -m m.onnx --runs 5 --cold-starts 1",
 ]
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
@@ -83,6 +84,7 @@ def can_trace() -> bool:
 
 
 def test_a_device_command_asks_no_address_and_leaves_no_file(folder: Path) -> None:
+    shutil.copy(SMALL, "m.onnx")
     Path("t.csv").write_text("text,label\ngood film,pos\nbad film,neg\n")
     code = (
         "import sys; from edge_lstm.__main__ import main\n"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from model_files import SMALL
 
 from edge_lstm import Classifier
 
@@ -185,7 +186,8 @@ def test_a_run_goes_on_where_another_was_killed(run: Run) -> None:
 
 
 def test_latency_measures_and_writes_what_it_measured(run: Run) -> None:
-    done = run("latency", "--runs", "20", "--cold-starts", "0", "-o", "result.json")
+    quick = ("-m", str(SMALL), "--runs", "20", "--cold-starts", "0")
+    done = run("latency", *quick, "-o", "result.json")
     result = json.loads(Path("result.json").read_text(encoding="utf-8"))
     assert result["settings"][0]["both"]["mean_us"] > 0
     assert "error" not in done.stderr

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_files import EMBEDDED
-
-from edge_lstm.latency.measure import measure
-from edge_lstm.latency.settings import Settings
+from commands import command
+from model_files import SMALL
 
 PROJECT = Path(__file__).parents[2]
 
@@ -26,13 +24,12 @@ def test_the_tables_of_the_page_are_those_of_the_files(tool: dict[str, Any]) -> 
 
 
 def test_a_board_that_was_measured_becomes_a_row(tool: dict[str, Any], tmp_path: Path) -> None:
-    result = measure(Settings(models=(EMBEDDED,), runs=64, cold_starts=1))
     path = tmp_path / "my-board.json"
-    path.write_text(result.dumps(), encoding="utf-8")
+    command("latency", "-m", SMALL, "--runs", "64", "--cold-starts", "1", "-o", path)
     _, _, row = tool["measured_table"]([path]).splitlines()
     cells = row.split(" | ")
-    machine = json.loads(result.dumps())["machine"]
-    assert cells[1] == str(machine["cpu"]) and cells[2] == "sentiment.int8.onnx"
+    machine = json.loads(path.read_text())["machine"]
+    assert cells[1] == str(machine["cpu"]) and cells[2] == SMALL.name
     assert len(cells) == 7 and float(cells[5].replace(",", "")) > 0
 
 

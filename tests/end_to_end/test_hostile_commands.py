@@ -9,20 +9,21 @@ model files in ``test_hostile_models.py``.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 from pathlib import Path
 
 import pytest
 from hostile import Case, both, cases, check, put
-from model_files import EMBEDDED, SMALL
+from model_files import SMALL
 
-QUICK = "latency --runs 20 --cold-starts 0"
+QUICK = f"latency -m {shlex.quote(str(SMALL))} --runs 20 --cold-starts 0"
 TEXTS = put("text.csv", "text,label\nA fine film.,pos\nA dull film.,neg\n")
 
 
 def model(folder: Path) -> None:
-    shutil.copy(EMBEDDED, folder / "m.onnx")
+    shutil.copy(SMALL, folder / "m.onnx")
 
 
 def device(folder: Path) -> None:
@@ -184,7 +185,7 @@ PLACES = cases(
     latency: no core, no file larger than 2 blocks
         | $ ulimit -f 2; $EL {QUICK} -o r.json | no space
     a working folder that is gone
-        | $ mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1 <&- 2>&- | exit 0
+        | $ mkdir q; cd q; rmdir ../q; $EL {QUICK} <&- 2>&- | exit 0
     5 open files: predict | $ ulimit -n 5; $EL predict hi | -n)
     6 open files: evaluate | $ ulimit -n 6; $EL evaluate text.csv | -n)
     5 open files: score | $ ulimit -n 5; $EL score text.csv -w 1 | -n)

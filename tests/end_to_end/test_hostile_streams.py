@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, cases, check, in_bash, put
+from model_files import SMALL
 
 COMMANDS = {
     "predict": "$EL predict 'A fine film.'",
     "predict --json": "$EL predict 'A fine film.' --json",
     "explain": "$EL explain 'A fine film.'",
     "evaluate": "$EL evaluate t.csv",
-    "latency": "$EL latency --runs 5 --cold-starts 0",
+    "latency": f"$EL latency -m '{SMALL}' --runs 5 --cold-starts 0",
     "inspect": "$EL inspect",
     "doctor": "$EL doctor",
     "help": "$EL --help",

@@ -1,18 +1,16 @@
 """docs/latency.md describes the JSON as it is."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model_files import EMBEDDED
+from commands import json_of
+from model_files import SMALL
 
 from edge_lstm.latency.energy import Energy
-from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import SCHEMA, VERSION
-from edge_lstm.latency.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
 ENERGY = Energy("RAPL", "CPU", 1.0, 1.0, 1.0, 1.0)
@@ -29,9 +27,13 @@ def keys(value: Any) -> Iterator[str]:
             yield from keys(item)
 
 
-def test_every_key_of_a_result_is_described_and_every_described_one_is_there() -> None:
-    result = measure(Settings(models=(EMBEDDED,), runs=64, cold_starts=1))
-    document = json.loads(result.dumps())
+def test_every_key_of_a_result_is_described_and_every_described_one_is_there(
+    tmp_path: Path,
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join("good " * n for n in range(64)))
+    quick = ("-m", SMALL, "--texts", texts, "--runs", "64", "--cold-starts", "1")
+    document = json_of("latency", *quick)
     document["settings"][0] |= {
         "energy": asdict(ENERGY),
         "ratio": {"value": 1.0, "low": 1.0, "high": 1.0},

@@ -29,6 +29,8 @@ from tests.ports.conftest import (  # noqa: F401
     case,
     cases,
     damaged,
+    export_both,
+    made_once,
     tiny,
     trained,
 )
@@ -82,10 +84,12 @@ def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[
     """fp32 and int8 files of every kind and of two directions, with ONNX Runtime's answers to
     RECORDS."""
     paths = {each.name: each.path for each in cases if each.name != "embedded"}
-    both = trained(Kind("base", LABELS))
-    folder = tmp_path_factory.mktemp("models")
-    for name, quantize in (("both.fp32.onnx", None), ("both.int8.onnx", "int8")):
-        paths[name] = both.export(folder / name, quantize=quantize)
+
+    def make(folder: Path) -> None:
+        export_both(trained(Kind("base", LABELS)), folder, "both")
+
+    folder = made_once(tmp_path_factory, "both", make)
+    paths |= {path.name: path for path in sorted(folder.iterdir())}
     return [case(name, path, DECODED) for name, path in paths.items()]
 
 
@@ -166,6 +170,7 @@ def answers(
 
 
 NO_COMPILER = "no C compiler (gcc)"
+PIP_WHEEL = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
 
 
 def zig() -> list[str]:
@@ -198,22 +203,17 @@ def importable(folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the module, from a wheel that pip built of engine/python."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(folder),
-    ]
     if not any(map(shutil.which, ("cc", "gcc", "clang", "cl"))):
         pytest.skip(NO_COMPILER)
+    return made_once(tmp_path_factory, "wheel", build_wheel) / "installed"
+
+
+def build_wheel(folder: Path) -> None:
+    """Build the module's wheel, and unpack it in ``installed``."""
     # Newer compilers refuse a function that no header declares.
     environment = {**os.environ, "CFLAGS": "-Werror=implicit-function-declaration"}
-    run = finished([*command, str(PROJECT / "engine" / "python")], env=environment)
+    line = [*PIP_WHEEL, "-w", folder, PROJECT / "engine" / "python"]
+    run = finished(line, env=environment)
     if "No module named" in run.stderr:
         pytest.skip("no pip or no setuptools")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -223,4 +223,3 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         metadata = next(name for name in file.namelist() if name.endswith("METADATA"))
         assert b"Requires-Dist" not in file.read(metadata)
         file.extractall(folder / "installed")
-    return folder / "installed"

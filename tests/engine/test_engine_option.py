@@ -107,14 +107,18 @@ predict good
 score REVIEWS -o OUT
 evaluate REVIEWS
 explain good
-latency --runs 20 --cold-starts 0
+latency -m MODEL --runs 20 --cold-starts 0
 doctor
 """
 
 
 def test_commands_work_without_onnx_runtime(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name='onnxruntime')\n")
-    files = {"REVIEWS": PROJECT / "examples" / "reviews.csv", "OUT": tmp_path / "out.csv"}
+    files = {
+        "MODEL": SMALL,
+        "REVIEWS": PROJECT / "examples" / "reviews.csv",
+        "OUT": tmp_path / "out.csv",
+    }
     for line in COMMANDS.strip().splitlines():
         words = [files.get(word, word) for word in line.split()]
         run = command(*words, path=together(tmp_path, installed), EDGE_LSTM_ENGINE="native")
@@ -134,8 +138,8 @@ def test_the_option_and_the_variable_choose_it(installed: Path) -> None:
 
 def test_the_option_counts_more_than_the_variable() -> None:
     """Without the package, so that a process that took the variable's engine would fail."""
-    arguments = ("latency", "--engine", "onnxruntime", "--runs", 20, "--cold-starts", 1, "--json")
-    run = command(*arguments, EDGE_LSTM_ENGINE="native")
+    quick = ("-m", SMALL, "--runs", 20, "--cold-starts", 1)
+    run = command("latency", "--engine", "onnxruntime", *quick, "--json", EDGE_LSTM_ENGINE="native")
     assert json.loads(run.stdout)["settings"][0]["engine"] == "onnxruntime", run.stderr
 
 

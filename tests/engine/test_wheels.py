@@ -17,13 +17,12 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import __version__
-from tests.engine.conftest import ENGINE, MOST_BYTES, PROJECT, finished, kernels, zig
+from tests.engine.conftest import ENGINE, MOST_BYTES, PIP_WHEEL, PROJECT, finished, kernels, zig
 from tests.model_files import EMBEDDED
 
 HERE = f"manylinux_2_17_{platform.machine()}"
 
 
-PIP_WHEEL = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
 VERSION_AND_CHECK = (
     "import sys, edge_lstm_native as e; print(e.__version__, e.Model(sys.argv[1]).check()[0])"
 )

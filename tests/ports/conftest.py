@@ -3,8 +3,11 @@ give."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -160,7 +163,7 @@ def layered(kind: Layered, precision: str) -> bytes:
     if kind.begins:
         checkpoint.network.set_starts(checkpoint.network.padding_starts())
     checkpoint = replace(checkpoint, tokenizer=tokenizer)
-    return export(checkpoint, quantize="int8" if precision == "int8" else None).data
+    return export(checkpoint, quantize=QUANTIZE[precision]).data
 
 
 def case(name: str, path: Path, texts: list[str]) -> Case:
@@ -180,30 +183,57 @@ def case(name: str, path: Path, texts: list[str]) -> Case:
     )
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one of the test processes fills, while the others wait for it."""
+    top = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        top = top.parent
+    folder = top / name
+    with (top / f"{name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = top / f"{name}.unfinished"
+            unfinished.mkdir(exist_ok=True)
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+QUANTIZE = {"fp32": None, "int8": "int8"}
+
+
+def export_both(model: TextClassifier, folder: Path, name: str, length: int | None = None) -> None:
+    """Write fp32 and int8 files of a trained model."""
+    for precision, quantize in QUANTIZE.items():
+        model.export(folder / f"{name}.{precision}.onnx", quantize=quantize, length=length)
+
+
+def make_files(folder: Path) -> None:
+    """Write fp32 and int8 files of every kind."""
+    for name, kind in KINDS.items():
+        export_both(trained(kind), folder, name, kind.length)
+    for name, shape in LAYERED.items():
+        for precision in QUANTIZE:
+            (folder / f"{name}.{precision}.onnx").write_bytes(layered(shape, precision))
+
+
 @pytest.fixture(scope="session")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """fp32 and int8 files of every kind, and the package's own."""
-    folder = tmp_path_factory.mktemp("models")
-    every = []
-    for name, kind in KINDS.items():
-        model = trained(kind)
-        for precision in ("fp32", "int8"):
-            path = folder / f"{name}.{precision}.onnx"
-            model.export(path, quantize="int8" if precision == "int8" else None, length=kind.length)
-            every.append(case(path.name, path, TEXTS))
-    for name, shape in LAYERED.items():
-        for precision in ("fp32", "int8"):
-            path = folder / f"{name}.{precision}.onnx"
-            path.write_bytes(layered(shape, precision))
-            every.append(case(path.name, path, TEXTS))
+    folder = made_once(tmp_path_factory, "models", make_files)
+    names = [f"{name}.{each}.onnx" for name in (*KINDS, *LAYERED) for each in QUANTIZE]
+    every = [case(name, folder / name, TEXTS) for name in names]
     return [*every, case("embedded", EMBEDDED, TEXTS)]
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An int8 file of the preset tiny, labels neg and pos."""
-    path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
-    return trained(KINDS["tiny"]).export(path, quantize="int8")
+
+    def make(folder: Path) -> None:
+        trained(KINDS["tiny"]).export(folder / "tiny.onnx", quantize="int8")
+
+    return made_once(tmp_path_factory, "tiny", make) / "tiny.onnx"
 
 
 @pytest.fixture(scope="session")
