@@ -253,7 +253,7 @@ class EdgeLstm:
     def open(self, folder: Path) -> Answer:
         from edge_lstm import Classifier
 
-        classifier = Classifier.load(folder / "model.onnx", threads=1)
+        classifier = Classifier.load(folder / "model.onnx")
         return lambda texts: [prediction.label for prediction in classifier.predict(texts)]
 
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         Prediction,
         ScorePrediction,
     )
+    from edge_lstm.core.native import Native
+    from edge_lstm.core.onnx_runtime import OnnxRuntime
     from edge_lstm.scoring import RunOptions, ScoreOptions, Summary, score_files
     from edge_lstm.scoring.rows import ScoredRow, score
     from edge_lstm.tables import ReadOptions
@@ -58,8 +60,10 @@ __all__ = [
     "MissingPackageError",
     "ModelFileError",
     "MultiLabelPrediction",
+    "Native",
     "NewerFormatError",
     "NotAModelFileError",
+    "OnnxRuntime",
     "OutputError",
     "Policy",
     "Prediction",
@@ -86,6 +90,8 @@ _LAZY = {
         "Prediction",
         "ScorePrediction",
     ),
+    "edge_lstm.core.native": ("Native",),
+    "edge_lstm.core.onnx_runtime": ("OnnxRuntime",),
     "edge_lstm.scoring": ("RunOptions", "ScoreOptions", "Summary", "score_files"),
     "edge_lstm.scoring.rows": ("ScoredRow", "score"),
     "edge_lstm.tables": ("ReadOptions",),

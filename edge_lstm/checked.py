@@ -85,7 +85,7 @@ def _number(name: str, value: Any) -> float:
     return value if isinstance(value, int) else float(value)
 
 
-def instance(name: str, value: Any, kind: type, what: str | None = None) -> None:
+def instance(name: str, value: Any, kind: Any, what: str | None = None) -> None:
     """Check that a value is of a type. what: name of the type for a person."""
     if not isinstance(value, kind):
         raise _misfit(name, what or f"a {kind.__name__}", value)

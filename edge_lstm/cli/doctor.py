@@ -38,7 +38,7 @@ def command(
 
     The exit code is 0 if the device is fit, else 1.
     """
-    from edge_lstm.core.native import engine_name
+    from edge_lstm.core.engine import chosen_engine
     from edge_lstm.doctor.checks import examine
     from edge_lstm.errors import DataError
 
@@ -46,7 +46,7 @@ def command(
         raise DataError("--timeout must be a number, from 1 to 86,400 seconds")
     if sys.stderr.isatty():
         print("checking …", file=sys.stderr)
-    diagnosis = examine(model, engine=engine_name(engine), timeout=timeout, in_process=in_process)
+    diagnosis = examine(model, chosen_engine(engine), timeout=timeout, in_process=in_process)
     if as_json:
         print(to_json(asdict(diagnosis), indent=2))
     else:

@@ -72,6 +72,7 @@ def command(
     With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column with its
     name, without the rows that have no label there.
     """
+    from edge_lstm.core.engine import chosen_engine
     from edge_lstm.evaluation.evaluate import parse_label_map
     from edge_lstm.evaluation.files import Request, evaluate_files
     from edge_lstm.tables.labelled import LabelOptions
@@ -107,7 +108,7 @@ def command(
         abstain=abstain,
         threshold=threshold,
         windows=windows,
-        engine=engine,
+        engine=chosen_engine(engine),
     )
     evaluations = evaluate_files(request, partial(ProgressBar, "evaluating"))
     if is_alone:

@@ -55,8 +55,8 @@ def command(
     order.
     """
     options.check_outputs([output, report], [*(model or ()), texts])
+    from edge_lstm.core.engine import chosen_engine
     from edge_lstm.core.modelfile import embedded_model
-    from edge_lstm.core.native import engine_name
     from edge_lstm.latency.measure import measure
     from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
 
@@ -65,7 +65,7 @@ def command(
         models=tuple(model) if model else (embedded_model(),),
         threads=parse_numbers(threads, "--threads"),
         batch_sizes=parse_numbers(batch_size, "--batch-size"),
-        engines=tuple(map(engine_name, engines)),
+        engines=tuple(map(chosen_engine, engines)),
         runs=runs,
         duration_s=duration,
         cold_starts=cold_starts,

@@ -112,7 +112,6 @@ def command(
         tail -f app.log | edge-lstm score -
     """
     from edge_lstm.cli.questions import one_or_several
-    from edge_lstm.core.native import engine_name
     from edge_lstm.errors import DataError
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
@@ -141,7 +140,7 @@ def command(
         workers=workers,
         low_memory=low_memory,
         resume=resume,
-        engine=engine_name(None if engine == "ray" else engine),
+        engine=None if engine == "ray" else engine,
         also_written=[] if summary_file is None else [summary_file],
         address=address or None if engine == "ray" else None,
     )

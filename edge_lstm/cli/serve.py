@@ -84,8 +84,8 @@ def command(
         edge-lstm serve --upstream https://HOST --log decisions.jsonl
     """
     from edge_lstm.cli.questions import parse_models
+    from edge_lstm.core.engine import chosen_engine, fastest_engine
     from edge_lstm.core.modelfile import EMBEDDED, model_path
-    from edge_lstm.core.native import fastest_engine
     from edge_lstm.errors import DataError
     from edge_lstm.extras import check_installed
     from edge_lstm.system.atomic import check_distinct
@@ -102,7 +102,7 @@ def command(
     named = parse_models(model or ([EMBEDDED] if upstream is None else []), by_file=True)
     paths = {name: model_path(path) for name, path in named.items()}
     check_distinct([] if log is None else [log], paths.values())
-    settings = Settings(engine or fastest_engine(), abstain, unfamiliar)
+    settings = Settings(chosen_engine(engine, fastest_engine()), abstain, unfamiliar)
     served = Models(paths, settings)
     hand_back = None
     if upstream is not None:

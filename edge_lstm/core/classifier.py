@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from threading import Event, Lock, Thread
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.checked import instance, optional_whole, whole
+from edge_lstm.checked import instance, optional_whole
 from edge_lstm.checked import path as checked_path
 from edge_lstm.core.decide import (
     ERROR,
@@ -27,18 +24,18 @@ from edge_lstm.core.decide import (
     mark_unfamiliar,
     not_probabilities,
 )
-from edge_lstm.core.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
-from edge_lstm.core.native import NATIVE, ONNXRUNTIME, NativeSession, engine_name
+from edge_lstm.core.engine import Engine, chosen_engine
+from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
+from edge_lstm.core.native import NativeSession
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.core.text import Encoded, to_matrix
-from edge_lstm.errors import DataError, ModelFileError, ProviderError, first_line
+from edge_lstm.errors import DataError
 from edge_lstm.printable import well_formed
-from edge_lstm.system.ending import gate
-from edge_lstm.system.machine import available_cores, memory_to_use
+from edge_lstm.system.machine import available_cores
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import onnxruntime
 
 # Texts in one run. The values that an LSTM keeps for a batch (four for each unit, step and text)
 # have to stay in the cache, so a network with more than WIDE units, all directions together, takes
@@ -46,30 +43,6 @@ if TYPE_CHECKING:
 WIDE = 40
 BATCH_SIZE_OF_WIDE = 8
 BATCH_SIZE_OF_NARROW = 16
-
-# With many more, ONNX Runtime hangs instead of raising an error.
-MAX_THREADS = 1024
-
-# Providers that run on the CPU, by ONNX Runtime's names.
-DEFAULT_PROVIDER = "CPUExecutionProvider"
-CPU_PROVIDERS = (
-    DEFAULT_PROVIDER,
-    "XnnpackExecutionProvider",
-    "DnnlExecutionProvider",
-    "OpenVINOExecutionProvider",
-    "ACLExecutionProvider",
-    "ArmNNExecutionProvider",
-)
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """Settings of a session, see :meth:`Classifier.load`."""
-
-    engine: str = ONNXRUNTIME
-    threads: int = 1
-    arena: bool = True
-    processes: int = 1
 
 
 class Classifier:
@@ -87,88 +60,47 @@ class Classifier:
     pickled (with the bytes of its model file), and used in a forked process.
     """
 
-    def __init__(
-        self,
-        model: ModelFile,
-        session: onnxruntime.InferenceSession | NativeSession,
-        *,
-        settings: _Settings | None = None,
-    ) -> None:
-        """Set up a classifier; use :meth:`load` instead."""
+    def __init__(self, model: ModelFile, engine: Engine = OnnxRuntime()) -> None:
+        """Make a classifier from a model file that is already open.
+
+        engine: runs it.
+
+        The errors are as in :meth:`load`.
+        """
+        instance("model", model, ModelFile, "an open model file; load() takes its path")
+        instance("engine", engine, Engine, "an OnnxRuntime or a Native; load() takes a name")
         self.model = model
-        self._session = session
-        self._settings = settings or _Settings()
-        self._process = os.getpid()
-        self._more = _run_options(self._settings)
+        self.engine = engine
+        self._session = engine.open(model)
+        # The native engine reads texts and decides, too.
+        self._native = self._session if isinstance(self._session, NativeSession) else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Tell pickle how to make a copy: with a session of its own, as none can be pickled."""
-        return _reload, (self.model.data, self.model.path, asdict(self._settings))
+        return _reload, (self.model.data, self.model.path, self.engine)
 
     @classmethod
     def load(
-        cls,
-        path: str | Path | None = None,
-        *,
-        engine: str | None = None,
-        threads: int = 1,
-        arena: bool = True,
-        processes: int = 1,
+        cls, path: str | Path | None = None, *, engine: Engine | str | None = None
     ) -> Classifier:
         """Load a model file.
 
         path: the file; None for the embedded model.
-        engine: ``onnxruntime``; ``onnxruntime:XNNPACK`` or another CPU execution provider of the
-            installed ONNX Runtime; or ``native``, which needs the package edge-lstm-native; its
-            probabilities are within 1e-6 of ONNX Runtime's. None: the value of the variable
-            EDGE_LSTM_ENGINE, else ``onnxruntime``.
-        threads: threads inside one run, 1 to 1024. A second one rarely helps, because the network
-            is small. The native engine uses one.
-        arena: keep the memory of the largest batch so far for the next run. False: return it to the
-            system after every run. The next run then requests it again, which costs time.
-        processes: number of processes that run models at once and share the memory. The first
-            Classifier of a process sets it. A pickled copy assumes one process for each core.
-
-        A run may take half of the memory of the machine or its control group, divided by
-        ``processes``; a run that needs more raises ModelFileError. Windows has no such limit.
+        engine: an :class:`OnnxRuntime` or a :class:`Native`, or a name: ``onnxruntime``,
+            ``onnxruntime:XNNPACK`` or ``native``. None: the name in the variable EDGE_LSTM_ENGINE,
+            else ``onnxruntime``.
 
         Raises DataError if the file cannot be read, ModelFileError (or a subclass) if it is
         unusable, ProviderError, MissingPackageError if the engine is not installed, and, like every
         method, TypeError for a value of the wrong type.
         """
-        engine = engine_name(engine)
-        opened = open_model(None if path is None else checked_path("path", path))
-        return cls.from_model(
-            opened, engine=engine, threads=threads, arena=arena, processes=processes
-        )
-
-    @classmethod
-    def from_model(
-        cls,
-        model: ModelFile,
-        *,
-        engine: str = ONNXRUNTIME,
-        threads: int = 1,
-        arena: bool = True,
-        processes: int = 1,
-    ) -> Classifier:
-        """Make a classifier from a model file that is already open.
-
-        The parameters, and the errors, are as in :meth:`load`.
-        """
-        instance("model", model, ModelFile, "an open model file; load() takes its path")
-        instance("arena", arena, bool)
-        threads = whole("threads", threads, most=MAX_THREADS)
-        processes = whole("processes", processes)
-        settings = _Settings(engine_name(engine), threads, arena, processes)
-        return cls(model, _session(model, settings), settings=settings)
+        chosen = chosen_engine(engine)
+        return cls(open_model(None if path is None else checked_path("path", path)), chosen)
 
     @property
     def runtime(self) -> str:
         """The engine's name, for people: ONNX Runtime with its version, or the native engine."""
-        if isinstance(self._session, NativeSession):
-            return str(self._session)
-        return _onnxruntime_name()
+        return str(self._session)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -230,12 +162,11 @@ class Classifier:
         texts = _check_texts(texts, (str, NoneType))
         batch_size = optional_whole("batch_size", batch_size)
         answers, read = self._read(texts, policy, batch_size, encoded)
-        session = self._session if isinstance(self._session, NativeSession) else None
-        return decide(self.model, policy, answers, read, session)
+        return decide(self.model, policy, answers, read, self._native)
 
     def encode(self, texts: Sequence[str | None]) -> list[Encoded] | None:
         """Return the ids and the status of each text; None if the engine makes them by itself."""
-        if isinstance(self._session, NativeSession):
+        if self._native is not None:
             return None
         return [self.model.tokenizer.encode_text(text or "") for text in texts]
 
@@ -247,8 +178,8 @@ class Classifier:
         encoded: Sequence[Encoded] | None = None,
     ) -> tuple[bytes, bytes]:
         """Return the probabilities and the statuses of texts, as Decisions has them."""
-        if isinstance(self._session, NativeSession):
-            answers, read = self._session.classify(texts, policy.unfamiliar)
+        if self._native is not None:
+            answers, read = self._native.classify(texts, policy.unfamiliar)
         else:
             answers, read = self._run_all(texts, policy, batch_size, encoded or self.encode(texts))
         if not policy.windows or TRUNCATED not in read:
@@ -375,53 +306,10 @@ class Classifier:
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""
-        if self._process != os.getpid() and self._settings.threads > 1:
-            # A fork copies the memory but none of the threads. A run would wait for them without
-            # end, and so would the destructor of the old session: the session is kept.
-            self._inherited = self._session
-            self._session = _session(self.model, self._settings)
-            self._process = os.getpid()
-        try:
-            with gate.passed():
-                answers: npt.NDArray[np.float32] = self._session.run(
-                    [OUTPUT_NAME], {INPUT_NAME: ids}, *self._more
-                )[0]
-        # ONNX Runtime raises its own types, which differ between releases.
-        except Exception as error:
-            if _is_about_memory(error):
-                raise _needs_memory(self.model) from error
-            raise ModelFileError(
-                f"{self.runtime} cannot run {self.model.path} "
-                f"({first_line(error)}); export it again, or try 'edge-lstm doctor'"
-            ) from error
+        answers = self._session.run(ids)
         if answers.shape != (len(ids), len(self.labels)) or not are_probabilities(answers):
             raise not_probabilities(self.model)
         return answers
-
-
-def available_providers() -> list[str]:
-    """List the CPU execution providers of the installed ONNX Runtime."""
-    import onnxruntime
-
-    return [name for name in CPU_PROVIDERS if name in onnxruntime.get_available_providers()]
-
-
-def _onnxruntime_name() -> str:
-    import onnxruntime
-
-    return f"ONNX Runtime {onnxruntime.__version__}"
-
-
-def _provider(engine: str) -> str:
-    """Return the execution provider of an engine of ONNX Runtime."""
-    wanted = engine.partition(":")[2] or "CPU"
-    names = {name.upper().removesuffix("EXECUTIONPROVIDER"): name for name in available_providers()}
-    if wanted not in names:
-        raise ProviderError(
-            f"execution provider {wanted} is not a CPU provider of the installed "
-            f"{_onnxruntime_name()}; available: {', '.join(names)}"
-        )
-    return names[wanted]
 
 
 def _check_texts(texts: Iterable[Any], kind: Any = str) -> list[Any]:
@@ -460,157 +348,8 @@ def _as_ids(row: Any) -> npt.NDArray[Any] | None:
     return ids if is_whole else None
 
 
-def _reload(data: bytes, path: Path, settings: dict[str, Any]) -> Classifier:
+def _reload(data: bytes, path: Path, engine: Engine) -> Classifier:
     """Make the copy of a pickled classifier."""
-    if settings["engine"] != NATIVE:
-        processes = max(settings["processes"], available_cores())
-        _arena.bound(processes=processes, is_kept=settings["arena"])
-    return Classifier.from_model(parse_model(data, path), **settings)
-
-
-def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSession | NativeSession:
-    if settings.engine == NATIVE:
-        return NativeSession(model.data, model.path)
-    import onnxruntime
-
-    threads = settings.threads
-    provider = _provider(settings.engine)
-    _check_room_for(threads - 1)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Idle threads would spin, which costs the battery of a small device.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    is_bounded = _arena.bound(processes=settings.processes, is_kept=settings.arena)
-    options.enable_cpu_mem_arena = settings.arena or is_bounded
-    if is_bounded:
-        options.add_session_config_entry("session.use_env_allocators", "1")
-    # A memory pattern is a plan for one shape of input, and batches differ in length.
-    options.enable_mem_pattern = False
-    # Errors are raised, so ONNX Runtime's own log stays silent.
-    options.log_severity_level = 4
-    providers: list[Any] = [provider]
-    if provider != DEFAULT_PROVIDER:
-        if provider == "XnnpackExecutionProvider":
-            providers = [(provider, {"intra_op_num_threads": str(threads)})]
-        # For the operators that the provider does not take.
-        providers.append(DEFAULT_PROVIDER)
-    try:
-        with gate.passed():
-            return onnxruntime.InferenceSession(model.data, options, providers=providers)
-    # ONNX Runtime raises its own types, which differ between releases.
-    except Exception as error:
-        if _is_about_memory(error):
-            raise _needs_memory(model) from error
-        reason = first_line(error)
-        if provider != DEFAULT_PROVIDER:
-            raise ProviderError(
-                f"{provider} cannot load {model.path}: {reason}; leave it out"
-            ) from error
-        raise ModelFileError(
-            f"{_onnxruntime_name()} cannot load {model.path}: {reason}; upgrade onnxruntime"
-        ) from error
-
-
-class _Arena:
-    """The memory of all sessions of this process.
-
-    It is bounded when the first session is made. A hostile graph may ask for any amount, in ways
-    that its file does not show, and gets an error. Without a bound, the system would end this
-    process or another one.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._is_bounded: bool | None = None
-
-    def bound(self, *, processes: int = 1, is_kept: bool = True) -> bool:
-        """Bound the memory to half of the machine's, divided by ``processes``.
-
-        processes: number of processes that run models at once.
-        is_kept: whether memory is kept for the next run.
-
-        Only the first call counts. Returns whether there is a bound.
-        """
-        with self._lock:
-            if self._is_bounded is None:
-                self._is_bounded = _register_arena(processes, is_kept)
-            return self._is_bounded
-
-
-_arena = _Arena()
-
-
-def _register_arena(processes: int, is_kept: bool) -> bool:
-    import onnxruntime
-
-    limit = memory_to_use()
-    if limit is None:
-        return False
-    try:
-        memory = onnxruntime.OrtMemoryInfo(
-            "Cpu",
-            onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
-            0,
-            onnxruntime.OrtMemType.DEFAULT,
-        )
-        # ONNX Runtime's kArenaExtendStrategy: 0 doubles the memory; 1 adds just as much as is asked
-        # for, which takes less at once and more in the long run.
-        growth = 0 if is_kept else 1
-        config = onnxruntime.OrtArenaCfg(limit // 2 // processes, growth, -1, -1)
-        onnxruntime.create_and_register_allocator(memory, config)
-    # Another part of this program registered one; each session then has its own.
-    except Exception:
-        return False
-    return True
-
-
-def _run_options(settings: _Settings) -> list[Any]:
-    """Make the options of a run: a session without an arena of its own gives memory back."""
-    if settings.engine == NATIVE or settings.arena or not _arena.bound():
-        return []
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return [options]
-
-
-def _is_about_memory(error: Exception) -> bool:
-    """Tell whether an error of ONNX Runtime's arena, of C++ or of Python is about memory."""
-    return isinstance(error, MemoryError) or any(
-        part in str(error) for part in ("memory", "bad_alloc")
-    )
-
-
-def _needs_memory(model: ModelFile) -> ModelFileError:
-    return ModelFileError(
-        f"{model.path} needs more memory than a run may take; "
-        "use smaller batches, fewer --workers, or another model"
-    )
-
-
-def _check_room_for(threads: int) -> None:
-    """Raise ProviderError if the system refuses that many more threads.
-
-    ONNX Runtime would hang or abort.
-    """
-    done = Event()
-    started = []
-    try:
-        for _ in range(threads):
-            started.append(Thread(target=done.wait))
-            started[-1].start()
-    except RuntimeError:
-        raise ProviderError(
-            f"cannot start {threads} more threads; use fewer threads, "
-            "or raise its limit (ulimit -u, pids.max)"
-        ) from None
-    finally:
-        done.set()
-        running = [thread.native_id for thread in started if thread.ident is not None]
-        # join() returns a little before the system counts the thread as gone.
-        tasks = [Path(f"/proc/self/task/{n}") for n in running]
-        deadline = time.monotonic() + 0.5
-        while any(task.exists() for task in tasks) and time.monotonic() < deadline:
-            time.sleep(0.0002)
+    if isinstance(engine, OnnxRuntime):
+        engine = replace(engine, processes=max(engine.processes, available_cores()))
+    return Classifier(parse_model(data, path), engine)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.decide import Decisions, Policy
+from edge_lstm.core.engine import Engine, chosen_engine
 from edge_lstm.core.text import Encoded, Tokenizer
 
 # The name of a question. It becomes a part of the names of columns.
@@ -32,24 +33,16 @@ class Questions:
 
     @classmethod
     def load(
-        cls,
-        paths: Mapping[str, str | Path | None],
-        *,
-        engine: str | None = None,
-        threads: int = 1,
+        cls, paths: Mapping[str, str | Path | None], *, engine: Engine | str | None = None
     ) -> Questions:
         """Load a model file for each question.
 
         paths: name of the question → its model file; None for the embedded model.
 
-        The other parameters, and the errors, are as in Classifier.load.
+        The engine, and the errors, are as in Classifier.load.
         """
-        return cls(
-            {
-                name: Classifier.load(path, engine=engine, threads=threads)
-                for name, path in paths.items()
-            }
-        )
+        chosen = chosen_engine(engine)
+        return cls({name: Classifier.load(path, engine=chosen) for name, path in paths.items()})
 
     def classify(
         self,

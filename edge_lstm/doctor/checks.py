@@ -16,7 +16,9 @@ from platform import python_implementation, python_version
 from typing import Any, Literal
 
 from edge_lstm._version import __version__
-from edge_lstm.core.native import NATIVE, ONNXRUNTIME
+from edge_lstm.core.engine import Engine
+from edge_lstm.core.native import Native
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.doctor.engines import ADVICE
 from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
 from edge_lstm.system.machine import Machine, this_machine
@@ -81,8 +83,8 @@ class Diagnosis:
 
 def examine(
     model: Path | None = None,
+    engine: Engine = OnnxRuntime(),
     *,
-    engine: str = ONNXRUNTIME,
     timeout: float = 60.0,
     in_process: bool = False,
     root: Path = Path("/"),
@@ -90,7 +92,6 @@ def examine(
     """Look at the machine and the installation, load the model and run its golden rows.
 
     model: a model file; None for the embedded one.
-    engine: see Classifier.
     timeout: limit of the child process, in seconds; a worn SD card makes it slow.
     in_process: start no child process, so that a crash ends this one.
     root: the folder with the system's files (for tests).
@@ -104,7 +105,7 @@ def examine(
     checks = (
         *_machine_checks(machine),
         *package_checks(packages),
-        *_probe_checks(probe, machine, packages),
+        *_probe_checks(probe, engine, machine, packages),
     )
     facts = probe.reports.get("model")
     return Diagnosis(
@@ -188,11 +189,13 @@ def _major_minor(version: str) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> Iterator[Check]:
+def _probe_checks(
+    probe: Probe, engine: Engine, machine: Machine, packages: dict[str, str]
+) -> Iterator[Check]:
     """Yield the findings of the stages that passed, in order, then of the one that failed."""
     for stage, report in probe.reports.items():
         if stage == "golden":
-            yield from _golden_checks(probe.reports, machine)
+            yield from _golden_checks(probe.reports, engine, machine)
         elif stage == "engines":
             yield from engine_checks(report["compared"], machine)
         else:
@@ -201,7 +204,9 @@ def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> I
         yield _failure(probe, probe.stage, machine, packages)
 
 
-def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iterator[Check]:
+def _golden_checks(
+    reports: dict[str, dict[str, Any]], engine: Engine, machine: Machine
+) -> Iterator[Check]:
     """Yield the findings of the file's own test, its golden rows.
 
     The device must give them the ids of the file, the answers of the file, and the same answers
@@ -214,7 +219,6 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
         return
     n = len(rows)
     is_int8 = reports["model"]["precision"] == "int8"
-    engine = reports["session"]["engine"]
     version = reports["onnxruntime"]["version"]
     other_release = f"try another release: pip install 'onnxruntime!={version}'"
 
@@ -228,7 +232,7 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
     largest = max(row["difference"] for row in rows)
     identical = sum(row["identical"] for row in rows)
     # The promise of int8 on ONNX Runtime's CPU provider; elsewhere TOLERANCE holds.
-    is_exact = is_int8 and engine == ONNXRUNTIME and set(machine.features) >= EXACT_FEATURES
+    is_exact = is_int8 and engine == OnnxRuntime() and set(machine.features) >= EXACT_FEATURES
     finding = f"{identical} of {n} answers are bit-identical to the file's"
     others = f"{finding}, the others within {largest:.1g}"
     if identical == n:
@@ -238,7 +242,7 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
         advice = f"this CPU should give {expected}; {other_release}"
         yield Check("golden rows", "failed", others, advice)
     else:
-        where = "with this engine" if engine == NATIVE else "on this CPU"
+        where = "with this engine" if isinstance(engine, Native) else "on this CPU"
         yield Check("golden rows", "ok", f"{others} ({TOLERANCE:g} is allowed {where})")
 
     apart = sum(not row["same_in_a_batch"] for row in rows)

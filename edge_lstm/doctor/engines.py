@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.core.native import NATIVE
+from edge_lstm.core.native import Native
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 
 if TYPE_CHECKING:
     from edge_lstm.core.modelfile import ModelFile
@@ -21,7 +22,7 @@ ADVICE = "do not use the file: its graph does not do what its metadata say; get 
 
 def both_installed() -> bool:
     """Return whether ONNX Runtime and edge-lstm-native are installed; neither is imported."""
-    return all(find_spec(name) for name in ("onnxruntime", "edge_lstm_native"))
+    return all(find_spec(name) for name in (OnnxRuntime.package, Native.package))
 
 
 def compare(model: ModelFile) -> dict[str, Any] | None:
@@ -37,7 +38,7 @@ def compare(model: ModelFile) -> dict[str, Any] | None:
     from edge_lstm.core.classifier import Classifier
 
     try:
-        engines = [Classifier.from_model(model), Classifier.from_model(model, engine=NATIVE)]
+        engines = [Classifier(model), Classifier(model, Native())]
     except ImportError:
         return None
     texts = [row.text for row in model.golden] + made_texts(model.tokenizer.words)

@@ -17,6 +17,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from edge_lstm.core.engine import Engine, chosen_engine
+from edge_lstm.core.onnx_runtime import OnnxRuntime, available_providers
 from edge_lstm.errors import EdgeLSTMError
 
 # In the order of the run: each needs the stages before it.
@@ -46,14 +48,13 @@ class Probe:
     message: str = ""
 
 
-def run_probe(model: str | None, engine: str, *, timeout: float) -> Probe:
+def run_probe(model: str | None, engine: Engine, *, timeout: float) -> Probe:
     """Run all stages in a child process.
 
     model: a path; None for the embedded model.
-    engine: see Classifier.
     timeout: in seconds.
     """
-    command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", engine]
+    command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", engine.name]
     try:
         child = subprocess.run(
             command, check=False, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL
@@ -72,7 +73,7 @@ def run_probe(model: str | None, engine: str, *, timeout: float) -> Probe:
     return _probe(lines, "exit" if code else "", message)
 
 
-def run_probe_here(model: str | None, engine: str) -> Probe:
+def run_probe_here(model: str | None, engine: Engine) -> Probe:
     """Run all stages in this process, for systems without child processes; a crash ends it."""
     return _probe(_guarded(model, engine))
 
@@ -87,7 +88,7 @@ def main(model: str, engine: str) -> None:
         pass  # not on Windows
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # prints of a library must not mix with the reports
-    for line in _guarded(model or None, engine):
+    for line in _guarded(model or None, chosen_engine(engine)):
         out.write(line + "\n")
         out.flush()
 
@@ -117,7 +118,7 @@ def _next_stage(reports: Collection[str]) -> str:
     return next((stage for stage in STAGES if stage not in reports), STAGES[-1])
 
 
-def _guarded(model: str | None, engine: str) -> Iterator[str]:
+def _guarded(model: str | None, engine: Engine) -> Iterator[str]:
     """Yield the stages' reports as JSON; an exception becomes the report of its stage."""
     done = []
     try:
@@ -130,23 +131,20 @@ def _guarded(model: str | None, engine: str) -> Iterator[str]:
         yield json.dumps({"stage": _next_stage(done), "error": kind, "message": message[0][:400]})
 
 
-def _stages(model: str | None, engine: str) -> Iterator[dict[str, Any]]:
+def _stages(model: str | None, engine: Engine) -> Iterator[dict[str, Any]]:
     """Run the stages and yield their reports."""
     import numpy as np
 
     yield {"stage": "numpy", "finding": f"numpy {np.__version__} imports"}
 
-    from edge_lstm.core.native import NATIVE
-
     version = ""
     finding = "onnxruntime is not needed by the native engine"
-    if engine != NATIVE:
+    if isinstance(engine, OnnxRuntime):
         import onnxruntime
 
-        from edge_lstm.core.classifier import available_providers
-
         version = onnxruntime.__version__
-        finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
+        providers = ", ".join(available_providers().values())
+        finding = f"onnxruntime {version} imports; providers: {providers}"
     yield {"stage": "onnxruntime", "finding": finding, "version": version}
 
     from edge_lstm.core.classifier import Classifier
@@ -163,9 +161,9 @@ def _stages(model: str | None, engine: str) -> Iterator[dict[str, Any]]:
         "vocabulary": len(opened.tokenizer.words),
     }
 
-    classifier = Classifier.from_model(opened, engine=engine)
-    name = classifier.runtime if engine == NATIVE else engine
-    yield {"stage": "session", "finding": f"{name} loads the model", "engine": engine}
+    classifier = Classifier(opened, engine)
+    name = engine.name if isinstance(engine, OnnxRuntime) else classifier.runtime
+    yield {"stage": "session", "finding": f"{name} loads the model"}
 
     together = classifier.probabilities_of([row.ids for row in opened.golden])
     rows = []

@@ -9,7 +9,8 @@ from typing import Any
 
 from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.decide import Policy
-from edge_lstm.core.modelfile import ModelFile
+from edge_lstm.core.engine import Engine
+from edge_lstm.core.modelfile import ModelFile, open_model
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.evaluation.sources import load_labelled, read_foreign
@@ -29,7 +30,7 @@ class Request:
     foreign: source of texts that belong to none of the labels.
     abstain, threshold: see Policy.of.
     windows: see evaluate().
-    engine: see Classifier.load.
+    engine: runs the models.
     """
 
     models: Mapping[str, Sequence[str | None]]
@@ -40,7 +41,7 @@ class Request:
     abstain: float | None = None
     threshold: float | None = None
     windows: bool = False
-    engine: str | None = None
+    engine: Engine
 
 
 def evaluate_files(
@@ -80,7 +81,7 @@ def evaluate_files(
 def _load(request: Request, paths: Sequence[str | None]) -> list[Classifier]:
     classifiers = []
     for path in paths:
-        classifier = Classifier.load(path, engine=request.engine)
+        classifier = Classifier(open_model(path), request.engine)
         Policy.of(classifier.model, abstain=request.abstain, threshold=request.threshold)
         classifiers.append(classifier)
     return classifiers

@@ -15,6 +15,10 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
+if TYPE_CHECKING:
+    from edge_lstm.core.engine import Engine
 
 TIMEOUT_S = 900  # a fresh process under emulation takes a minute; beyond this it hangs
 
@@ -55,12 +59,11 @@ class Memory:
 
 
 def fresh_process(
-    model: Path, threads: int, engine: str, texts: Sequence[str], batch_size: int = 1
+    model: Path, engine: Engine, texts: Sequence[str], batch_size: int = 1
 ) -> tuple[ColdStart, Memory]:
     """Start a process and let it answer the texts, the first one alone.
 
     model: the model file.
-    threads, engine: see Classifier.
     texts: at least one.
     batch_size: texts per run, after the first.
 
@@ -75,7 +78,7 @@ def fresh_process(
         f"import sys; sys.path[:] = {sys.path!r}; "
         "from edge_lstm.latency.cold_start import child; child()"
     )
-    request = [str(model), threads, engine, list(texts), batch_size]
+    request = [str(model), engine.name, engine.threads, list(texts), batch_size]
     started = time.monotonic_ns()
     try:
         done = subprocess.run(
@@ -109,13 +112,15 @@ def _why(code: int, stderr: bytes) -> str:
 def child() -> None:
     """Load, answer, and report on standard output; called in the fresh process."""
     from edge_lstm.core.classifier import Classifier
+    from edge_lstm.core.engine import chosen_engine
     from edge_lstm.core.modelfile import open_model
     from edge_lstm.system.machine import read_text, sizes
 
     imported = time.monotonic_ns()
-    model, threads, engine, texts, batch_size = json.load(sys.stdin.buffer)
+    model, name, threads, texts, batch_size = json.load(sys.stdin.buffer)
+    engine = chosen_engine(name).with_threads(threads)
     begun = time.monotonic_ns()
-    classifier = Classifier.from_model(open_model(model), threads=threads, engine=engine)
+    classifier = Classifier(open_model(model), engine)
     loaded = time.monotonic_ns()
     classifier.predict(texts[:1])
     answered = time.monotonic_ns()

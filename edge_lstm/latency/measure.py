@@ -20,6 +20,7 @@ import numpy as np
 
 from edge_lstm._version import __version__
 from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.engine import Engine
 from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.text import texts_digest
 from edge_lstm.latency.cold_start import ColdStart, fresh_process
@@ -149,8 +150,8 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], S
     """
 
     @cache
-    def load(model: Path, threads: int, engine: str) -> Classifier:
-        return Classifier.from_model(open_model(model), threads=threads, engine=engine)
+    def load(model: Path, engine: Engine) -> Classifier:
+        return Classifier(open_model(model), engine)
 
     classifiers = [load(*setting.process) for setting in settings.each]
     sample = sample or texts_of(classifiers[0].model)
@@ -169,7 +170,7 @@ def _cold_starts(
     if settings.cold_starts < 1:
         return
     rng = random.Random(SEED)
-    shared: dict[tuple[Path, int, str], list[ColdStart]] = {}
+    shared: dict[tuple[Path, Engine], list[ColdStart]] = {}
     for recording in recordings:
         recording.cold_starts = shared.setdefault(recording.setting.process, [])
     turns = list(shared) * settings.cold_starts

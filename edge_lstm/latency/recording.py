@@ -113,9 +113,9 @@ class Recording:
         return SettingResult(
             name=setting.name,
             model=Model(**model.facts(), padding=padding or None),
-            threads=setting.threads,
+            threads=setting.engine.threads,
             batch_size=setting.batch_size,
-            engine=setting.engine,
+            engine=setting.engine.name,
             cold_starts=tuple(self.cold_starts),
             memory=self.memory,
             warm_up_blocks=len(self.warm_up),

@@ -10,7 +10,6 @@ from statistics import median
 
 import numpy as np
 
-from edge_lstm.core.native import NATIVE
 from edge_lstm.html.charts import Chart
 from edge_lstm.html.page import SERIES, Row, Table, figure, items, page, table
 from edge_lstm.latency import statistics
@@ -26,13 +25,9 @@ def machine_line(result: Measurement) -> str:
     if machine.usable_cores < machine.cores:
         cpus = f"{machine.usable_cores} of {cpus}"
     board = f"{machine.board}, " if machine.board else ""
-    packages = ["python"]
-    engines = {setting.engine for setting in result.settings}
-    if engines != {NATIVE}:
-        packages.insert(0, "onnxruntime")
-    if NATIVE in engines:
-        packages.insert(0, NATIVE)
-    versions = [f"{name} {result.versions.get(name, '')}".strip() for name in packages]
+    engines = {setting.engine.partition(":")[0] for setting in result.settings}
+    names = [*sorted(engines), "python"]
+    versions = [f"{name} {result.versions.get(name, '')}".strip() for name in names]
     return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"
 
 

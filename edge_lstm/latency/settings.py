@@ -9,8 +9,9 @@ from functools import cached_property
 from itertools import islice, product
 from pathlib import Path
 
+from edge_lstm.core.engine import Engine
 from edge_lstm.core.modelfile import ModelFile, embedded_model, short_names
-from edge_lstm.core.native import ONNXRUNTIME
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.errors import DataError
 from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
 from edge_lstm.models import example_texts
@@ -66,20 +67,19 @@ class Setting:
 
     name: what differs between the settings (t2: 2 threads, b16: batches of 16 texts).
     model: the model file.
-    threads, engine: see Classifier.
+    engine: runs it.
     batch_size: texts per run.
     """
 
     name: str
     model: Path
-    threads: int
+    engine: Engine
     batch_size: int
-    engine: str
 
     @property
-    def process(self) -> tuple[Path, int, str]:
-        """The model, threads and engine of a process; every batch size shares it."""
-        return self.model, self.threads, self.engine
+    def process(self) -> tuple[Path, Engine]:
+        """The model and the engine of a process; every batch size shares it."""
+        return self.model, self.engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Settings:
         is one batch, from texts to answers.
     cold_starts: number of fresh processes for each model; with 0, cold start and memory are not
         measured.
-    threads, batch_sizes, engines: values to combine.
+    threads, batch_sizes, engines: values to combine. The native engine uses one thread.
     duration_s: time for all settings together, in seconds; replaces ``runs``.
     energy_s: seconds of work over which energy is measured, with a meter.
     warm_up_s: least duration of the warm-up, which ends when times are steady.
@@ -106,7 +106,7 @@ class Settings:
     cold_starts: int
     threads: tuple[int, ...] = (1,)
     batch_sizes: tuple[int, ...] = (1,)
-    engines: tuple[str, ...] = (ONNXRUNTIME,)
+    engines: tuple[Engine, ...] = (OnnxRuntime(),)
     duration_s: float | None = None
     energy_s: float = 10.0
     warm_up_s: float = 0.5
@@ -135,12 +135,12 @@ class Settings:
         ):
             parts = [
                 (names[model], self.models),
-                (engine, self.engines),
+                (engine.name, self.engines),
                 (f"t{threads}", self.threads),
                 (f"b{batch_size}", self.batch_sizes),
             ]
             name = " ".join(part for part, values in parts if len(values) > 1) or names[model]
-            settings.append(Setting(name, model, threads, batch_size, engine))
+            settings.append(Setting(name, model, engine.with_threads(threads), batch_size))
         return tuple(settings)
 
     def block_texts(self, texts: int) -> int:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from edge_lstm._version import __version__
 from edge_lstm.checked import check_fields, instance, path
+from edge_lstm.core.engine import Engine, chosen_engine
 from edge_lstm.core.modelfile import ModelFile, open_model
-from edge_lstm.core.native import NATIVE, engine_name
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
@@ -50,10 +51,10 @@ class RunOptions:
     workers: the largest number of processes; None for one per core that this process may use. No
         more are started than the work can use.
     low_memory: for devices: one worker, small chunks, half the usual batch, and no arena (see
-        Classifier.load).
+        OnnxRuntime).
     chunk_rows: the largest number of rows that a worker takes at a time; None for the usual number.
     batch_size: texts in one run of the model; None for the fastest number.
-    engine: see Classifier.load.
+    engine: its name, see Classifier.load.
     resume: continue an interrupted run; the final file equals an uninterrupted run's.
     checkpoint_seconds: seconds of work that an interruption may cost; None: it costs all work, and
         the run leaves no files.
@@ -144,6 +145,7 @@ def score_files(
         target = None
     instance("run", run, RunOptions)
     run.check()
+    engine = chosen_engine(run.engine)
     if format is not None:
         instance("format", format, str, "a string")
     if on_progress is not None and not callable(on_progress):
@@ -161,7 +163,7 @@ def score_files(
     )
     resolved, columns = plan_output(opened.schema, files, options, writing.name, where)
     unchosen = files[""] if model is None else None
-    work = _Run(opened, resolved, columns, target, run, summary, on_progress, unchosen)
+    work = _Run(opened, resolved, columns, target, run, engine, summary, on_progress, unchosen)
     # No file that is written may be one that is read, or written twice.
     input_files = [
         Path(source.path, name) for source in opened.sources for name in source.files or [""]
@@ -173,14 +175,11 @@ def score_files(
     with signals.held():
         from edge_lstm.core.classifier import Classifier
     workers = 1 if run.low_memory else run.workers
+    if isinstance(engine, OnnxRuntime):
+        arena = not run.low_memory
+        engine = replace(engine, arena=arena, processes=most_processes(workers))
     classifiers = {
-        name: loaded
-        or Classifier.from_model(
-            opened_model,
-            engine=engine_name(run.engine),
-            arena=not run.low_memory,
-            processes=most_processes(workers),
-        )
+        name: loaded or Classifier(opened_model, engine)
         for name, (loaded, opened_model) in models.items()
     }
     batch_size = run.batch_size
@@ -232,6 +231,7 @@ class _Run:
     columns: OutputColumns
     target: str | None
     run: RunOptions
+    engine: Engine
     summary: Summary
     on_progress: Callable[[Progress], None] | None
     unchosen: ModelFile | None
@@ -333,9 +333,7 @@ class _Run:
             for question, each in self.options.items()
             for name, value in asdict(each).items()
         }
-        kind, _, provider = engine_name(self.run.engine).partition(":")
-        package = "edge_lstm_native" if kind == NATIVE else kind
-        version = import_module(package).__version__
+        version = import_module(self.engine.package).__version__
         identity = {
             "the list of inputs": [source.path for source in self.opened.sources],
             **{f"the input {source.path}": fingerprint(source) for source in self.opened.sources},
@@ -346,7 +344,7 @@ class _Run:
             "the output format": self.columns.format,
             "the chunk": self.run.limits,
             "edge-lstm": __version__,
-            "engine": f"{package} {version} {provider}".rstrip(),
+            "the engine": f"{self.engine.name} {version}",
         }
         return dict(json.loads(json.dumps(identity)))
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.engine import chosen_engine
 from edge_lstm.core.modelfile import open_model
-from edge_lstm.core.native import engine_name
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import check_installed
 from edge_lstm.scoring.columns import (
@@ -82,7 +82,7 @@ def score_on_cluster(
     if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
         check_default_model(chunk, first, opened)
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
-    classifier = Classifier.from_model(opened, engine=engine_name(run.engine))
+    classifier = Classifier(opened, chosen_engine(run.engine))
     arguments = {
         "model": classifier,
         "options": options,

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.decide import Policy, Prediction
+from edge_lstm.core.engine import Engine
+from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.questions import Questions
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.serving.protocol import AnswerKind, kind_of
@@ -22,12 +24,11 @@ _Stamp = tuple[int, int, int]
 class Settings:
     """How the files answer.
 
-    engine: see Classifier.load.
     abstain: the share of sure answers that may be wrong; None for each file's default.
     unfamiliar: the share of familiar texts that may be called unfamiliar; None: look at no text.
     """
 
-    engine: str | None = None
+    engine: Engine
     abstain: float | None = None
     unfamiliar: float | None = None
 
@@ -107,7 +108,7 @@ class Models:
 
     def _load(self, path: Path, stamp: _Stamp | None) -> ServedModel:
         settings = self._settings
-        classifier = Classifier.load(path, engine=settings.engine)
+        classifier = Classifier(open_model(path), settings.engine)
         is_single = classifier.model.thresholds is None
         abstain = settings.abstain if is_single else None
         unfamiliar = settings.unfamiliar if is_single else None

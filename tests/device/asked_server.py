@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from model_files import compact, edited
 
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.serving.app import App
 from edge_lstm.serving.log import DecisionLog
 from edge_lstm.serving.models import Models, Settings
@@ -40,7 +41,7 @@ def team_file(labels: tuple[str, str] = ("returns", "billing")) -> Path:
 
 def loaded(files: dict[str, Path], **settings: float) -> Models:
     """The files as serve opens them."""
-    return Models(files, Settings("onnxruntime", **settings))
+    return Models(files, Settings(OnnxRuntime(), **settings))
 
 
 class Server:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model_files import SMALL
 
 import edge_lstm
-from edge_lstm import Classifier, Prediction, models
+from edge_lstm import Classifier, OnnxRuntime, Prediction, models
 from edge_lstm.errors import DataError
 
 with (Path(models.__path__[0]) / "reviews.csv").open(encoding="utf-8", newline="") as file:
@@ -37,7 +37,7 @@ def test_a_document_scores_the_same_alone_and_in_any_batch(
 
 
 def test_memory_that_is_kept_or_given_back_changes_nothing() -> None:
-    given_back = Classifier.load(arena=False)
+    given_back = Classifier.load(engine=OnnxRuntime(arena=False))
     assert (given_back.probabilities(REVIEWS, batch_size=7) == ALONE).all()
 
 

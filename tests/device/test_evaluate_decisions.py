@@ -123,4 +123,4 @@ def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: f
 def test_a_model_of_several_labels_has_no_such_curves() -> None:
     several = parse_model(edited(multi_label((0.5, 0.5))), Path("several.onnx"))
     texts = LabelledTexts(list(TEXTS), [("pos",), (), ("neg", "pos")], multi_label=True)
-    assert "<svg" not in report(evaluate([Classifier.from_model(several)], texts))
+    assert "<svg" not in report(evaluate([Classifier(several)], texts))

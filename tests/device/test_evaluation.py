@@ -37,7 +37,7 @@ def labelled(texts: list[str], labels: list[str]) -> LabelledTexts:
 def evaluated(
     *models: ModelFile, texts: Any = TEXTS, labels: Any = LABELS, **options: Any
 ) -> Evaluation:
-    return evaluate([Classifier.from_model(m) for m in models], labelled(texts, labels), **options)
+    return evaluate([Classifier(m) for m in models], labelled(texts, labels), **options)
 
 
 def result(right: list[bool], **changes: Any) -> ModelResult:

@@ -82,7 +82,7 @@ def test_effects_stay_finite_and_exact_where_the_model_is_sure(rest: float) -> N
             sure = np.array([1.0, rest], np.float32)
             return np.stack([sure if len(row) > 2 else sure[::-1] for row in rows])
 
-    found = explain(Sure(CLASSIFIER.model, CLASSIFIER._session), "two words")
+    found = explain(Sure(CLASSIFIER.model), "two words")
     log_odds = -math.log(max(rest, SMALLEST_PROBABILITY))
     assert [word.effect for word in found.words] == pytest.approx([2 * log_odds] * 2)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import edge_lstm
-from edge_lstm import Classifier, DataError, ModelFileError
+from edge_lstm import Classifier, DataError, ModelFileError, OnnxRuntime
 
 CLASSIFIER = Classifier.load()
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "", "qwxyzzy", "fine " * 700] * 5
@@ -31,7 +31,7 @@ def test_eight_threads_on_one_classifier() -> None:
 
 
 def test_a_forked_process_answers_the_same() -> None:
-    classifier = Classifier.load(threads=2)
+    classifier = Classifier.load(engine=OnnxRuntime(threads=2))
     classifier.predict(TEXTS)
     pid = os.fork()
     if pid == 0:  # no exception may leave the child: it would run the rest of the tests
@@ -43,10 +43,10 @@ def test_a_forked_process_answers_the_same() -> None:
 
 
 def test_a_pickled_classifier_answers_the_same_and_a_changed_one_is_refused() -> None:
-    classifier = Classifier.load(threads=2, arena=False)
+    classifier = Classifier.load(engine=OnnxRuntime(threads=2, arena=False))
     pickled = pickle.dumps(classifier)
     for again in (pickle.loads(pickled), copy.deepcopy(classifier)):
-        assert again._settings == classifier._settings
+        assert again.engine.threads == classifier.engine.threads
         assert np.array_equal(again.probabilities(TEXTS), ANSWERS)
     with pytest.raises(edge_lstm.DamagedModelFileError):
         pickle.loads(pickled.replace(b'["neg","pos"]', b'["pos","neg"]'))
@@ -81,9 +81,12 @@ def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str, 
     "answers", [[[np.nan, 0.5]], [[0.5, np.nan]], [[-1, 2]], [[np.inf, 0]], [[1.0]], [1.0, 0.0]]
 )
 def test_what_is_no_probability_is_an_error_and_no_answer(answers: Any) -> None:
-    session: Any = SimpleNamespace(run=lambda *_: [np.array(answers, dtype=np.float32)])
+    class Engine(OnnxRuntime):
+        def open(self, model: object) -> Any:
+            return SimpleNamespace(run=lambda ids: np.array(answers, dtype=np.float32))
+
     with pytest.raises(ModelFileError, match="not probabilities"):
-        Classifier(CLASSIFIER.model, session).predict(["x"])
+        Classifier(CLASSIFIER.model, Engine()).predict(["x"])
 
 
 def test_a_device_without_an_end_is_no_model() -> None:
@@ -96,9 +99,9 @@ def test_a_device_without_an_end_is_no_model() -> None:
 DAEMONS = """
 import atexit, os, threading
 import edge_lstm
-from edge_lstm import Classifier
+from edge_lstm import Classifier, OnnxRuntime
 
-classifier = Classifier.load(threads={threads})
+classifier = Classifier.load(engine=OnnxRuntime(threads={threads}))
 answered = threading.Semaphore(0)
 
 def work():

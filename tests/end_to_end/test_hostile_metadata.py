@@ -15,6 +15,7 @@ import pytest
 from edge_lstm import Classifier, EdgeLSTMError
 from edge_lstm.cli.inspect import overview
 from edge_lstm.core.modelfile import ModelFile, embedded_model, open_model, parse_model
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.describe import describe, model_card
 from edge_lstm.doctor.probe import run_probe_here
 from edge_lstm.evaluation.result import OovRate
@@ -79,7 +80,7 @@ def everything(model: ModelFile, entry: str) -> None:
     if entry in ("training", "quantization"):  # nothing of these is asked for an answer
         return
     assert build_page(model)
-    classifier = Classifier.from_model(model)
+    classifier = Classifier(model)
     classifier.predict([TEXT, ""])
     explain(classifier, TEXT)
     for share in ({"abstain": 0.1}, {"unfamiliar": 0.05}):
@@ -132,5 +133,5 @@ def test_doctor_finds_golden_rows_that_are_no_answers(tmp_path: Path) -> None:
     path.write_bytes(
         edited({"golden": compact(replaced(SMALLS["golden"], (1, "probabilities", 0), 1e308))})
     )
-    probe = run_probe_here(str(path), "CPUExecutionProvider")
+    probe = run_probe_here(str(path), OnnxRuntime())
     assert (probe.stage, probe.reason) == ("model", "EdgeLSTMError")

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
-from edge_lstm.core.native import NATIVE
 from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT, finished, importable
 from tests.model_files import SMALL, edited, graph_with
@@ -75,7 +74,7 @@ def test_it_is_taken_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert "native engine" in Classifier.load().runtime
     default = Classifier.load(engine="onnxruntime")
     assert "ONNX Runtime" in pickle.loads(pickle.dumps(default)).runtime
-    assert "ONNX Runtime" in Classifier.from_model(default.model).runtime  # exports ask nobody
+    assert "ONNX Runtime" in Classifier(default.model).runtime  # exports ask nobody
     monkeypatch.setenv("EDGE_LSTM_ENGINE", "tvm")
     with pytest.raises(DataError, match="EDGE_LSTM_ENGINE=tvm is unknown; choose onnxruntime, "):
         Classifier.load()
@@ -190,7 +189,7 @@ def test_score_goes_on_after_an_interruption(
     def scored(
         name: str, *, on_progress: Callable[[Progress], None] | None = None, **run: Any
     ) -> Summary:
-        options = RunOptions(engine=NATIVE, chunk_rows=100, checkpoint_seconds=0, **run)
+        options = RunOptions(engine="native", chunk_rows=100, checkpoint_seconds=0, **run)
         return score_files(source, tmp_path / name, run=options, on_progress=on_progress)
 
     scored("one.csv", workers=1)
@@ -199,7 +198,7 @@ def test_score_goes_on_after_an_interruption(
     assert not (tmp_path / "three.csv").exists()
     with monkeypatch.context() as patch:  # another engine may give other bits
         patch.setattr("edge_lstm_native.__version__", "0.9")
-        with pytest.raises(DataError, match=r"engine was .* and is .edge_lstm_native 0.9"):
+        with pytest.raises(DataError, match=r"the engine was .* and is .native 0.9"):
             scored("three.csv", workers=3, resume=True)
     summary = scored("three.csv", workers=3, resume=True)
     assert summary.resumed_at > 0 and summary.workers == 3

@@ -15,6 +15,7 @@ import pytest
 from kills import kill_at_random_moments
 
 from edge_lstm import Classifier, RunOptions, ScoreOptions, score_files
+from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.native import NativeSession
 from edge_lstm.tables import ReadOptions, open_inputs
 from edge_lstm.tables.compression import compressed, compression_of
@@ -77,7 +78,7 @@ def classifier(installed: Path, tiny: Path) -> Iterator[Classifier]:
 def session(installed: Path, tiny: Path) -> Iterator[NativeSession]:
     """The engine by itself, with two labels."""
     with importable(installed):
-        yield NativeSession(tiny.read_bytes(), tiny)
+        yield NativeSession(open_model(tiny))
 
 
 def rows_of(path: Path) -> list[Any]:

@@ -20,6 +20,7 @@ import pytest
 from edge_lstm import (
     Classifier,
     DataError,
+    OnnxRuntime,
     Policy,
     ReadOptions,
     RunOptions,
@@ -43,7 +44,8 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
     run = {"engine": engine, "workers": 1}
     return {
         "load": partial(Classifier.load, engine=engine),
-        "from_model": partial(Classifier.from_model, model=model.model, engine=engine),
+        "classifier": partial(Classifier, model=model.model),
+        "onnx_runtime": OnnxRuntime,
         "probabilities": partial(model.probabilities, **texts),
         "predict": partial(model.predict, **texts),
         "ids": partial(model.probabilities_of, rows=[[1]]),
@@ -63,10 +65,12 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
 
 # Parameter, methods that have it, wrong types, values out of range, and what can be used: as JSON.
 VALUES = r"""
-threads | load from_model | [null, "2", 1.5, true] | [0, -1, 1025, 1000000000000] | []
-processes | load from_model | [null, "2", 1.5] | [0, -1] | []
-engine | from_model run_options | [5, ["CPU"]] | ["tvm", "onnxruntime:"] | []
-arena | load from_model | [null, "no", 1] | [] | [false]
+threads | onnx_runtime | [null, "2", 1.5, true] | [0, -1, 1025, 1000000000000] | []
+processes | onnx_runtime | [null, "2", 1.5] | [0, -1] | []
+engine | load run_options | [5, ["CPU"]] | ["tvm", "onnxruntime:"] | []
+engine | classifier | [null, "native"] | [] | []
+provider | onnx_runtime | [null, 5, ["CPU"]] | [] | ["cpu"]
+arena | onnx_runtime | [null, "no", 1] | [] | [false]
 path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
 batch_size | classify probabilities predict ids score run_options
     | ["2", 1.5, true, [1]] | [0, -1] | [null]
@@ -197,6 +201,7 @@ def test_every_parameter_is_in_the_table() -> None:
         Classifier.probabilities_of,
         score,
         score_files,
+        OnnxRuntime,
     ]
     given = {name for each in functions for name in inspect.signature(each).parameters} - {"self"}
     options = {

@@ -39,6 +39,7 @@ from edge_lstm_export.train.sources.memory import dataset_from
 from made import make_checkpoint, opened, write_csv
 
 from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm.describe import describe
 from edge_lstm.errors import CheckError, DataError
@@ -75,7 +76,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     assert file.labels == checkpoint.labels and file.golden
     assert file.thresholds == ((UNTUNED,) * len(file.labels) if "multi_label" in shape else None)
     rows = [[], *random_rows(file.tokenizer, seed=7)]  # the first of nothing but padding
-    answers = [Classifier.from_model(file, threads=n).probabilities_of(rows) for n in (1, 2)]
+    answers = [Classifier(file, OnnxRuntime(threads=n)).probabilities_of(rows) for n in (1, 2)]
     assert np.array_equal(*answers) and np.isfinite(answers[0]).all()
 
 
@@ -198,7 +199,7 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
     checkpoint = make_checkpoint(**shape)
     network = checkpoint.network
     rows = random_rows(checkpoint.tokenizer)
-    classifier = Classifier.from_model(opened(export(checkpoint).data))
+    classifier = Classifier(opened(export(checkpoint).data))
     for name in ("PARITY_TOLERANCE", "NGRAM_PARITY_TOLERANCE"):
         # a rounding of a probability: a row of few words has no more
         monkeypatch.setattr(gates, name, 1e-7)
@@ -250,7 +251,7 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(
     assert "block_shape" in {
         c.name for c in onnx.load_model_from_string(file.data).graph.initializer
     }
-    classifier = Classifier.from_model(file)
+    classifier = Classifier(file)
     rows = [[1, *range(4, 3 + n)] for n in (*range(1, 20), 63, 64)]
     alone = classifier.probabilities_of(rows, batch_size=1)
     for size in (2, 3, 5, len(rows)):
@@ -286,7 +287,7 @@ def test_the_p_value_is_that_of_mcnemars_exact_test() -> None:
 def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    classifier = Classifier.from_model(opened(export(make_checkpoint()).data))
+    classifier = Classifier(opened(export(make_checkpoint()).data))
     before = np.tile(np.array([[0.2, 0.8]], np.float32), (440, 1))
 
     def compared(lost: int) -> gates.Comparison:
@@ -320,9 +321,7 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     checkpoint = make_checkpoint()
     texts = [f"word{i} word{j}" for i in range(40) for j in range(40)]
     files = [opened(export(checkpoint).data), opened(export(checkpoint, quantize="int8").data)]
-    labels, others = (
-        [a.label or "" for a in Classifier.from_model(file).predict(texts)] for file in files
-    )
+    labels, others = ([a.label or "" for a in Classifier(file).predict(texts)] for file in files)
     source = tmp_path / "c.safetensors"
     output = tmp_path / "m.onnx"
     save_checkpoint(checkpoint, source)

@@ -50,7 +50,7 @@ def constants_of(data: bytes) -> dict[str, Any]:
 
 def classifier_of(checkpoint: Checkpoint, quantize: Any = "int8") -> Classifier:
     """The classifier of a model file, which passed every gate."""
-    return Classifier.from_model(opened(export(checkpoint, quantize=quantize).data))
+    return Classifier(opened(export(checkpoint, quantize=quantize).data))
 
 
 def made(length: int = 24, rule: TextRule = KERAS, **shape: Any) -> Checkpoint:
@@ -128,7 +128,7 @@ def test_every_shape_answers_as_pytorch_does_and_the_same_in_any_batch(
     file = opened(exported.data)
     assert file.network.layers == config_of(shape).layers
     rows = random_rows(file.tokenizer, seed=7)
-    classifier = Classifier.from_model(file)
+    classifier = Classifier(file)
     alone = classifier.probabilities_of(rows, batch_size=1)
     for size in (2, 3, len(rows)):
         assert np.array_equal(classifier.probabilities_of(rows, batch_size=size), alone)
@@ -194,7 +194,7 @@ def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
                 )
             exported = export(checkpoint, quantize="int8")
         assert exported.chosen_bits == 8
-        answers = Classifier.from_model(opened(exported.data)).probabilities_of(rows)
+        answers = Classifier(opened(exported.data)).probabilities_of(rows)
         errors.append(np.abs(answers - exact).mean())
     assert errors[1] < 0.9 * errors[0]
 

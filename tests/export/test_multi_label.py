@@ -40,7 +40,7 @@ def test_the_file_gives_each_text_all_of_its_labels(trained_multi_label: Trained
     checkpoint = load_checkpoint(trained_multi_label.checkpoint)
     file = opened(export(checkpoint, quantize="int8").data)
     texts = ["filler3 joyful filler4 angerful", "filler1 filler2 filler9"]
-    two, none = Classifier.from_model(file).predict(texts)
+    two, none = Classifier(file).predict(texts)
     assert isinstance(two, MultiLabelPrediction)
     assert sorted(two.labels) == ["anger", "joy"] and none.labels == ()
     assert none.label in LABELS  # the most probable one all the same
@@ -50,7 +50,7 @@ def test_the_file_gives_each_text_all_of_its_labels(trained_multi_label: Trained
 def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     checkpoint = make_checkpoint(labels=3, multi_label=True)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
-    answers = Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
+    answers = Classifier(opened(export(checkpoint).data)).predict(texts)
     labelled = LabelledTexts(texts, [answer.labels for answer in answers], multi_label=True)
     comparison = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100).comparison
     change = comparison.accuracy

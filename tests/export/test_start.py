@@ -138,7 +138,7 @@ def test_a_model_teaches_what_it_knows_whatever_its_labels(
 
 def test_a_checkpoint_answers_as_the_imported_network_does(checkpoint: Path) -> None:
     texts = [text for text, _ in OPINIONS] + ["", "wave", "wave " * 30]
-    classifier = Classifier.from_model(open_source(SourceFile(str(checkpoint))))
+    classifier = Classifier(open_source(SourceFile(str(checkpoint))))
     network = checkpoint_of(imported())
     ids = [network.tokenizer.encode_text(text).ids for text in texts]
     wanted = predict_probabilities(network.network, ids)

@@ -66,7 +66,7 @@ class Draft:
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier that answers with it."""
-        return Classifier.from_model(self.model)
+        return Classifier(self.model)
 
     def rooms(self, rows: Rows) -> list[Floats]:
         """Return how far below its sentinels each unit stays on these rows, see gates.headroom."""

@@ -95,7 +95,7 @@ def _answered(model: ModelFile, texts: Split, dataset: Dataset, risk: float) -> 
     point = None if curve is None else curve.operating_point(risk)
     if point is None:
         return 0
-    chances = Classifier.from_model(model).probabilities(texts.texts)
+    chances = Classifier(model).probabilities(texts.texts)
     place = {label: i for i, label in enumerate(dataset.labels)}
     # A label that the data no longer have is wrong.
     columns = np.array([place.get(label, -1) for label in model.labels])

@@ -23,7 +23,7 @@ def model_teacher(file: SourceFile, multi_label: bool) -> Regression:
 
     Raise DataError or ModelFileError if the file cannot be read.
     """
-    classifier = Classifier.from_model(open_source(file))
+    classifier = Classifier(open_source(file))
     has_sets = classifier.model.thresholds is not None
 
     def log_odds(texts: Sequence[str]) -> Floats:
