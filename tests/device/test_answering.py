@@ -13,6 +13,7 @@ from commands import command, json_of
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import SMALL, curve, edited, loaded
+from table_files import read_jsonl, write_jsonl
 
 from edge_lstm import (
     Classifier,
@@ -56,7 +57,7 @@ def threshold(classifier: Classifier, **asked: float) -> float:
 def operating_points(texts: list[str], labels: list[str], *options: str) -> list[dict[str, Any]]:
     """What evaluate says of m.onnx on these texts."""
     rows = [{"text": text, "label": label} for text, label in zip(texts, labels)]
-    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_jsonl("data.jsonl", rows)
     (model,) = json_of("evaluate", "data.jsonl", "-m", "m.onnx", *options)["models"]
     return list(model["operating_points"])
 
@@ -158,9 +159,8 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
 def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
     classifier = with_curve()
     options = ScoreOptions(abstain=0.02, only_abstained=True, top=2)
-    Path("in.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in [*TEXTS, None]))
+    write_jsonl("in.jsonl", [*TEXTS, None])
     summary = score_files("in.jsonl", "out.jsonl", model=classifier, options=options)
-    found = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     expected = []
     for text, answer in zip(TEXTS, classifier.predict(TEXTS)):
         (predicted, p), (second, q) = answer.top(2)
@@ -168,7 +168,7 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
             shares = [float(str(np.float32(share))) for share in (p, q)]  # their shortest digits
             row = [text, None, predicted, shares[0], second, shares[1], "abstained", None]
             expected.append(row)
-    assert [list(row.values()) for row in found] == expected
+    assert [list(row.values()) for row in read_jsonl("out.jsonl")] == expected
     assert summary.written == summary.below_threshold == len(expected) > 0
     assert summary.statuses["abstained"] == len(expected) and summary.errors == 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_files import SMALL
+from table_files import read_csv
 
 import edge_lstm
 from edge_lstm import Classifier, OnnxRuntime, Prediction, models
 from edge_lstm.errors import DataError
 
-with (Path(models.__path__[0]) / "reviews.csv").open(encoding="utf-8", newline="") as file:
-    REVIEWS = [row["text"] for row in csv.DictReader(file)]
+REVIEWS = [row["text"] for row in read_csv(Path(models.__path__[0]) / "reviews.csv")]
 CLASSIFIER = Classifier.load()
 ALONE = CLASSIFIER.probabilities(REVIEWS, batch_size=1)
 
@@ -41,7 +40,7 @@ def test_memory_that_is_kept_or_given_back_changes_nothing() -> None:
     assert (given_back.probabilities(REVIEWS, batch_size=7) == ALONE).all()
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(st.lists(st.text(), max_size=4))
 def test_any_text_gets_an_answer(texts: list[str]) -> None:
     answers = CLASSIFIER.predict(texts)

@@ -3,7 +3,6 @@ help."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from hostile import run_here
 from pages import Page
+from table_files import read_csv, write_jsonl
 
 from edge_lstm import Classifier
 from edge_lstm.core.modelfile import ModelFile, open_model
@@ -179,8 +179,7 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
         "=1+1 best",
     ]
     write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), Path("mistakes.csv"))
-    with Path("mistakes.csv").open(newline="", encoding="utf-8-sig") as file:
-        written = list(csv.DictReader(file))
+    written = read_csv("mistakes.csv")
     answers = enumerate(zip(texts, Classifier.load().predict(texts)), 1)
     wrong = [(p.probability, i, text) for i, (text, p) in answers if p.label != "neg"]
     assert written == [
@@ -201,8 +200,8 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
 @pytest.fixture
 def data() -> None:
     """Labelled texts: x.jsonl, and a folder of two splits."""
-    lines = [json.dumps({"text": text, "label": label}) for text, label in zip(TEXTS, LABELS)]
-    Path("x.jsonl").write_text("\n".join(lines))
+    rows = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS)]
+    write_jsonl("x.jsonl", rows)
     for split in ("train", "test"):
         for label in ("neg", "pos"):
             Path("folder", split, label).mkdir(parents=True)

@@ -15,6 +15,7 @@ from commands import command, json_of
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import SMALL, curve, edited, loaded, multi_label
+from table_files import write_jsonl
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
 from edge_lstm.core.familiarity import unfamiliarity
@@ -122,7 +123,7 @@ def test_rows_and_the_commands_say_the_same(threshold: float) -> None:
     asked = ("-m", "m.onnx", "--unfamiliar", "0.05")
     done = command("predict", *asked, *TEXTS)
     assert [line.split("\t")[2] for line in done.stdout.splitlines()] == expected
-    Path("in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    write_jsonl("in.jsonl", TEXTS)
     done = command("score", "in.jsonl", *asked)
     assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == expected
     assert f"unfamiliar {expected.count('unfamiliar')}" in done.stderr
@@ -200,8 +201,7 @@ def test_auroc_and_recall_count_pairs(
 @pytest.fixture
 def data() -> None:
     """data.csv: the labelled texts."""
-    lines = [json.dumps({"text": text, "label": name}) for text, name in zip(TEXTS, LABELS)]
-    Path("data.jsonl").write_text("\n".join(lines))
+    write_jsonl("data.jsonl", [{"text": text, "label": name} for text, name in zip(TEXTS, LABELS)])
 
 
 @pytest.mark.usefixtures("data")

@@ -14,6 +14,7 @@ import pytest
 from cases import rows
 from commands import json_of
 from model_files import SMALL, edited, loaded, multi_label
+from table_files import read_jsonl, write_jsonl
 
 from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
 from edge_lstm.errors import DataError
@@ -65,8 +66,7 @@ def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
     Path("in.txt").write_text(f"{GOOD}\n{BAD}\n")
     summary = score_files("in.txt", "out.jsonl", model=both)
     assert summary.labels == {"pos": 1, "neg": 2}
-    written = map(json.loads, Path("out.jsonl").read_text().splitlines())
-    assert [row["label"] for row in written] == ["pos|neg", "neg"]
+    assert [row["label"] for row in read_jsonl("out.jsonl")] == ["pos|neg", "neg"]
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
@@ -96,7 +96,7 @@ def test_evaluate_measures_the_sets() -> None:
     Path("one.onnx").write_bytes(edited(multi_label((1e-4, 0.5))))
     Path("two.onnx").write_bytes(edited(multi_label((0.4, 0.6))))
     rows = [{"text": GOOD, "labels": ["pos"]}, {"text": BAD, "labels": ["neg"]}]
-    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_jsonl("data.jsonl", rows)
     asked = ("evaluate", "data.jsonl", "-m", "one.onnx", "-m", "two.onnx")
     values = json_of(*asked, "--report", "r.html")
     first, second = values["models"]

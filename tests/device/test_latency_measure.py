@@ -124,17 +124,6 @@ def test_no_text_is_one_line(data: bytes) -> None:
     assert "texts.txt " in command("latency", "--texts", "texts.txt").error
 
 
-def test_a_long_run_keeps_whole_blocks_spread_over_it_the_same_of_every_setting() -> None:
-    one = recording()
-    for number in range(5000):
-        one.add(Block(number, np.full((4, 4), number, dtype=np.int64), cpu_ns=1))
-    numbers = np.array([block.number for block in one.blocks])
-    assert (one.runs, one.max_ns) == (20_000, 2 * 4999)
-    assert (
-        250 <= len(numbers) <= 512 and (np.diff(numbers) == one.every).all() and numbers[-1] > 4900
-    )
-
-
 def test_ctrl_c_leaves_what_was_measured_until_then() -> None:
     def stop(what: str, part: float) -> None:
         if what == "measuring" and part > 0.2:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from cases import rows
 from commands import Result, command, json_of
 from model_files import compact, edited, loaded
+from table_files import read_csv, read_jsonl, write_jsonl
 
 from edge_lstm import (
     Classifier,
@@ -119,9 +118,7 @@ def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classi
     options = ScoreOptions(all_probabilities=True)
     summary = score_files("in.csv", f"out{suffix}", model=HERE, options=options)
     assert summary.labels == {"1": 1, "5": 1}
-    with Path(f"out{suffix}").open() as file:
-        lines: Any = csv.DictReader(file) if suffix == ".csv" else map(json.loads, file)
-        written = list(lines)
+    written = {".csv": read_csv, ".jsonl": read_jsonl}[suffix](f"out{suffix}")
     names = "text score score_low score_high probability_1 probability_5 status error"
     assert list(written[0]) == names.split()
     for row, prediction in zip(written, classifier.predict([GOOD, BAD])):
@@ -145,7 +142,7 @@ def test_the_next_best_number_is_no_answer(classifier: Classifier) -> None:
 def evaluate(texts: list[str], labels: list[str], *options: str) -> Result:
     """stars.onnx on these texts."""
     rows = [{"text": text, "label": label} for text, label in zip(texts, labels)]
-    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_jsonl("data.jsonl", rows)
     return command("evaluate", "data.jsonl", "-m", "stars.onnx", *options)
 
 

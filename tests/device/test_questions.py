@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from cases import rows
 from commands import command, json_of
 from model_files import compact, edited, multi_label
+from table_files import read_csv, read_jsonl, write_jsonl
 
 from edge_lstm import Classifier, Policy, RunOptions, ScoreOptions, score_files
 from edge_lstm.core.questions import Questions
@@ -27,11 +27,6 @@ def files(folder: Path) -> None:
     Path("urgent.onnx").write_bytes(edited({"labels": compact(["no", "yes"])}))
     with Path("in.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["id", "text"], *enumerate(TEXTS)])
-
-
-def read_csv(path: str) -> list[dict[str, str]]:
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_answer_is_that_of_its_file_alone() -> None:
@@ -115,10 +110,10 @@ def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resum
 
 
 def test_rows_without_a_text_are_errors_of_the_row() -> None:
-    Path("in.jsonl").write_text('{"text": "good"}\n{"text": null}\n')
+    write_jsonl("in.jsonl", ["good", None])
     models = {"team": "team.onnx", "urgent": "urgent.onnx"}
     summary = score_files("in.jsonl", "out.jsonl", model=models)
-    good, bad = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    good, bad = read_jsonl("out.jsonl")
     assert good["team_status"] == "ok" and good["error"] is None
     assert bad["team"] is None and bad["urgent_status"] == "error" and bad["error"]
     assert summary.errors == 1
@@ -174,7 +169,7 @@ LOG = [
 
 
 def test_evaluate_measures_each_question_on_the_rows_that_answer_it() -> None:
-    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in LOG))
+    write_jsonl("log.jsonl", LOG)
     asked = ("evaluate", "-m", "team=team.onnx", "-m", "urgent=urgent.onnx", "log.jsonl")
     values = json_of(*asked)
     assert values["team"]["texts"] == values["urgent"]["texts"] == 2
@@ -197,17 +192,15 @@ def test_evaluate_measures_each_question_on_the_rows_that_answer_it() -> None:
     ),
 )
 def test_an_evaluation_of_questions_that_do_not_fit_is_one_line(arguments: str, said: str) -> None:
-    lines = [json.dumps({**row, "empty": None}) for row in LOG]
-    Path("log.jsonl").write_text("\n".join(lines))
+    write_jsonl("log.jsonl", [{**row, "empty": None} for row in LOG])
     assert said in command("evaluate", *arguments.split()).error
 
 
 def test_windows_and_chosen_columns_go_with_several_questions() -> None:
     text = "the film " * 400 + "A wonderful film."
-    Path("in.jsonl").write_text(json.dumps({"id": 1, "text": text}) + "\n")
+    write_jsonl("in.jsonl", [{"id": 1, "text": text}])
     options = ScoreOptions(windows=True, only_columns=("id", "team", "u_status"))
     models = {"team": "team.onnx", "u": "urgent.onnx"}
     score_files("in.jsonl", "out.jsonl", model=models, options=options)
     alone = Classifier.load("team.onnx").predict([text], windows=True)[0]
-    row = json.loads(Path("out.jsonl").read_text())
-    assert row == {"id": 1, "team": alone.label, "u_status": "ok"}
+    assert read_jsonl("out.jsonl") == [{"id": 1, "team": alone.label, "u_status": "ok"}]

@@ -16,6 +16,7 @@ import pytest
 from cases import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_files import read_csv, read_jsonl, write_jsonl
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.errors import EdgeLSTMError
@@ -39,15 +40,6 @@ def csv_file(name: str, texts: Iterable[str]) -> str:
         writer.writerow(["id", "text", "when", "stars"])
         writer.writerows([i, text, "2024-01-05", "4.50"] for i, text in enumerate(texts))
     return name
-
-
-def read_csv(name: str) -> list[dict[str, str]]:
-    with Path(name).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def json_lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(name).read_text().splitlines()]
 
 
 def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
@@ -132,7 +124,7 @@ def make_input(kind: str, texts: list[str]) -> str:
     if kind == "txt":
         Path(name).write_text("".join(text + "\n" for text in texts))
     elif kind == "jsonl":
-        Path(name).write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        write_jsonl(name, texts)
     elif kind == "parquet":
         import pyarrow.parquet
 
@@ -246,7 +238,7 @@ def test_a_row_without_usable_text_is_kept_with_the_reason() -> None:
     )
     summary = score_files("in.jsonl", "out.jsonl")
     assert Path("out.jsonl").read_text().startswith('{"text": "fine", "n": 1.0e2, ')
-    _, null, broken, encoded, missing, last = json_lines("out.jsonl")
+    _, null, broken, encoded, missing, last = read_jsonl("out.jsonl")
     assert null["edge_lstm_error"] == "the text is null"
     assert (broken["raw"], missing["n"]) == ("broken", 7)
     assert "�" in encoded["raw"]
@@ -287,26 +279,6 @@ def test_rows_of_one_label_can_be_written_alone(classifier: Classifier, target: 
     assert (summary.rows, summary.written) == (len(TEXTS), len(found))
 
 
-def test_a_label_below_the_threshold_is_not_written() -> None:
-    source = csv_file("in.csv", TEXTS)
-    summary = score_files(source, "out.csv", options=ScoreOptions(threshold=1.0))
-    assert {row["label"] for row in read_csv("out.csv")} == {""}
-    assert summary.below_threshold == len(TEXTS)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"only_label": ("great",)}, "the model has no label 'great'"),
-        ({"top": 0}, "top must be at least 1, not 0"),
-        ({"top": 3}, "top must be from 1 to 2, the number of labels, not 3"),
-    ],
-)
-def test_what_the_labels_do_not_allow_is_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(DataError, match=says):
-        score_files(csv_file("in.csv", TEXTS), "out.csv", options=ScoreOptions(**options))
-
-
 ADDED = ["label", "probability", "label_2", "p_2", "status", "error"]
 
 
@@ -314,8 +286,7 @@ ADDED = ["label", "probability", "label_2", "p_2", "status", "error"]
 def test_the_next_best_labels_have_columns_of_their_own(
     classifier: Classifier, target: str
 ) -> None:
-    lines = [json.dumps({"text": text}) for text in (*TEXTS, 5)]
-    Path("in.jsonl").write_text("\n".join(lines))
+    write_jsonl("in.jsonl", [*TEXTS, 5])
     score_files("in.jsonl", target, options=ScoreOptions(top=2))
     if target == "out.txt":
         lines = Path(target).read_text().splitlines()

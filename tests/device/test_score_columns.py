@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from table_files import read_jsonl, write_jsonl
 from test_score import names
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score, score_files
@@ -27,12 +27,8 @@ ROWS = [
 @pytest.fixture
 def source() -> Path:
     path = Path("in.jsonl")
-    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    write_jsonl(path, ROWS)
     return path
-
-
-def written(name: str) -> list[Any]:
-    return [json.loads(line) for line in Path(name).read_text().splitlines()]
 
 
 # --- Columns --------------------------------------------------------------------------------------
@@ -43,7 +39,7 @@ def test_a_column_of_an_answers_name_that_is_left_out_stands_in_nobodys_way(
     suffix: str, classifier: Classifier
 ) -> None:
     labelled = [{"id": i, "text": "A wonderful film.", "label": "mine"} for i in range(3)]
-    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labelled))
+    write_jsonl("in.jsonl", labelled)
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
     options = ScoreOptions(keep=("id",))
@@ -66,8 +62,8 @@ def test_only_the_columns_that_are_named_are_written(
     score_files(source, "all.jsonl", model=classifier)
     for name in ("out.jsonl", "out.csv"):
         score_files(source, name, model=classifier, options=ScoreOptions(only_columns=only))
-    expected = [{name: row[name] for name in columns} for row in written("all.jsonl")]
-    found = written("out.jsonl")
+    expected = [{name: row[name] for name in columns} for row in read_jsonl("all.jsonl")]
+    found = read_jsonl("out.jsonl")
     assert [list(row.items()) for row in found] == [list(row.items()) for row in expected]
     with Path("out.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -83,28 +79,6 @@ def test_rows_of_a_program_have_the_same_columns(classifier: Classifier) -> None
         {"id": "b", "label": None},
         {"id": "c", "label": "neg"},
     ]
-
-
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"only_columns": ("id", "x")}, "has no column 'x'; its columns are 'id', 'text'"),
-        ({"only_columns": ()}, "names no column"),
-        ({"only_columns": ("id", "id")}, "or one twice"),
-        ({"only_columns": ("id",), "keep": ("id",)}, "exclude each other"),
-        ({"only_columns": "id"}, "one string"),
-        ({"keep": "id"}, r"keep is one string, 'id'; give a tuple of names, as in \('id',\)"),
-        ({"only_label": "pos"}, r"only_label is one string, 'pos'; give a tuple of names"),
-    ],
-)
-def test_columns_that_cannot_be_written(
-    source: Path, classifier: Classifier, options: Any, error: str
-) -> None:
-    with pytest.raises(DataError, match=error):
-        score_files(source, "o.csv", model=classifier, options=ScoreOptions(**options))
-    assert names() == ["in.jsonl"]
-    with pytest.raises(DataError, match=error):
-        list(score(ROWS, model=classifier, options=ScoreOptions(**options)))
 
 
 # --- zstd -----------------------------------------------------------------------------------------

@@ -192,17 +192,3 @@ def test_under_a_limit_of_address_space_workers_start(source: str) -> None:
         assert score_files(source, "out.csv", run=options).workers == 10
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
-
-
-def test_a_worker_that_is_stopped_does_not_keep_whoever_ends_the_run() -> None:
-    source = csv_file("in.csv", [TEXT] * 4_000)
-    before = children()
-
-    def stop(_: object) -> None:
-        for process in children() - before:
-            os.kill(process, signal.SIGSTOP)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        score_files(source, "out.csv", run=run(2), on_progress=stop)
-    assert children() == before

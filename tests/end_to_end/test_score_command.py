@@ -173,7 +173,7 @@ def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target:
     driver = [sys.executable, tmp_path / "driver.py", source]
     subprocess.run([*driver, whole, "1"], check=True)
     chance = random.Random(4)
-    for _ in range(4):
+    for _ in range(2):
         # Not less than a journal has, and the partial file of a Parquet output is larger than the
         # output.
         size = int(chance.uniform(2_000, whole.stat().st_size * 1.5))

@@ -112,6 +112,7 @@ def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(
         score_on_cluster(source, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_loses_nothing_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
     rows = 4_000
     source = make_inputs(tmp_path / "in", rows)

@@ -165,15 +165,16 @@ def test_an_empty_cell_that_is_alone_has_quotes(classifier: Classifier, tmp_path
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt"])
-def test_numpy_is_not_imported(installed: Path, tiny: Path, tmp_path: Path, suffix: str) -> None:
-    """It takes longer to import than a small file takes to be scored."""
+def test_tables_are_scored_without_numpy_and_onnx_runtime(
+    installed: Path, tmp_path: Path, suffix: str
+) -> None:
+    """They take longer to import than a small file takes to be scored."""
     write_table(tmp_path / f"in{suffix}", TEXTS)
     code = f"""
 import sys
-from edge_lstm import RunOptions, score_files
-run = RunOptions(engine="native")
-score_files("in{suffix}", "out{suffix}", model={str(tiny)!r}, run=run)
-assert "numpy" not in sys.modules
+from edge_lstm.cli import run
+run(["score", "in{suffix}", "-o", "out{suffix}", "--engine", "native", "-w", "1"])
+assert "edge_lstm_native" in sys.modules and not {{"numpy", "onnxruntime"}} & {{*sys.modules}}
 """
     environ = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{PROJECT}"}
     finished([sys.executable, "-c", code], cwd=tmp_path, env=environ, check=True)

@@ -17,7 +17,7 @@ from tests.ports.conftest import Case
 # Single bits, and what turns the tag of a metadata entry (0x72) into that of a text which readers
 # skip.
 MASKS = (1, 2, 4, 8, 16, 32, 64, 128, 0x72 ^ 0x12, 0x72 ^ 0x1A, 0x72 ^ 0x22, 0x72 ^ 0x2A)
-STEP = 211  # bytes from one place to the next
+STEP = 499  # bytes from one place to the next
 # Files of both text rules, fp32 and int8, of one label per text and of several.
 KINDS = {
     "multi_label.fp32.onnx",
