@@ -272,6 +272,8 @@ def describe(model: ModelFile) -> dict[str, Any]:
         values["thresholds"] = dict(zip(model.labels, model.thresholds))
     if model.question.type != CHOICE:
         values["question"] = model.question.to_dict()
+    if model.fields is not None:
+        values["input"] = model.fields.to_dict()
     values |= {
         "tokenizer": json.loads(metadata[KEY_TOKENIZER]),
         "vocabulary": {"words": len(words), "first": list(words[:10])},

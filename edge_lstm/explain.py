@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.classifier import Classifier, Row
 from edge_lstm.core.decide import STATUSES, Policy, check_label, decide
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.text import Token
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 
@@ -45,7 +46,7 @@ class Word:
 class Explanation:
     """A prediction and the effects of the words.
 
-    text: the text.
+    text: the text; of a row, its texts and a character for each field's word.
     label: the label that the effects are about.
     probability: of this label.
     predicted: the predicted label.
@@ -85,13 +86,16 @@ class Explanation:
         yield self.text[end:], None
 
 
-def explain(classifier: Classifier, text: str, *, label: str | None = None) -> Explanation:
+def explain(classifier: Classifier, text: Row, *, label: str | None = None) -> Explanation:
     """Explain a prediction: leave out each word of a text in turn.
 
+    text: a row, if the model has fields; field words are then shown as descriptions.
     label: the label that the effects are about; None for the predicted one.
 
     Raise DataError if the model does not have the label.
     """
+    fields = classifier.model.fields
+    text = classifier.model.as_text(text)
     labels = classifier.labels
     tokenizer = classifier.model.tokenizer
     if label is not None:
@@ -132,7 +136,7 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
         Word(
             start=token.start,
             end=token.end,
-            text=text[token.start : token.end],
+            text=_shown(fields, text[token.start : token.end]),
             effect=log_odds[0] - log_odds[row],
             probability=predictions[row][column],
             known=token.known,
@@ -149,6 +153,10 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
         status=prediction.status,
         words=tuple(words),
     )
+
+
+def _shown(fields: Fields | None, word: str) -> str:
+    return word if fields is None else fields.describe(word)
 
 
 def _log_odds(probabilities: Sequence[float], column: int, multi_label: bool) -> float:

@@ -71,6 +71,9 @@ def overview(model: ModelFile) -> dict[str, str]:
     padding = model.padding_cost.line()
     parts = (model.quantization or {}).items()
     quantized = [f"{name}: {what}" for name, what in parts if name in QUANTIZED_PARTS]
+    fields = {}
+    if model.fields is not None:
+        fields["fields"] = "; ".join(model.fields.in_words())
     versions = model.training.get("versions")
     packages = versions.items() if isinstance(versions, dict) else ()
     return {
@@ -79,6 +82,7 @@ def overview(model: ModelFile) -> dict[str, str]:
         "accuracy": accuracy_line(model)
         or "unknown; measure it with 'edge-lstm evaluate FILE -m MODEL'",
         "size": f"{len(model.data):,} bytes, {model.precision}",
+        **fields,
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
         "length": "; ".join(filter(None, (length, padding))),
         "quantization": "; ".join(quantized) or "none",

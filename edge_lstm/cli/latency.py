@@ -56,7 +56,7 @@ def command(
     """
     options.check_outputs([output, report], [*(model or ()), texts])
     from edge_lstm.core.engine import chosen_engine
-    from edge_lstm.core.modelfile import embedded_model
+    from edge_lstm.core.modelfile import embedded_model, open_model
     from edge_lstm.latency.measure import measure
     from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
 
@@ -72,7 +72,8 @@ def command(
     )
     sample = None
     if texts is not None:
-        sample = read_texts(texts, text_column)
+        fields = [open_model(path).fields for path in settings.models]
+        sample = read_texts(texts, text_column, fields)
     result = measure(settings, sample, progress=_progress())
     _show(result, output, as_json, report)
     if result.is_interrupted:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_lstm.cli import options
-from edge_lstm.cli.streams import decoded, standard_input
-from edge_lstm.printable import printable, to_json
+from edge_lstm.cli.streams import decoded, say, standard_input
+from edge_lstm.printable import listed, printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.core.decide import Prediction
+    from edge_lstm.core.questions import Questions
 
 
 def command(
@@ -37,6 +39,8 @@ def command(
     thresholds), probability, probabilities, status, and with --top also top. If the labels are
     numbers on a scale, a line begins with "score <tab> low <tab> high"; with --json these are keys.
 
+    A model with fields takes JSON objects, as in '{"subject": "Late", "amount": 12}'.
+
     Several models can answer one question each, as in -m team=team.onnx -m urgent=urgent.onnx. A
     line then has the fields of all models, one after the other; with --json, each name has an
     object.
@@ -59,7 +63,9 @@ def command(
         )
         for name, classifier in questions.classifiers.items()
     }
+    has_text = _notes_texts(questions)
     for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
+        has_text(text)
         found = questions.classify([text], policies)
         predictions = {name: each.predictions[0] for name, each in found.items()}
         if as_json:
@@ -68,6 +74,21 @@ def command(
         else:
             fields = [field for each in predictions.values() for field in _fields(each, top)]
             print("\t".join(fields), flush=True)
+
+
+def _notes_texts(questions: Questions) -> Callable[[str], None]:
+    """Return a function that notes once how a text without an object is read."""
+    from edge_lstm.core.fields import is_object
+
+    fields = [each.model.fields for each in questions.classifiers.values()]
+    names = {each.texts[0].name for each in fields if each is not None and each.texts}
+
+    def note(text: str) -> None:
+        if names and not is_object(text):
+            say(f"note: a text that is no JSON object is read as {listed(sorted(names))}")
+            names.clear()
+
+    return note
 
 
 def _values(prediction: Prediction, top: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_lstm.checked import instance, optional_whole
 from edge_lstm.checked import path as checked_path
@@ -25,6 +25,7 @@ from edge_lstm.core.decide import (
     not_probabilities,
 )
 from edge_lstm.core.engine import Engine, chosen_engine
+from edge_lstm.core.fields import RowText
 from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.core.native import NativeSession
 from edge_lstm.core.onnx_runtime import OnnxRuntime
@@ -36,6 +37,9 @@ from edge_lstm.system.machine import available_cores
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+# A text, or the object that a model with fields reads.
+Row: TypeAlias = "str | Mapping[str, Any]"
 
 # Texts in one run. The values that an LSTM keeps for a batch (four for each unit, step and text)
 # have to stay in the cache, so a network with more than WIDE units, all directions together, takes
@@ -51,6 +55,8 @@ class Classifier:
     >>> classifier = Classifier.load()
     >>> classifier.predict(["A wonderful film."])[0].label
     'pos'
+
+    A text is a string. If the model has fields, it is an object of fields (a dict, or its JSON).
 
     The probabilities of a text do not depend on the other texts of the call, on ``batch_size`` or
     on ``threads``. With an int8 file, even the bits are the same.
@@ -115,7 +121,7 @@ class Classifier:
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
 
     def probabilities(
-        self, texts: Sequence[str], *, batch_size: int | None = None, windows: bool = False
+        self, texts: Sequence[Row], *, batch_size: int | None = None, windows: bool = False
     ) -> npt.NDArray[np.float32]:
         """Classify texts.
 
@@ -130,7 +136,7 @@ class Classifier:
         import numpy as np
 
         instance("windows", windows, bool)
-        texts = _check_texts(texts)
+        texts = self._texts(texts)
         data, _ = self._read(
             texts, Policy(windows=windows), optional_whole("batch_size", batch_size)
         )
@@ -141,7 +147,7 @@ class Classifier:
 
     def classify(
         self,
-        texts: Sequence[str | None],
+        texts: Sequence[Row | None],
         policy: Policy | None = None,
         *,
         batch_size: int | None = None,
@@ -159,16 +165,26 @@ class Classifier:
         """
         policy = Policy.of(self.model) if policy is None else policy
         instance("policy", policy, Policy)
-        texts = _check_texts(texts, (str, NoneType))
+        texts = self._texts(texts, (str, NoneType))
         batch_size = optional_whole("batch_size", batch_size)
         answers, read = self._read(texts, policy, batch_size, encoded)
         return decide(self.model, policy, answers, read, self._native)
 
-    def encode(self, texts: Sequence[str | None]) -> list[Encoded] | None:
+    def encode(self, texts: Sequence[Row | None]) -> list[Encoded] | None:
         """Return the ids and the status of each text; None if the engine makes them by itself."""
         if self._native is not None:
             return None
-        return [self.model.tokenizer.encode_text(text or "") for text in texts]
+        as_text = self.model.as_text
+        encode = self.model.tokenizer.encode_text
+        return [encode("" if text is None else as_text(text)) for text in texts]
+
+    def _texts(self, texts: Any, kinds: tuple[type, ...] = (str,)) -> list[Any]:
+        """Return texts as the text rule reads them; missing ones stay None."""
+        if self.model.fields is None:
+            texts = _check_texts(texts, kinds)
+            return [self.model.as_text(text) if type(text) is RowText else text for text in texts]
+        rows = _check_texts(texts, (*kinds, Mapping))
+        return [None if row is None else self.model.as_text(row) for row in rows]
 
     def _read(
         self,
@@ -269,7 +285,7 @@ class Classifier:
 
     def predict(
         self,
-        texts: Sequence[str],
+        texts: Sequence[Row],
         *,
         abstain: float | None = None,
         threshold: float | None = None,
@@ -302,7 +318,7 @@ class Classifier:
             unfamiliar=unfamiliar,
             windows=windows,
         )
-        return self.classify(_check_texts(texts), policy, batch_size=batch_size).predictions
+        return self.classify(self._texts(texts), policy, batch_size=batch_size).predictions
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""
@@ -312,8 +328,8 @@ class Classifier:
         return answers
 
 
-def _check_texts(texts: Iterable[Any], kind: Any = str) -> list[Any]:
-    """Return texts as a list. kind: what each must be."""
+def _check_texts(texts: Iterable[Any], kinds: tuple[type, ...]) -> list[Any]:
+    """Return texts as a list. kinds: what each must be."""
     how = ""
     if isinstance(texts, (str, bytes)):
         how = "; write [text]"
@@ -324,8 +340,9 @@ def _check_texts(texts: Iterable[Any], kind: Any = str) -> list[Any]:
         raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}{how}")
     texts = list(texts)
     for i, text in enumerate(texts):
-        if not isinstance(text, kind):
-            raise TypeError(f"texts[{i}] must be a string, not {type(text).__name__}")
+        if not isinstance(text, kinds):
+            what = "a string or an object" if Mapping in kinds else "a string"
+            raise TypeError(f"texts[{i}] must be {what}, not {type(text).__name__}")
     return texts
 
 

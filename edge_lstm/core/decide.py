@@ -84,6 +84,8 @@ class Policy:
         check_top(top, len(model.labels))
         if windows and unfamiliar is not None:
             raise DataError("--windows and --unfamiliar exclude each other; give one of them")
+        if windows and model.fields is not None:
+            raise DataError("--windows is for texts, and the model reads fields; leave it out")
         if model.thresholds is None:
             threshold = choose_threshold(
                 model.abstention, model.path, abstain=abstain, threshold=threshold

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.core import model_checks, onnx_file
+from edge_lstm.core.fields import Fields, RowText
 from edge_lstm.core.figures import by_label
 from edge_lstm.core.layers import NetworkConfig, PaddingCost, sentinels
 from edge_lstm.core.model_checks import Room
@@ -70,6 +71,9 @@ KEY_MULTI_LABEL = "edge_lstm.multi_label"
 # if the question is a choice, or a text may have several labels.
 KEY_QUESTION = "edge_lstm.question"
 
+# JSON object, see Fields.to_dict; absent if the model reads a text.
+KEY_FIELDS = "edge_lstm.fields"
+
 # JSON list of {text, ids, probabilities}; some have "example": true.
 KEY_GOLDEN = "edge_lstm.golden"
 
@@ -87,6 +91,7 @@ _ROOM = {
     KEY_ABSTENTION: Room(2**16),
     KEY_MULTI_LABEL: Room(2**16, each=(32, 1, 0)),
     KEY_QUESTION: Room(2**10),
+    KEY_FIELDS: Room(2**20),
     KEY_GOLDEN: Room(2**20),
 }
 
@@ -121,6 +126,7 @@ class ModelFile:
         probability of a text that has it, above 0 to 1. None: each text has one label, the most
         probable.
     question: its type.
+    fields: of a model that reads rows; None if it reads texts.
     """
 
     path: Path
@@ -136,6 +142,16 @@ class ModelFile:
     abstention: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
     question: Question = ANY_CHOICE
+    fields: Fields | None = None
+
+    def as_text(self, row: Any) -> str:
+        """Return what the text rule reads of a text, or of a row if the model has fields.
+
+        Raises DataError, see :meth:`Fields.read`.
+        """
+        if self.fields is not None:
+            return self.fields.read(row)
+        return str(row.row if isinstance(row, RowText) else row)
 
     @property
     def is_score(self) -> bool:
@@ -347,6 +363,11 @@ def _read_metadata(
     )
     training = by_label(training, labels)
     golden = model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer)
+    fields = None
+    if KEY_FIELDS in values:
+        fields = Fields.from_dict(values[KEY_FIELDS])
+        if tokenizer.rule.keeps != "last" or fields.width >= tokenizer.length:
+            raise ValueError("its text rule keeps too few ids for its fields")
     curve = None
     if KEY_ABSTENTION in values:
         curve = RiskCoverage.from_dict(values[KEY_ABSTENTION])
@@ -364,6 +385,7 @@ def _read_metadata(
         abstention=curve,
         thresholds=thresholds,
         question=question,
+        fields=fields,
     )
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.classifier import Classifier, Row
 from edge_lstm.core.decide import Decisions, Policy
 from edge_lstm.core.engine import Engine, chosen_engine
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.text import Encoded, Tokenizer
 
 # The name of a question. It becomes a part of the names of columns.
@@ -24,10 +25,10 @@ class Questions:
     def __init__(self, classifiers: Mapping[str, Classifier]) -> None:
         """classifiers: name of the question → its classifier."""
         self.classifiers = dict(classifiers)
-        numbers: dict[Tokenizer, int] = {}
+        numbers: dict[tuple[Tokenizer, Fields | None], int] = {}
         # Numbered here and not for each batch: a comparison reads the whole vocabulary.
         self._tokenizers = {
-            name: numbers.setdefault(each.model.tokenizer, len(numbers))
+            name: numbers.setdefault((each.model.tokenizer, each.model.fields), len(numbers))
             for name, each in self.classifiers.items()
         }
 
@@ -46,7 +47,7 @@ class Questions:
 
     def classify(
         self,
-        texts: Sequence[str | None],
+        texts: Sequence[Row | None],
         policies: Mapping[str, Policy],
         *,
         batch_size: int | None = None,

@@ -185,10 +185,11 @@ def _classify(
     statuses: Counter[str] = Counter()
     for start in range(0, len(texts), CHUNK):
         chunk = slice(start, start + CHUNK)
-        encoded = [tokenizer.encode_text(text) for text in texts[chunk]]
+        read = [classifier.model.as_text(text) for text in texts[chunk]]
+        encoded = [tokenizer.encode_text(text) for text in read]
         ids = [text.ids for text in encoded]
         # Every text gets an answer here: abstention is counted afterwards.
-        decisions = classifier.classify(texts[chunk], Policy(windows=windows), encoded=encoded)
+        decisions = classifier.classify(read, Policy(windows=windows), encoded=encoded)
         answers = np.frombuffer(decisions.probabilities, np.float32)
         probabilities[chunk] = answers.reshape(len(encoded), -1)
         if classifier.model.thresholds is None:

@@ -15,6 +15,7 @@ from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.result import Evaluation
 from edge_lstm.evaluation.sources import load_labelled, read_foreign
 from edge_lstm.tables.labelled import DEFAULT_LABEL_OPTIONS, LabelledTexts, LabelOptions
+from edge_lstm.tables.schema import with_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,9 @@ def evaluate_files(
     """
     # Models first: an error of theirs comes before the data is read, which may take long.
     classifiers = {name: _load(request, paths) for name, paths in request.models.items()}
-    foreign = read_foreign(request.foreign) if request.foreign else ()
+    every = [each.model.fields for of in classifiers.values() for each in of]
+    request = replace(request, reading=with_fields(request.reading, every))
+    foreign = read_foreign(request.foreign, request.reading) if request.foreign else ()
     data = {name: _read(request, name, of[0].model) for name, of in classifiers.items()}
     texts = 0
     for name, labelled in data.items():

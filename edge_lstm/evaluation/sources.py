@@ -13,6 +13,7 @@ from edge_lstm.tables.labelled import (
     read_labelled,
 )
 from edge_lstm.tables.reader import TAR_SUFFIXES, named, read_rows
+from edge_lstm.tables.schema import ReadOptions
 
 
 def load_labelled(source: str, *, options: LabelOptions = DEFAULT_LABEL_OPTIONS) -> LabelledTexts:
@@ -35,12 +36,14 @@ def load_labelled(source: str, *, options: LabelOptions = DEFAULT_LABEL_OPTIONS)
     return read_labelled([part if part.is_dir() else path], options=options)
 
 
-def read_foreign(path: str | Path) -> tuple[str, ...]:
+def read_foreign(path: str | Path, labelled: LabelOptions) -> tuple[str, ...]:
     """Read the texts of a file that ``score`` reads, each once.
+
+    labelled: how the labelled texts are read, of which the same fields are read.
 
     Raise DataError if the file has no text.
     """
-    rows = read_rows([path])
+    rows = read_rows([path], options=ReadOptions(fields=labelled.fields))
     texts = tuple(dict.fromkeys(row.text for row in rows if row.text and row.text.strip()))
     if not texts:
         raise DataError(

@@ -112,10 +112,11 @@ def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> t
 
     Return the number of tokens, the ns from texts to ids, and the ns from ids to probabilities.
     """
+    as_text = classifier.model.as_text
     encode = classifier.model.tokenizer.encode_text
     clock = time.perf_counter_ns
     begun = clock()
-    rows = [encode(text).ids for text in texts]
+    rows = [encode(as_text(text)).ids for text in texts]
     encoded = clock()
     classifier.probabilities_of(rows, batch_size=batch_size)
     answered = clock()
@@ -157,8 +158,9 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], S
     sample = sample or texts_of(classifiers[0].model)
     recordings = []
     for setting, classifier in zip(settings.each, classifiers):
+        as_text = classifier.model.as_text
         encode = classifier.model.tokenizer.encode_text
-        tokens = [len(encode(text).ids) for text in sample.texts]
+        tokens = [len(encode(as_text(text)).ids) for text in sample.texts]
         recordings.append(Recording(setting, classifier, tokens))
     return recordings, sample
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, product
 from pathlib import Path
 
 from edge_lstm.core.engine import Engine
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.modelfile import ModelFile, embedded_model, short_names
 from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.errors import DataError
@@ -47,16 +49,25 @@ def texts_of(model: ModelFile) -> Sample:
     """Return the package's reviews for the embedded model, else the file's golden rows."""
     if model.data == embedded_model().read_bytes():
         return Sample("the package's reviews", example_texts())
+    if model.fields is not None:
+        raise DataError(f"{model.path} reads fields; name a file with rows (--texts)")
     texts = tuple(row.text for row in model.golden if row.text)
     return Sample(f"the golden rows of {model.path.name}", texts)
 
 
-def read_texts(path: Path, text_column: str | None = None) -> Sample:
-    """Read the first MAX_TEXTS texts of a file or folder that ``score`` reads. Raise DataError."""
-    from edge_lstm.tables.reader import read_rows
-    from edge_lstm.tables.schema import ReadOptions
+def read_texts(
+    path: Path, text_column: str | None = None, fields: Sequence[Fields | None] = ()
+) -> Sample:
+    """Read the first MAX_TEXTS texts of a file or folder that ``score`` reads.
 
-    rows = read_rows([path], options=ReadOptions(text_column))
+    fields: of each model; None for one that reads a text.
+
+    Raise DataError.
+    """
+    from edge_lstm.tables.reader import read_rows
+    from edge_lstm.tables.schema import ReadOptions, with_fields
+
+    rows = read_rows([path], options=with_fields(ReadOptions(text_column), fields))
     texts = tuple(islice((row.text for row in rows if row.text is not None), MAX_TEXTS))
     return Sample(path.name or str(path), texts)
 

@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 
 from edge_lstm.core.modelfile import ModelFile
+from edge_lstm.errors import DataError
 from edge_lstm.printable import printable
 from edge_lstm.tables.schema import TEXT_NAMES
 
@@ -33,6 +34,8 @@ def build_page(
     examples: texts to try; without any, the page shows the example texts of the model files.
     """
     named = models if isinstance(models, Mapping) else {"": models}
+    if any(model.fields is not None for model in named.values()):
+        raise DataError("a page reads a text, and the model reads fields; give another model")
     own_title = models.path.name if isinstance(models, ModelFile) else ", ".join(named)
     held = [
         f'<script type="text/plain" class="model" data-question="{escape(name)}">'

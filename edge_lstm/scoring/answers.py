@@ -10,13 +10,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from edge_lstm.core.decide import ABSTAINED, STATUSES, TRUNCATED, Decisions
+from edge_lstm.errors import DataError
 from edge_lstm.printable import LABEL_JOINT
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.format import Coded, Column, values_of
 
 if TYPE_CHECKING:
-    from edge_lstm.core.classifier import Classifier
+    from edge_lstm.core.classifier import Classifier, Row
 
 
 @dataclass(frozen=True)
@@ -198,15 +199,36 @@ class Predictor:
         }
         self._batch_size = batch_size
 
-    def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
+    def predict(self, texts: Sequence[Row | None], reasons: Sequence[str | None]) -> Predictions:
         """Return the predictions for rows.
 
         texts: the text of each row; None for an error row.
         reasons: the reason why a row has no text; None for the others.
         """
+        texts, reasons = self._read(texts, reasons)
         found = self._questions.classify(texts, self._policies, batch_size=self._batch_size)
         answers = {name: Answers(each, self._options[name]) for name, each in found.items()}
         return Predictions(answers, coded(reasons))
+
+    def _read(
+        self, rows: Sequence[Row | None], reasons: Sequence[str | None]
+    ) -> tuple[Sequence[Row | None], Sequence[str | None]]:
+        """Return rows as models with fields read them; an unreadable row becomes an error."""
+        models = [each.model for each in self._questions.classifiers.values()]
+        if models[0].fields is None:
+            return rows, reasons
+        read: list[Row | None] = [*rows]
+        why = [*reasons]
+        for i, row in enumerate(rows):
+            try:
+                texts = [None if row is None else model.as_text(row) for model in models]
+            except DataError as error:
+                read[i] = None
+                why[i] = str(error)
+            else:
+                # Of several models, each reads other fields.
+                read[i] = texts[0] if len(models) == 1 else row
+        return read, why
 
 
 def coded(values: Sequence[str | None]) -> Coded:

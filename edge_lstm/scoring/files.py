@@ -32,7 +32,7 @@ from edge_lstm.system import atomic, signals
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.compression import compressed, compression_of
 from edge_lstm.tables.format import Format, OutputColumns
-from edge_lstm.tables.schema import STDIN, Checksum, ReadOptions
+from edge_lstm.tables.schema import STDIN, Checksum, ReadOptions, with_fields
 
 if TYPE_CHECKING:
     from edge_lstm.core.classifier import Classifier
@@ -150,10 +150,12 @@ def score_files(
         instance("format", format, str, "a string")
     if on_progress is not None and not callable(on_progress):
         raise TypeError(f"on_progress must be a function, not a {type(on_progress).__name__}")
-    opened = tables.open_inputs(paths, options=reading)
     given: Mapping[str, _Model] = model if isinstance(model, Mapping) else {"": model}
     models = {name: _open(each) for name, each in given.items()}
     files = {name: opened_model for name, (_, opened_model) in models.items()}
+    opened = tables.open_inputs(
+        paths, options=with_fields(reading, [each.fields for each in files.values()])
+    )
     writing = _output_format(target, format, opened)
     where = opened.sources[0].name
     summary = Summary(

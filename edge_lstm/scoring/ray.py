@@ -34,7 +34,7 @@ from edge_lstm.system import signals
 from edge_lstm.system.atomic import check_distinct, is_leftover, write_atomically
 from edge_lstm.tables.compression import without_suffix
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
-from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.schema import ReadOptions, with_fields
 
 
 def score_on_cluster(
@@ -74,6 +74,7 @@ def score_on_cluster(
         raise OutputError(
             f"{target} is not an empty folder; continue with --resume or choose another output"
         )
+    reading = with_fields(reading, [opened.fields])
     first = open_inputs([source / names[0]], options=reading)
     resolved, columns = plan_output(
         first.schema, {"": opened}, options, format or first.format.name, names[0]

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from edge_lstm.checked import optional_whole, path, whole
-from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.classifier import Classifier, Row
 from edge_lstm.errors import DataError
 from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
@@ -73,8 +73,9 @@ def score(
 ) -> Iterator[ScoredRow]:
     """Classify rows as they come: an iterator of rows in, an iterator of rows out, in order.
 
-    rows: texts, or mappings with the text as one value. Nothing is read before it is needed. (For
-        the rows of files, see :func:`edge_lstm.score_files`.)
+    rows: texts, or mappings with the text as one value, or with the fields that the model reads.
+        Nothing is read before it is needed. (For the rows of files, see
+        :func:`edge_lstm.score_files`.)
     model: a model file, a loaded Classifier, or None for the embedded model.
     text_column: the key of the text; found in the first row if it is obvious.
     options: the columns that are added, and the rows that come back.
@@ -135,7 +136,10 @@ def _score(
     keys = list(chunk[0]) if isinstance(chunk[0], Mapping) else [text_column or "text"]
     names = tuple(map(str, keys))
     key: Any = text_column
-    if key is None:
+    has_fields = model.model.fields is not None
+    if has_fields:
+        key = keys[0]
+    elif key is None:
         key = keys[find_column(names, None, "the first row", "text")]
     schema = Schema(JSONL.name, names, 0, is_unicode=True)
     planned, output = plan_output(schema, {"": model.model}, options, JSONL.name, "the first row")
@@ -144,8 +148,11 @@ def _score(
     taken = frozenset(output.reserved)
     while chunk:
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
-        texts, reasons = zip(*[_text_or_reason(row, key, taken) for row in mappings])
-        predictions = predictor.predict(texts, reasons)
+        # A model with fields reads whole rows.
+        wholes = chunk if has_fields else [None] * len(chunk)
+        read = [_text_or_reason(row, key, taken, each) for row, each in zip(mappings, wholes)]
+        predictions = predictor.predict(*zip(*read))
+        reasons = values_of(predictions.errors)
         answers = predictions.by_question[""]
         chosen = predictions.chosen
         labels = values_of(answers.labels)
@@ -176,11 +183,13 @@ def _score(
 
 
 def _text_or_reason(
-    row: dict[Any, Any], key: Any, taken: frozenset[str]
-) -> tuple[str | None, str | None]:
+    row: dict[Any, Any], key: Any, taken: frozenset[str], whole: Row | None
+) -> tuple[Row | None, str | None]:
     if not taken.isdisjoint(row):
         name = min(taken.intersection(row))
         return None, f"the row has a key {name!r}, which the first row does not have; rename it"
+    if whole is not None:
+        return whole, None
     text = row.get(key)
     if isinstance(text, str):
         return text, None

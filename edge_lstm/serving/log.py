@@ -20,6 +20,7 @@ from edge_lstm.system.os_file import lock
 # The other keys of a line. A question with one of these names is left out of the log.
 TIME = "time"
 TEXT = "text"
+STATE = "state"
 MODEL = "model"
 BECAUSE = "because"
 
@@ -71,10 +72,12 @@ class DecisionLog:
         *,
         model: str,
         because: dict[str, Because],
+        state: Any = None,
     ) -> None:
         """Append a line.
 
         text: as a model file reads it.
+        state: as it came; it is written if it is an object, and more than the text.
         answers: the upstream's: name of the question → its label, and the label's probability.
         model: the upstream's name for its model.
         because: by question, why the upstream was asked.
@@ -83,8 +86,10 @@ class DecisionLog:
         """
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {TIME: now, TEXT: text, MODEL: model}
+        if isinstance(state, dict) and state != {TEXT: text}:
+            line[STATE] = state
         for name, (label, probability) in answers.items():
-            if name in (TIME, TEXT, MODEL, BECAUSE):
+            if name in (TIME, TEXT, STATE, MODEL, BECAUSE):
                 continue
             line[name] = label
             column = f"{name}_probability"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.classifier import Classifier, Row
 from edge_lstm.core.decide import Policy, Prediction
 from edge_lstm.core.engine import Engine
 from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.questions import Questions
-from edge_lstm.errors import EdgeLSTMError
+from edge_lstm.errors import DataError, EdgeLSTMError, RequestError
+from edge_lstm.printable import shorten
 from edge_lstm.serving.protocol import AnswerKind, kind_of
 
 # A file's number, size and time: another one says that it was changed.
@@ -54,6 +56,17 @@ class ServedModel:
     def is_always_sure(self) -> bool:
         """Whether every answer counts as sure, for lack of a threshold."""
         return not self.policy.threshold and self.policy.unfamiliar is None
+
+
+class Asked(NamedTuple):
+    """A text, in the two forms that files read.
+
+    text: for files that read a text.
+    row: for files with fields.
+    """
+
+    text: str
+    row: Row
 
 
 class Answer(NamedTuple):
@@ -113,7 +126,7 @@ class Models:
         abstain = settings.abstain if is_single else None
         unfamiliar = settings.unfamiliar if is_single else None
         # The first run is slower than the others.
-        classifier.predict([""])
+        classifier.predict([""] if classifier.model.fields is None else [{}])
         return ServedModel(
             path=path,
             classifier=classifier,
@@ -146,8 +159,19 @@ class Models:
             self._take(served)
         return changes
 
+    def check(self, row: Row, names: Collection[str]) -> None:
+        """Raise RequestError if a file cannot read a row. names: the questions of the row."""
+        for name in names:
+            model = self.served[name].classifier.model
+            if model.fields is None:
+                continue
+            try:
+                model.as_text(row)
+            except DataError as error:
+                raise RequestError(f"question {shorten(name)}: {error}") from None
+
     def classify(
-        self, texts: Sequence[str], names: Sequence[frozenset[str]]
+        self, texts: Sequence[Asked], names: Sequence[frozenset[str]]
     ) -> list[dict[str, Answer]]:
         """Classify texts.
 
@@ -160,9 +184,16 @@ class Models:
         groups: dict[frozenset[str], list[int]] = {}
         for i, asked in enumerate(names):
             groups.setdefault(asked, []).append(i)
-        for asked, rows in groups.items():
-            policies = {name: each.policy for name, each in served.items() if name in asked}
-            answers = questions.classify([texts[i] for i in rows], policies)
+        for (asked, rows), has_fields in product(groups.items(), (False, True)):
+            policies = {
+                name: each.policy
+                for name, each in served.items()
+                if name in asked and (each.classifier.model.fields is not None) == has_fields
+            }
+            if not policies:
+                continue
+            read = [texts[i].row if has_fields else texts[i].text for i in rows]
+            answers = questions.classify(read, policies)
             for name, decisions in answers.items():
                 for i, prediction in zip(rows, decisions.predictions):
                     found[i][name] = Answer(served[name], prediction)

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from edge_lstm.core import question as typed
+from edge_lstm.core.classifier import Row
 from edge_lstm.core.decide import Prediction
 from edge_lstm.errors import RequestError
 from edge_lstm.printable import shorten
@@ -77,6 +78,11 @@ class Decision:
     state: Any
     model: str | None
 
+    @property
+    def row(self) -> Row:
+        """What files with fields read: an object as it came, else the text."""
+        return self.state if isinstance(self.state, dict) else self.text
+
 
 @dataclass(frozen=True)
 class AnswerKind:
@@ -133,12 +139,15 @@ def read_decision(body: Any) -> Decision:
     return Decision(_text(state), questions, state, model)
 
 
-def parse_texts(data: bytes) -> list[str]:
-    """Parse the body of ``POST /predict``: ``{"texts": [...]}``. Raises RequestError."""
+def parse_texts(data: bytes) -> list[Row]:
+    """Parse the body of ``POST /predict``: ``{"texts": [...]}``, with texts or objects of fields.
+
+    Raises RequestError.
+    """
     body = _object(parse_json(data))
     texts = body.get("texts")
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise RequestError("texts must be a list of strings")
+    if not isinstance(texts, list) or not all(isinstance(text, (str, dict)) for text in texts):
+        raise RequestError("texts must be a list of strings, or of objects of fields")
     if len(texts) > MAX_TEXTS:
         raise RequestError(f"a request may have at most {MAX_TEXTS:,} texts, not {len(texts):,}")
     return texts

@@ -15,7 +15,7 @@ from edge_lstm.serving import decisions_api, protocol
 from edge_lstm.serving.batching import Batcher
 from edge_lstm.serving.log import Because, DecisionLog
 from edge_lstm.serving.metrics import Metrics
-from edge_lstm.serving.models import Answer, Models
+from edge_lstm.serving.models import Answer, Asked, Models
 from edge_lstm.serving.protocol import AskedQuestion, Decision
 from edge_lstm.serving.upstream import Reply, Upstream
 
@@ -113,7 +113,10 @@ class Service:
         """Answer ``POST /predict``: for each text, what each file says. Raises RequestError."""
         texts = protocol.parse_texts(data)
         names = frozenset(self.models.served)
-        found = await asyncio.gather(*[self._batcher.submit(text, names) for text in texts])
+        for text in texts:
+            self.models.check(text, names)
+        asked = [Asked(protocol.text_of(text), text) for text in texts]
+        found = await asyncio.gather(*[self._batcher.submit(each, names) for each in asked])
         return {
             "predictions": [
                 {name: each.prediction.to_json() for name, each in answers.items()}
@@ -178,7 +181,8 @@ class Service:
         names = frozenset(each.name for each in decision.questions if each.name in served)
         found: dict[str, Answer] = {}
         if names:
-            found = await self._batcher.submit(decision.text, names)
+            self.models.check(decision.row, names)
+            found = await self._batcher.submit(Asked(decision.text, decision.row), names)
         sure = {}
         because = {}
         for question in decision.questions:
@@ -288,7 +292,13 @@ class Service:
             return
         try:
             asked = {name: because[name] for name in labels}
-            self._hand_back.log.write(decision.text, labels, model=reply.model, because=asked)
+            self._hand_back.log.write(
+                decision.text,
+                labels,
+                model=reply.model,
+                because=asked,
+                state=decision.state,
+            )
             self._is_log_broken = False
         except OutputError as error:
             # A full disk stops no answer.

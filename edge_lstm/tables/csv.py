@@ -35,6 +35,7 @@ from edge_lstm.tables.schema import (
     BOM,
     MAX_ROW,
     MAX_ROW_BYTES,
+    WHOLE_ROW,
     Checksum,
     Dialect,
     ReadOptions,
@@ -42,7 +43,7 @@ from edge_lstm.tables.schema import (
     Source,
 )
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
-from edge_lstm.tables.values import cell_text, refuse_bytes, utf8_error
+from edge_lstm.tables.values import cell_text, refuse_bytes, row_text, utf8_error
 
 # The comma first: it wins if another delimiter fits as well.
 DELIMITERS = (",", ";", "\t", "|")
@@ -226,7 +227,12 @@ class CsvFormat(Format):
             if reasons[i] is not None or len(fields) != len(schema.columns):
                 table[i], reasons[i] = fitted(fields, schema, reasons[i])
                 own[i] = delimiter.join(cells(table[i], delimiter))
-        texts = [None if reason else row[schema.text] for row, reason in zip(table, reasons)]
+        if schema.text == WHOLE_ROW:
+            objects = (dict(zip(schema.columns, row)) for row in table)
+            every = [row_text(each, schema.fields) for each in objects]
+        else:
+            every = [row[schema.text] for row in table]
+        texts = [None if reason else text for text, reason in zip(every, reasons)]
         refuse_bytes(texts, reasons)
         return Rows(texts, reasons, lambda: list(zip(*table)), own)
 

@@ -15,7 +15,7 @@ from edge_lstm.printable import LABEL_JOINT, counted, cut, listed, shorten
 from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
-from edge_lstm.tables.schema import ReadOptions, Schema, column_index, find_column
+from edge_lstm.tables.schema import WHOLE_ROW, ReadOptions, Schema, column_index, find_column
 from edge_lstm.tables.values import BAD_BYTE, cell_text, json_text, json_value
 
 if TYPE_CHECKING:  # score reads labels of columns without NumPy
@@ -320,7 +320,8 @@ class _LabelReader:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:
             asked = options.label_column
-            indexes = [find_column(schema.columns, asked, where, "label", schema.text)]
+            text = None if schema.text == WHOLE_ROW else schema.text
+            indexes = [find_column(schema.columns, asked, where, "label", text)]
         names = tuple(schema.columns[i] for i in indexes)
         if schema.text in indexes:
             raise DataError(

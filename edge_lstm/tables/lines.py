@@ -25,7 +25,15 @@ from edge_lstm.tables.format import (
     lines_of,
     separated,
 )
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import (
+    BOM,
+    MAX_ROW_BYTES,
+    WHOLE_ROW,
+    Checksum,
+    ReadOptions,
+    Schema,
+    Source,
+)
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
 from edge_lstm.tables.values import (
     MAX_DEPTH,
@@ -38,6 +46,7 @@ from edge_lstm.tables.values import (
     kind_of,
     refuse_bytes,
     replaced,
+    row_text,
     scan_json,
 )
 
@@ -127,7 +136,7 @@ class JsonlFormat(TextFormat):
         lines = _lines(block.rows)
         for place in block.gaps:
             lines.insert(place, "")
-        key = schema.text_column
+        key = None if schema.text == WHOLE_ROW else schema.text_column
         fits = keys.fits
         is_suspect = _is_suspect(block.rows)
         texts: list[str | None] = []
@@ -138,7 +147,7 @@ class JsonlFormat(TextFormat):
             # It is not an object with a text, or has a number of too many digits for Python.
             try:
                 row, end = scan_json(line, 0)
-                text = row[key]
+                text = row[key]  # a whole row has no such key
                 is_plain = end == len(line) and type(text) is str and fits(row)
             except (StopIteration, ValueError, RecursionError, KeyError, TypeError):
                 is_plain = False
@@ -146,7 +155,7 @@ class JsonlFormat(TextFormat):
                 texts.append(text)
                 own.append(line[:-1])
                 continue
-            text, reasons[place], stem = _read_row(line, block.gaps.get(place), key, keys)
+            text, reasons[place], stem = _read_row(line, block.gaps.get(place), schema, keys)
             texts.append(text)
             own.append(stem)
 
@@ -238,26 +247,28 @@ def _is_suspect(lines: bytes) -> bool:
 
 
 def _read_row(
-    line: str, gap: str | None, key: str, keys: Keys
+    line: str, gap: str | None, schema: Schema, keys: Keys
 ) -> tuple[str | None, str | None, str]:
     """Return the text of any line, why it has none, and the line up to where more keys can follow.
 
     gap: why the line was not kept; None if it was.
-    key: of the text.
     """
+    column = schema.text_column
     try:
         if gap is not None:
             raise RowError(gap)
         row = json_object(line)
         if not row:
-            raise RowError(f"the row has no {key!r}")
+            raise RowError(f"the row has no {column!r}")
         keys.check(row)
     except RowError as error:
         raw = json_text(None if gap else replaced(line))
         return None, str(error), f'{{"{RAW_COLUMN}": {raw}'
     stem = line.rstrip().removesuffix("}")
     try:
-        return _text(row, key), None, stem
+        if schema.text == WHOLE_ROW:
+            return row_text(row, schema.fields), None, stem
+        return _text(row, column), None, stem
     except RowError as error:
         return None, str(error), stem
 

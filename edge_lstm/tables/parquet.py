@@ -15,8 +15,23 @@ from edge_lstm.errors import DataError, first_line, read_error
 from edge_lstm.extras import needs
 from edge_lstm.printable import well_formed
 from edge_lstm.tables.format import ANY_KEYS, Block, Column, Format, Keys, OutputColumns, Rows
-from edge_lstm.tables.schema import MAX_ROW, MAX_ROW_BYTES, Checksum, ReadOptions, Schema, Source
-from edge_lstm.tables.values import NULL_TEXT, Number, cell_text, refuse_bytes, replaced
+from edge_lstm.tables.schema import (
+    MAX_ROW,
+    MAX_ROW_BYTES,
+    WHOLE_ROW,
+    Checksum,
+    ReadOptions,
+    Schema,
+    Source,
+)
+from edge_lstm.tables.values import (
+    NULL_TEXT,
+    Number,
+    cell_text,
+    refuse_bytes,
+    replaced,
+    row_text,
+)
 
 _TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
 
@@ -50,6 +65,10 @@ class ParquetFormat(Format):
             count = file.metadata.num_rows
         columns = tuple(types.names)
         text = options.find_text(columns, source)
+        if text == WHOLE_ROW:
+            return Schema(
+                self.name, columns, text, rows=count, types=types.serialize().to_pybytes()
+            )
         # By its index, because names may repeat.
         field = types.field(text)
         kind = field.type
@@ -93,7 +112,13 @@ class ParquetFormat(Format):
     def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
         """Return the rows of an Arrow IPC stream."""
         table = pyarrow().ipc.open_stream(block.rows).read_all()
-        texts = plain_values(table.column(schema.text))
+        if schema.text == WHOLE_ROW:
+            names = schema.fields or schema.columns
+            values = [plain_values(table.column(schema.columns.index(name))) for name in names]
+            rows = zip(*values)
+            texts: list[str | None] = [row_text(dict(zip(names, row)), names) for row in rows]
+        else:
+            texts = plain_values(table.column(schema.text))
         reasons = [*map(_reason, texts)]
         texts = [text if reason is None else None for text, reason in zip(texts, reasons)]
         refuse_bytes(texts, reasons)

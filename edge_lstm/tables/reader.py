@@ -15,7 +15,7 @@ from edge_lstm.system.atomic import is_leftover
 from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.compression import compression_of, without_suffix
 from edge_lstm.tables.format import Block, Format, Row, Rows
-from edge_lstm.tables.schema import STDIN, Checksum, ReadOptions, Schema, Source
+from edge_lstm.tables.schema import STDIN, WHOLE_ROW, Checksum, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
 from edge_lstm.tables.values import replaced
 
@@ -161,7 +161,12 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
         reading = FORMATS[source.format]
         stream = Stream(source) if reading.is_stream else None
         try:
-            schemas.append(reading.schema(source, stream, options))
+            schema = reading.schema(source, stream, options)
+            if schema.text == WHOLE_ROW:
+                is_open = not reading.has_fixed_columns
+                names = options.fields or ()
+                schema = schema.with_fields(names, source.name, may_lack=is_open)
+            schemas.append(schema)
         finally:
             if stream is not None and stream.once:
                 streams[index] = stream

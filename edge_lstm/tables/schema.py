@@ -5,18 +5,22 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge_lstm.checked import check_fields
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, well_formed
+
+if TYPE_CHECKING:
+    from edge_lstm.core.fields import Fields
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 # A longer row is hardly a document. It becomes an error row, and is not kept in memory.
 MAX_ROW_BYTES = 16 * 2**20
 MAX_ROW = f"{MAX_ROW_BYTES // 2**20} MiB"
+WHOLE_ROW = -1  # in place of a column's index
 TEXT_NAMES = (
     *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
     *("review_text", "review_body", "reviewtext", "comment_text"),
@@ -74,6 +78,8 @@ class ReadOptions:
     encoding: of text files: a name that Python has for it. None: UTF-8, or UTF-16 with a mark.
     encoding_errors: what becomes of bytes that cannot be decoded: with ``strict`` the row has no
         text, with ``replace`` they become U+FFFD.
+    fields: names of fields, such as ``amount`` or ``order.lines``; the text of a row is then an
+        object with their columns, as JSON. Empty: with all columns. None: it is one column's.
     """
 
     text_column: str | None = None
@@ -82,6 +88,7 @@ class ReadOptions:
     format: str | None = None
     encoding: str | None = None
     encoding_errors: str = "strict"
+    fields: Sequence[str] | None = None
 
     def check(self) -> None:
         """Check the types, the delimiter and the encoding.
@@ -105,11 +112,16 @@ class ReadOptions:
             )
 
     def find_text(self, columns: tuple[str, ...], source: Source) -> int:
-        """Return the index of the text column.
+        """Return the index of the text column; WHOLE_ROW if the text is an object.
 
         Raises DataError that lists the columns.
         """
+        if self.fields is not None:
+            return WHOLE_ROW
         return find_column(columns, self.text_column, source.name, "text", self.label_column)
+
+
+Options = TypeVar("Options", bound=ReadOptions)
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,8 @@ class Schema:
 
     format: the name of its format.
     columns: their names; for JSONL the keys of the first rows, in order of appearance.
-    text: the index of the text column.
+    text: the index of the text column; WHOLE_ROW: the text of a row is an object.
+    fields: of a whole row, the columns that the object has; empty for all.
     is_unicode: whether its strings are Unicode; else they may have bytes that are not UTF-8 (see
         values.py).
     rows: their number; None if it is not known.
@@ -149,11 +162,30 @@ class Schema:
     rows: int | None = None
     dialect: Dialect = Dialect()
     types: bytes | None = None
+    fields: tuple[str, ...] = ()
 
     @property
     def text_column(self) -> str:
-        """The name of the text column."""
+        """The name of the text column; of a whole row, the names of its columns."""
+        if self.text == WHOLE_ROW:
+            return ", ".join(self.fields or self.columns)
         return self.columns[self.text]
+
+    def with_fields(self, names: Sequence[str], where: str, *, may_lack: bool) -> Schema:
+        """Choose the columns of fields: for ``a.b`` the column ``a.b``, or else ``a``.
+
+        may_lack: whether rows may have columns that are not among these.
+        Raises DataError that lists the columns.
+        """
+        chosen: dict[str, None] = {}
+        for name in names:
+            parts = name.split(".")
+            paths = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+            there = next((path for path in paths if path in self.columns), None)
+            if there is None and not may_lack:
+                column_index(self.columns, name, where)
+            chosen[there or paths[-1]] = None
+        return replace(self, fields=tuple(chosen))
 
 
 def _is_encoding(name: str) -> bool:
@@ -210,6 +242,24 @@ def find_column(
         f"{where} has the columns {_names(columns)}: {reason} the {what}; "
         f"name one with --{what}-column{more}"
     )
+
+
+def with_fields(options: Options, models: Sequence[Fields | None]) -> Options:
+    """Return the options for the rows that models read.
+
+    models: the fields of each; None for one that reads a text.
+
+    Raises DataError if some read fields and others a text, or if a text column is named.
+    """
+    reading = [each for each in models if each is not None]
+    if not reading:
+        return options
+    if len(reading) < len(models):
+        raise DataError("some models read fields and others a text; ask them one after the other")
+    if options.text_column is not None:
+        names = listed(reading[0].names, most=8)
+        raise DataError(f"the model reads the fields {names}; leave --text-column out")
+    return replace(options, fields=[name for each in reading for name in each.names])
 
 
 def holds_labels(columns: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import compress, count
 from json.encoder import encode_basestring
 from json.scanner import make_scanner
@@ -123,6 +123,13 @@ def json_text(value: Any) -> str:
     if isinstance(value, bytes):
         return _quoted(value.decode("utf-8", "surrogateescape"))
     return _quoted(str(value))
+
+
+def row_text(row: Mapping[str, Any], columns: Collection[str]) -> str:
+    """Return the columns of a row as one object of JSON; all of them if none is named."""
+    if not columns:
+        return json_text(row)
+    return json_text({name: value for name, value in row.items() if name in columns})
 
 
 def float32_texts(values: Iterable[float]) -> list[str]:

@@ -25,7 +25,7 @@ from edge_lstm_export.progress import Display
 from edge_lstm_export.train.fit import fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT, Callbacks
 from edge_lstm_export.train.plan import plan_training, with_teacher_kind
-from edge_lstm_export.train.sources import checked, dataset_from
+from edge_lstm_export.train.sources import checked, dataset_from, objects
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -94,7 +94,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> TextClassifier:
         """Train on texts and their labels.
 
-        X: texts, a list, array or pandas Series of str.
+        X: texts, a list, array or pandas Series of str; or rows of fields, a list of dicts or a
+            DataFrame: texts, numbers and categories (docs/how-to/fields.md).
         y: a label per text; or several, as a list of sets or an indicator matrix [n, L]; or the
             probability of each label, as a list of dicts or a float matrix [n, L].
         unlabelled: further texts, which the teachers label.
@@ -115,7 +116,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 )
             plan = plan_training(dataset, request, len(unlabelled), self.plan).plan
             callbacks = self._callbacks(plan)
-            self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
+            self.result_ = fit(dataset, plan, unlabelled=dataset.unlabelled, callbacks=callbacks)
         self.plan_ = plan
         self.multi_label_ = dataset.multi_label
         self.indicator_ = getattr(y, "ndim", 1) == 2
@@ -172,11 +173,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
         """Return probabilities of ``classes_``: float32 [n, L].
 
-        X: texts. Rows sum to 1 unless a text may have several labels.
+        X: as in :meth:`fit`. Rows sum to 1 unless a text may have several labels.
         """
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
-        rows = [checkpoint.tokenizer.encode_text(str(text)).ids for text in X]
+        given = objects(X)
+        texts = map(checkpoint.as_text, X if given is None else given)
+        rows = [checkpoint.tokenizer.encode_text(text).ids for text in texts]
         with quiet_thread():
             return predict_probabilities(checkpoint.network, rows)
 

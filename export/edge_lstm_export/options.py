@@ -156,6 +156,9 @@ class DataOptions(LabelOptions, Options):
         is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
     by_digest: hold out a fifth instead, the same texts whatever else the source holds.
     unlabelled: of IMDB, whether its texts without a label are read too.
+    wanted: names of fields that the model reads; empty for all.
+    kinds: fields with a given kind, each as NAME:KIND; the kinds of others are found.
+    left_out: columns that the model must not read, such as the labels of other questions.
     """
 
     test: Path | None = None
@@ -163,6 +166,9 @@ class DataOptions(LabelOptions, Options):
     by_digest: bool = False
     seed: Seed = 0
     unlabelled: bool = False
+    wanted: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

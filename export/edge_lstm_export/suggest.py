@@ -55,6 +55,8 @@ def suggest(
 
     Raise DataError if all are labelled already.
     """
+    if classifier.model.fields is not None:
+        raise DataError("suggest writes a table of texts, and the model reads fields; give another")
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))
     # Keys are hashes, so the smallest are a random part.

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.core.question import ANY_CHOICE, Question
@@ -34,6 +35,7 @@ class Checkpoint:
     abstention: the risk-coverage curve of texts that the network did not learn from; None without
         any.
     question: its type.
+    fields: of a network that reads rows; None if it reads texts.
     """
 
     network: Network
@@ -44,6 +46,11 @@ class Checkpoint:
     thresholds: tuple[float, ...] | None = None
     abstention: RiskCoverage | None = None
     question: Question = ANY_CHOICE
+    fields: Fields | None = None
+
+    def as_text(self, row: Any) -> str:
+        """Return what the text rule reads of a text, or of a row. Raise DataError."""
+        return str(row) if self.fields is None else self.fields.read(row)
 
     def __post_init__(self) -> None:
         self.network.length = self.tokenizer.length
@@ -67,6 +74,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "training": checkpoint.training,
         "plan": checkpoint.plan,
     }
+    if checkpoint.fields is not None:
+        description["fields"] = checkpoint.fields.to_dict()
     write_sealed(tensors, description, path)
 
 
@@ -142,8 +151,9 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
         raise TypeError("its training and plan are not objects")
     curve = None if curve is None else RiskCoverage.from_dict(curve)
     question = Question.from_dict(description["question"], labels)
+    fields = Fields.from_dict(description["fields"]) if "fields" in description else None
     return Checkpoint(
-        network.eval(), tokenizer, labels, training, plan, thresholds, curve, question
+        network.eval(), tokenizer, labels, training, plan, thresholds, curve, question, fields
     )
 
 
@@ -161,6 +171,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "labels": list(labels),
         **thresholds,
         "question": checkpoint.question.to_dict(),
+        **({} if checkpoint.fields is None else {"input": checkpoint.fields.to_dict()}),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
         "padding": checkpoint.network.padding_cost.line(),

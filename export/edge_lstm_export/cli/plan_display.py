@@ -66,6 +66,7 @@ def _data_rows(prepared: Inputs) -> list[tuple[str, str]]:
         ("labels", f"{stats.labels}{multi_label}: {listed(counts, 8)}"),
         ("length", f"{stats.mean_length:.0f} {unit} per text on average"),
     ]
+    rows += dataset.reasons
     if stats.unlabelled:
         rows.append(("unlabelled", counted(stats.unlabelled, "text")))
     return rows

@@ -18,7 +18,6 @@ from edge_lstm.cli.options import (
     IndicatorColumnsOption,
     JsonOption,
     LabelSeparatorOption,
-    TextColumnOption,
     check_outputs,
     column_names,
 )
@@ -55,7 +54,28 @@ def command(
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     encoding: EncodingOption = None,
     encoding_errors: EncodingErrorsOption = "strict",
-    text_column: TextColumnOption = None,
+    text_column: Annotated[
+        list[str] | None,
+        option(
+            "NAME",
+            "Column of the text, by name or number. Repeat it to read several columns.",
+            _DATA,
+            default="detected",
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        option(
+            "NAME[:KIND]",
+            "A further column to read, or a path in JSON: a number, a category or a text. "
+            "Repeatable.",
+            _DATA,
+        ),
+    ] = None,
+    fields: Annotated[
+        str | None,
+        option("NAME", "all: read every column but those of labels and groups.", _DATA),
+    ] = None,
     label_column: Annotated[
         list[str] | None,
         option(
@@ -176,7 +196,7 @@ def command(
     from edge_lstm.errors import DataError
     from edge_lstm_export.options import DataOptions, TrainingRequest, is_transformer
     from edge_lstm_export.progress import Display
-    from edge_lstm_export.train.sources import check_sources
+    from edge_lstm_export.train.sources import ALL, check_sources, field_options
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors")
@@ -198,10 +218,11 @@ def command(
         if plan is not None or indicator_columns is not None:
             raise DataError("--plan and --indicator-columns are for one question; name one column")
         targets = question_files(output or Path("questions"), label_column or [])
+    left_out = (*(label_column or ()), *(confidence_column or ()))
     readings = [
         DataOptions(
             test=test, format=input_format, encoding=encoding, encoding_errors=encoding_errors,
-            text_column=text_column, label_column=column,
+            label_column=column, left_out=left_out,
             label_separator=label_separator, indicator_columns=column_names(indicator_columns),
             skip_unlabelled=is_several or replaced is not None,
             confidence_column=confidence, group_column=group_column,
@@ -209,6 +230,13 @@ def command(
         )
         for column, confidence in zip(columns, confidences)
     ]  # fmt: skip
+    if fields not in (None, ALL):
+        raise DataError(f"--fields takes all, not {fields!r}; name single ones with --field")
+    every = fields == ALL
+    readings = [
+        field_options(sources[0], each, text_column or (), field or (), every=every)
+        for each in readings
+    ]
     read = [*sources, test, unlabelled, teacher, start]
     written = [*targets, replaced] if output is not None else [replaced]
     check_outputs(written, read, parents=True)

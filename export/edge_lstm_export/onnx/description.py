@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.core import modelfile
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.figures import in_label_order
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.model_checks import GOLDEN_LABELS
@@ -24,11 +25,12 @@ from edge_lstm_export.onnx.weights import SENTINELS
 
 @dataclass(frozen=True)
 class Answers:
-    """How probabilities become answers, see modelfile.ModelFile."""
+    """What becomes a text, and how probabilities become answers, see modelfile.ModelFile."""
 
     thresholds: Sequence[float] | None = None
     curve: RiskCoverage | None = None
     question: Question = ANY_CHOICE
+    fields: Fields | None = None
 
 
 LONGEST_PROBABILITY = 1.23456789e-05
@@ -62,6 +64,8 @@ def description(
         described[modelfile.KEY_MULTI_LABEL] = {"thresholds": answers.thresholds}
     if answers.question.type != CHOICE:
         described[modelfile.KEY_QUESTION] = answers.question.to_dict()
+    if answers.fields is not None:
+        described[modelfile.KEY_FIELDS] = answers.fields.to_dict()
     if answers.curve is not None:
         described[modelfile.KEY_ABSTENTION] = answers.curve.to_dict()
     if int8:

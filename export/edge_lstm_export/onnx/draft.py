@@ -110,7 +110,7 @@ class Draft:
             checkpoint.network.config,
             checkpoint.training,
             golden,
-            answers=Answers(checkpoint.thresholds, curve, checkpoint.question),
+            answers=Answers(checkpoint.thresholds, curve, checkpoint.question, checkpoint.fields),
             int8=self.int8,
             packs=self.packs,
         )

@@ -55,7 +55,7 @@ from edge_lstm_export.train.data import (
 )
 from edge_lstm_export.train.lstm import SILENT, Callbacks, LoopResult, fit_lstm, lstm_examples
 from edge_lstm_export.train.provenance import Measured, provenance
-from edge_lstm_export.train.sources import Dataset, Split
+from edge_lstm_export.train.sources import Dataset, Split, letters
 from edge_lstm_export.train.sparse import (
     Baseline,
     SparsePart,
@@ -122,7 +122,15 @@ def fit(
     tokenizer, sizes = fitted(ranked, dataset.labels, plan)
     predictions = ask_teachers(teachers, rows, transfer, plan, stages, say)
     of_sizes = replace(plan, network=sizes)
-    data = TrainingData(dataset.labels, of_sizes, rows, transfer, tokenizer, predictions)
+    data = TrainingData(
+        dataset.labels,
+        of_sizes,
+        rows,
+        transfer,
+        tokenizer,
+        predictions,
+        letters(dataset.fields),
+    )
 
     embeddings = None
     if teachers.words is not None:
@@ -200,6 +208,7 @@ def _checkpoint(
         thresholds=calibration.thresholds,
         abstention=_risk_coverage(data, dataset, calibration.chances, logits),
         question=Question.of(plan.question, dataset.labels),
+        fields=dataset.fields,
     )
     return checkpoint, measured.test
 

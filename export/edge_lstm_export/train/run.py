@@ -118,6 +118,8 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     if job.unlabelled is not None:
         left_out = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
         log = read_texts(job.unlabelled, job.data)
+        if dataset.fields is not None:
+            log = tuple(map(dataset.fields.read, log))
         most = MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
         unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled, most)
     decided = plan_training(dataset, request, len(unlabelled), job.plan)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +26,7 @@ class TrainingData:
     plan: with the network of this vocabulary.
     tokenizer: the text rule with its vocabulary.
     predictions: of the teachers; None without any.
+    letters: of words that share letters in another way than by their spelling.
     """
 
     labels: Names
@@ -34,6 +35,7 @@ class TrainingData:
     transfer: TransferSet
     tokenizer: Tokenizer
     predictions: EnsemblePredictions | None
+    letters: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def row_examples(self) -> Examples:

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 
+from edge_lstm.core.fields import FIELD_WORDS
 from edge_lstm.core.text import (
     FIRST_WORD_ID,
     KERAS,
@@ -138,7 +139,7 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
         # An unsegmented script repeats its parts inside sentences; elsewhere different words count.
         word: float(count) if spaceless(word) else 1 + math.log(count)
         for word, count in counts.items()
-        if word not in MARKS and len(word) <= 1000
+        if word not in MARKS and len(word) <= 1000 and not FIELD_WORDS.fullmatch(word)
     }
     characters: dict[str, float] = defaultdict(float)
     parts: dict[str, float] = defaultdict(float)

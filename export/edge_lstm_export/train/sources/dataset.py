@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.text import text_key
 from edge_lstm.errors import DataError
 from edge_lstm.printable import LABEL_JOINT, shorten, well_formed
@@ -109,6 +110,8 @@ class Dataset:
     columns: read columns, of each file whose columns differ.
     group_column: the column of the groups, for people; "" without groups.
     test_rows: the origin of the test texts.
+    fields: that the rows' texts were made of; None if a text is a column.
+    reasons: of each field, its name, and its kind with the reason for it, for people.
     """
 
     name: str
@@ -123,6 +126,8 @@ class Dataset:
     columns: tuple[Columns, ...] = ()
     group_column: str = ""
     test_rows: TestRows = "own"
+    fields: Fields | None = None
+    reasons: tuple[tuple[str, str], ...] = ()
 
     @property
     def groups(self) -> int:

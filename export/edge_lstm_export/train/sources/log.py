@@ -25,6 +25,8 @@ from edge_lstm_export.train.sources.dataset import as_traffic
 # The columns by which a log is known, as serve writes them.
 TIME = "time"
 BECAUSE = "because"
+_TEXT = "text"
+_STATE = "state"
 SHADOW = "shadow"
 NO_FILE = "no file"
 UNFAMILIAR = "unfamiliar"
@@ -135,6 +137,14 @@ def read_log(rows: Iterable[Row], labelled: LabelledTexts) -> Log:
     why = [str(each.get("why", NO_FILE)) for each in reasons]
     own = [each.get("label") for each in reasons]
     return Log(days, why, weights, labelled.names, own)
+
+
+def request_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that a request of a log was about; another row as it is."""
+    if not row.keys() >= {TIME, BECAUSE, _TEXT}:
+        return row
+    state = row.get(_STATE)
+    return state if isinstance(state, dict) else {_TEXT: row[_TEXT]}
 
 
 def _reason(row: Row, column: str) -> Mapping[str, Any]:

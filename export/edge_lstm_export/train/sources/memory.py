@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,16 +12,19 @@ import numpy as np
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, well_formed
 from edge_lstm.tables.labelled import SUM_TOLERANCE, Shares, distribution
+from edge_lstm.tables.values import row_text
 from edge_lstm_export.arrays import Names
 from edge_lstm_export.digests import labelled_digest
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, all_names, label_names, make_split
+from edge_lstm_export.train.sources.fields import objects, with_fields
 
 NAME = "texts"  # of the data set
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
 def dataset_from(
-    texts: Iterable[str],
+    texts: Any,
     labels: Any,
     *,
     unlabelled: Iterable[str] = (),
@@ -36,8 +40,17 @@ def dataset_from(
         that holds other numbers than 0 and 1.
     groups: a str, int or other scalar for each text, as its author; None without groups.
 
+    texts: strings, or objects of fields: a list of dicts, or a DataFrame.
+
     Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
+    rows = objects(texts)
+    if rows is not None:
+        plain = [row_text(row, ()) for row in rows]
+        dataset = dataset_from(plain, labels, groups=groups)
+        dataset = with_fields(dataset, DataOptions(fields=()))
+        assert dataset.fields is not None
+        return replace(dataset, unlabelled=tuple(map(dataset.fields.read, unlabelled)))
     read = _read_labels(labels)
     names = read.names
     columns = read.columns

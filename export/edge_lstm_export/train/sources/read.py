@@ -37,6 +37,7 @@ from edge_lstm_export.train.sources.dataset import (
     label_names,
     make_split,
 )
+from edge_lstm_export.train.sources.fields import rows_of, with_fields
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, Log, read_log
 from edge_lstm_export.train.sources.warnings import checked
@@ -89,6 +90,8 @@ def read_dataset(
         drawn: TestRows = "random" if train.groups is None else "groups"
         found = test.subset(test.traffic) if len(test) else None
         dataset = replace(dataset, train=train, test=found, test_rows=drawn)
+    if options.fields is not None:
+        dataset = with_fields(dataset, options)
     return checked(dataset)
 
 
@@ -145,6 +148,8 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
         texts = tuple(
             well_formed(row.text) for row in inputs.rows() if row.text and not row.text.isspace()
         )
+        if options.fields is not None:
+            texts = tuple(rows_of(texts, options, ()))
     if not texts:
         raise DataError(
             f"{source} has no unlabelled text; give another --unlabelled, or leave it out"
@@ -158,6 +163,7 @@ def _open_texts(source: str, options: DataOptions) -> Inputs:
         format=None if format_of(source) else options.format,
         encoding=options.encoding,
         encoding_errors=options.encoding_errors,
+        fields=options.fields,
     )
     try:
         return open_inputs([source], options=reading)
@@ -192,6 +198,9 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     if multi_label and not all(part.multi_label for part in parts):
         parts = [_read_labelled(path, options, multi_label=True) for path in paths]
     texts = [text for part in parts for text in part.texts]
+    columns = _distinct(part.columns for part in parts)
+    if options.fields is not None:
+        texts = rows_of(texts, options, [name for each in columns for name in each.labels])
     rows = [row for part in parts for row in part.labels]
     shares = _shares(parts)
     where = " + ".join(map(str, paths))
@@ -215,7 +224,6 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     for path, part, log in zip(paths, parts, logs):
         warnings += part.notes(path.name)
         warnings += log.notes(path.name) if log else ()
-    columns = _distinct(part.columns for part in parts)
     return Dataset(
         _name(paths),
         labels,
@@ -290,7 +298,10 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
             f"{path} has several labels per text, the training texts one; label both alike"
         )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    test = make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
+    texts = part.texts
+    if options.fields is not None:
+        texts = rows_of(texts, options, part.columns.labels if part.columns else ())
+    test = make_split(texts, part.labels, dataset.labels, str(path), shares=part.shares)
     columns = _distinct((*dataset.columns, part.columns))
     warnings = (*dataset.warnings, *part.notes(path.name))
     return replace(

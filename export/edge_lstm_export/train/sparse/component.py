@@ -31,8 +31,11 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
     words = plan.network.ngram_words
     features = ngrams.choose_ngrams(examples, words, plan.network.ngram_slots, targets)
     features = replace(features, counts=plan.network.ngram_counts)
-    if options.characters:
-        features = ngrams.with_characters(features, data.tokenizer, options.shortest)
+    if options.characters or data.letters:
+        letters = data.letters
+        if not options.characters:
+            letters = {**dict.fromkeys(data.tokenizer.entries, ""), **letters}
+        features = ngrams.with_characters(features, data.tokenizer, options.shortest, letters)
     if embeddings is not None and options.embeddings:
         features = ngrams.with_embeddings(features, embeddings.weighted)
     return features

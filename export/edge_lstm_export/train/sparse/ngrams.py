@@ -9,7 +9,7 @@ characters say.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -165,15 +165,18 @@ def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
     return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
 
 
-def with_characters(features: Features, tokenizer: Tokenizer, shortest: int) -> Features:
+def with_characters(
+    features: Features, tokenizer: Tokenizer, shortest: int, letters: Mapping[str, str]
+) -> Features:
     """Add the character n-grams of words, read as ``<word>``, and of subwords.
 
     shortest: of the n-grams, in characters.
+    letters: of entries that are not read as they are spelled.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    entries = [f"<{word}>" for word in tokenizer.words]
-    entries += tokenizer.pieces
+    entries = [letters.get(word, f"<{word}>") for word in tokenizer.words]
+    entries += [letters.get(piece, piece) for piece in tokenizer.pieces]
     # Pairs have no characters of their own, nor has an unknown word, the first id.
     unknown = [""] * (FIRST_WORD_ID - OOV_ID)
     texts = [*unknown, *entries][: features.words]

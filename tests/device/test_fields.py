@@ -1,0 +1,208 @@
+"""Rows with fields: how an object becomes a text, and the commands with such a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import command, json_of
+from model_files import compact, edited, loaded
+
+from edge_lstm import DataError, ModelFileError, score
+from edge_lstm.core.fields import FIRST_WORD, Field, Fields
+
+PAGE = Path(__file__).parents[2] / "docs" / "file-format.md"
+FIELDS = Fields(
+    (
+        Field("t"),
+        Field("n", "number", edges=(1.0, 2.5)),
+        Field("c", "category", values=("a", "1")),
+        Field("l", "number", "length"),
+        Field("l", "number", "least"),
+        Field("l", "number", "sum"),
+    ),
+    ((1, 4),),
+)
+MISSING = [3, 7, 10, 13, 16]  # the words of an empty row
+
+
+def words_of(row: Any, fields: Fields = FIELDS) -> list[int]:
+    """The numbers of a row's field words."""
+    return [ord(c) - FIRST_WORD for c in fields.read(row) if ord(c) >= FIRST_WORD]
+
+
+def test_the_rows_of_the_format_page_become_their_texts() -> None:
+    section = PAGE.read_text().split("## Rows with fields")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\{.*\})` \| (?:`(.*)` )?([0-9A-F ]+) \|$", section, re.MULTILINE)
+    assert len(rows) == 5
+    for row, text, words in rows:
+        expected = [text, *(chr(int(word, 16)) for word in words.split())]
+        assert FIELDS.read(row) == " ".join(expected), row
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        (0.9, 0),
+        (1, 0),
+        (1.0000000000000002, 1),
+        ("1", 0),
+        (" 2.5 ", 1),
+        ("2.5000000000000000000000000000000001", 2),
+        (2.5, 1),
+        (float("inf"), 2),
+        (float("nan"), 4),
+        (-0.0, 0),
+        (5e-324, 0),
+        (10**400, 2),
+        ("1e99999999", 2),
+        ("1e999999999", 4),
+        ("-1e99999999", 0),
+        ("NaN", 4),
+        ("1,5", 4),
+        ("007", 4),
+        ("+2", 4),
+        (".5", 4),
+        ("1" * 65, 4),
+        (True, 4),
+        ("", 3),
+        (None, 3),
+        ("1969-12-31", 0),
+        ("1970-01-01 00:00:02.9", 1),
+        ("1970-01-01T01:00:03+01:00", 2),
+        ("1970-01-01T00:00:02-0001", 2),
+        ("2026-02-30", 4),
+        ("2026-01-01T24:00", 4),
+    ],
+)
+def test_a_number_is_compared_as_it_is_written(number: Any, word: int) -> None:
+    assert words_of({"n": number})[0] == word
+    if isinstance(number, str):
+        assert words_of(compact({"n": number}))[0] == word
+
+
+def test_ten_thousand_digits_are_a_number_of_json() -> None:
+    assert words_of('{"n":1' + "0" * 10_000 + "}")[0] == 2
+    assert words_of('{"n":2.5' + "0" * 10_000 + "1}")[0] == 2
+    assert words_of('{"n":2.5' + "0" * 10_000 + "}")[0] == 1
+    assert words_of({"n": 10**10_000})[0] == 2
+
+
+def test_a_sum_is_of_whole_millionths_and_unknown_if_it_is_too_large() -> None:
+    fields = Fields((Field("x.y", "number", "sum", edges=(0.3, 1e12)),))
+    assert words_of({"x": [{"y": 0.1}, {"y": 0.2}]}, fields) == [0]
+    assert words_of({"x": [{"y": 0.1}, {"y": 0.2000019}]}, fields) == [1]
+    assert words_of({"x": {"y": [1e12, 1]}}, fields) == [4]
+    assert words_of({"x": {"y": [9e11] * 9}}, fields) == [4]
+    assert words_of('{"x":{"y":[1e-99999999,999999999999.' + "9" * 40 + "]}}", fields) == [1]
+
+
+def test_a_repeated_key_counts_each_time() -> None:
+    assert FIELDS.read('{"t":"a","t":"b","n":3,"n":1}').startswith("a b ")
+    assert words_of('{"n":3,"n":1}')[0] == 0
+
+
+def test_no_text_of_a_row_becomes_a_field_word() -> None:
+    assert FIELDS.read({"t": f"x{chr(FIRST_WORD)}y"}).startswith("x y ")
+    assert words_of({"t": chr(FIRST_WORD)}) == MISSING
+
+
+def test_a_row_that_was_read_by_other_fields_is_read_again() -> None:
+    other = Fields((Field("c", "category", values=("a",)),))
+    assert words_of(FIELDS.read({"c": "a"}), other) == [0]
+
+
+def test_a_row_too_deep_or_that_is_no_object_is_one_line() -> None:
+    assert words_of('{"x":' * 31 + "{}" + "}" * 31) == MISSING
+    for row in ('{"x":' * 32 + "{}" + "}" * 32, '{"x":' * 100_000, '{"n":01}', '{"n":NaN}', "{"):
+        with pytest.raises(DataError) as error:
+            FIELDS.read(row)
+        assert "\n" not in str(error.value)
+    with pytest.raises(DataError, match="reads an object with n, not a text"):
+        Fields((Field("n", "number"),)).read("text")
+
+
+def test_ten_thousand_paths_cost_nothing() -> None:
+    row = {f"k{i}": {"a": [i]} for i in range(10_000)}
+    assert words_of({**row, "n": 1})[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"pairs": [[0, 1]]}, "a pair of fields is not of two numbers"),
+        ({"pairs": [[1, 9]]}, "a pair of fields is not of two numbers"),
+        ({"fields": []}, "no fields"),
+        ({"fields": [{"name": "", "kind": "text"}], "pairs": []}, "a field's name"),
+        ({"fields": [{"name": "x", "kind": "date"}], "pairs": []}, "kind is not supported"),
+        ({"fields": [{"name": "x", "kind": "text"}] * 2, "pairs": []}, "there twice"),
+        ({"fields": [{"name": "x", "kind": "number", "edges": [2, 1]}], "pairs": []}, "rising"),
+        (
+            {"fields": [{"name": "x", "kind": "number", "edges": [], "b": 1}], "pairs": []},
+            "not supported",
+        ),
+        (
+            {
+                "fields": [{"name": f"{i}", "kind": "number", "edges": []} for i in range(257)],
+                "pairs": [],
+            },
+            "more than 256",
+        ),
+        ({"pairs": 3}, "its parts do not fit together"),
+    ],
+)
+def test_a_file_whose_fields_do_not_fit_is_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ModelFileError, match=reason):
+        loaded(edited({"fields": compact({**FIELDS.to_dict(), **changes})}))
+
+
+@pytest.fixture
+def model(folder: Path) -> Path:
+    """m.onnx, which reads these fields; each word of theirs has the id of a word."""
+    Path("m.onnx").write_bytes(edited({"fields": compact(FIELDS.to_dict())}))
+    return Path("m.onnx")
+
+
+def test_an_object_has_one_answer_in_all_ways_to_ask(model: Path) -> None:
+    row = {"t": "a wonderful film", "n": 2, "c": "a"}
+    (answer,) = loaded(model.read_bytes()).predict([row])
+    assert json_of("predict", "-m", model, compact(row)) == answer.to_json()
+    (scored,) = score([row], model=model)
+    assert (scored.label, scored.probability) == (answer.label, answer.probability)
+    Path("rows.csv").write_text('t,n,c,l,label\n"a wonderful film",2,a,,pos\n')
+    Path("rows.jsonl").write_text(compact(row) + "\n")
+    for name, column in (("rows.csv", "edge_lstm_label"), ("rows.jsonl", "label")):
+        command("score", name, "-m", model, "-o", "o.jsonl")
+        assert json.loads(Path("o.jsonl").read_text())[column] == answer.label
+    evaluated = json_of("evaluate", "rows.csv", "-m", model)
+    assert evaluated["texts"] == 1
+
+
+def test_other_text_is_the_first_text_field_and_said_once(model: Path) -> None:
+    done = command("predict", "-m", model, "a film", "another")
+    assert done.stderr.count("is read as t") == 1 and len(done.stdout.splitlines()) == 2
+
+
+def test_bad_rows_are_one_line_or_an_error_row(model: Path) -> None:
+    assert "is not JSON" in command("predict", "-m", model, '{"t":').error
+    Path("rows.csv").write_text("t,c\nx,y\n")
+    error = command("score", "rows.csv", "-m", model).error
+    assert "has no column 'n'; its columns are 't', 'c'" in error
+    Path("rows.txt").write_text('{"t":"x"}\n{"t":\nplain\n')
+    assert command("score", "rows.txt", "-m", model, "-o", "o.jsonl").returncode == 3
+    lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert [line["status"] == "error" for line in lines] == [False, True, False]
+
+
+def test_explain_says_what_a_field_word_says(model: Path) -> None:
+    row = compact({"t": "film", "n": 2, "l": [1]})
+    words = [word["text"] for word in json_of("explain", "-m", model, row)["words"]]
+    assert words[:3] == ["film", "n > 1, <= 2.5", "c is missing"] and words[-1] == "n > least of l"
+
+
+def test_inspect_lists_edges_and_values(model: Path) -> None:
+    assert json_of("inspect", "-m", model)["input"] == FIELDS.to_dict()
+    assert "n: number of 1, 2.5" in " ".join(command("inspect", "-m", model).stdout.split())

@@ -1,0 +1,159 @@
+"""Training on rows with columns, numbers and JSON, from the command to the answer."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import command, json_of, train
+from edge_lstm_export import TextClassifier
+from edge_lstm_export.checkpoint import load_checkpoint
+from edge_lstm_export.options import DataOptions
+from edge_lstm_export.train.sources import dataset_from, field_options, read_dataset
+
+from edge_lstm import Classifier, DataError
+
+WORDS = ["late", "broken", "missing", "refund", "thanks", "great", "slow", "lost", "box", "courier"]
+
+
+def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Orders whose label is decided by which of two amounts is larger."""
+    draw = random.Random(seed)
+    made = []
+    for _ in range(count):
+        amount = round(draw.lognormvariate(3, 1), 2)
+        paid = round(amount * draw.choice([0.5, 1.2]), 2)
+        made.append(
+            {
+                "subject": " ".join(draw.choices(WORDS, k=5)),
+                "product": draw.choice(["lamp", "book"]),
+                "amount": amount,
+                "paid": paid,
+                "label": "refund" if paid > amount else "remind",
+            }
+        )
+    return made
+
+
+def write(path: Path, table: list[dict[str, Any]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*table[0]])
+        writer.writeheader()
+        writer.writerows(table)
+    return path
+
+
+def nested(row: dict[str, Any]) -> dict[str, Any]:
+    """The same order as the state of a request."""
+    order = {"amount": row["amount"], "paid": row["paid"], "lines": [{"q": 1}, {"q": 2}]}
+    return {"subject": row["subject"], "order": order}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """orders.csv, and m.onnx that was trained on it."""
+    made = tmp_path_factory.mktemp("fields")
+    write(made / "orders.csv", rows(80))
+    columns = ("--text-column", "subject", "--field", "amount", "--field", "paid:number")
+    options = (*columns, "--field", "product", "--preset", "tiny", "--epochs", "1")
+    done = train(made / "orders.csv", "-o", made / "m.safetensors", *options)
+    assert done.returncode == 0, done.stderr
+    command("export", made / "m.safetensors", "-o", made / "m.onnx", "--quantize", "int8")
+    return made
+
+
+def test_a_training_reads_its_fields_and_the_file_answers_by_them(folder: Path) -> None:
+    classifier = Classifier.load(folder / "m.onnx")
+    fields = classifier.model.fields
+    assert fields is not None
+    assert [(each.name, each.kind) for each in fields.fields] == [
+        ("subject", "text"), ("product", "category"), ("amount", "number"), ("paid", "number"),
+    ]  # fmt: skip
+    assert fields.pairs == ((2, 3),)
+    test = rows(40, seed=1)
+    found = [each.label for each in classifier.predict(test)]
+    assert np.mean([label == row["label"] for label, row in zip(found, test)]) > 0.9
+    texts = [row["subject"] for row in test]
+    assert len({each.label for each in classifier.predict(texts)}) >= 1
+
+
+def test_checkpoint_and_plan_show_the_fields(folder: Path) -> None:
+    assert load_checkpoint(folder / "m.safetensors").fields is not None
+    assert len(json_of("inspect", "-m", folder / "m.safetensors")["input"]["fields"]) == 4
+    shown = train(folder / "orders.csv", "--fields", "all", "--dry-run").stdout
+    assert "number, 15 edges (all values are numbers)" in shown
+    assert "category, 2 values (each value in 5 rows or more)" in shown
+
+
+def test_kinds_are_found_in_nested_rows(tmp_path: Path) -> None:
+    lines = [{**nested(row), "label": row["label"], "when": "2026-01-0" + str(i % 9 + 1)}
+             for i, row in enumerate(rows(60))]  # fmt: skip
+    source = tmp_path / "rows.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = field_options(str(source), DataOptions(), every=True)
+    dataset = read_dataset([str(source)], options)
+    assert dataset.fields is not None
+    found = {each.title: each.kind for each in dataset.fields.fields}
+    assert found == {
+        "subject": "text", "order.amount": "number", "order.paid": "number", "when": "number",
+    }  # fmt: skip
+    assert any("length of order.lines" in warning for warning in dataset.warnings)
+
+
+def test_numbers_that_are_none_are_counted_in_one_line(tmp_path: Path) -> None:
+    table = rows(60)
+    for row in table[:7]:
+        row["amount"] = "n/a"
+    source = write(tmp_path / "rows.csv", table)
+    asked = field_options(str(source), DataOptions(), ["subject"], ["amount:number"])
+    (warning,) = read_dataset([str(source)], asked).warnings
+    assert warning == "amount: no number in 7 of 60 rows, such as n/a: they are read as unknown"
+    plain = field_options(str(source), DataOptions(), ["subject"], ["amount"])
+    fields = read_dataset([str(source)], plain).fields
+    assert fields is not None and [each.kind for each in fields.fields] == ["text", "text"]
+
+
+def test_a_field_that_no_row_has_names_those_that_are_there(tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.csv", rows(20))
+    done = train(source, "-o", tmp_path / "m.safetensors", "--field", "amont")
+    assert "has no column 'amont'; its columns are 'subject'" in done.error
+    done = train(source, "-o", tmp_path / "m.safetensors", "--fields", "some")
+    assert "--fields takes all" in done.error
+
+
+def test_the_requests_of_a_log_are_rows(tmp_path: Path) -> None:
+    source = tmp_path / "log.jsonl"
+    log = [
+        {"time": "2026-12-02T10:00:00Z", "text": "x", "state": nested(row), "model": "big",
+         "label": row["label"], "because": {"label": {"why": "no file"}}}
+        for row in rows(60)
+    ]  # fmt: skip
+    source.write_text("".join(json.dumps(line) + "\n" for line in log))
+    for asked in ([], ["order.amount"]):
+        options = DataOptions(label_column="label", left_out=("label",))
+        options = field_options(str(source), options, fields=asked, every=not asked)
+        fields = read_dataset([str(source)], options).fields
+        assert fields is not None and "order.amount" in fields.names
+        assert "model" not in fields.names
+
+
+def test_dicts_and_data_frames_train_from_python() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = rows(60)
+    labels = [row.pop("label") for row in table]
+    frame = pandas.DataFrame(table)
+    assert dataset_from(frame, labels).train.texts == dataset_from(table, labels).train.texts
+    model = TextClassifier("tiny", teacher="none", epochs=1).fit(frame, labels)
+    assert model.score(table, labels) > 0.9
+
+
+def test_a_model_of_one_text_column_is_as_before(folder: Path) -> None:
+    alone = field_options("x.csv", DataOptions(), ["subject"])
+    assert alone == DataOptions(text_column="subject")
+    with pytest.raises(DataError, match="no field is left"):
+        dataset_from([{"a": 1}] * 20, ["x", "y"] * 10)
