@@ -26,8 +26,6 @@ from edge_lstm.errors import DataError, EdgeLSTMError
 # More than the process has already: this, and some times the file's size.
 _BYTES = 384 * 2**20
 _TIMES = 4
-_SECONDS = 5  # of CPU time, and one more for each of these bytes of the file
-_BYTES_A_SECOND = 2 * 10**7
 _PARENT_DEATH = 1  # prctl's operation that asks for a signal when the parent ends
 _LENGTH = 8  # bytes of the length of the values, which stand before the arrays
 
@@ -35,8 +33,10 @@ _LENGTH = 8  # bytes of the length of the values, which stand before the arrays
 Contents: TypeAlias = tuple[Any, Mapping[str, npt.NDArray[Any]]]
 
 
-def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
+def bounded(path: Path, read: Callable[[], Contents], seconds: int = 3) -> Contents:
     """Return what a reader finds in a file.
+
+    seconds: of CPU time that the reader may take.
 
     A system without such limits (macOS, Windows) runs the reader in this process, where its own
     checks of sizes remain.
@@ -50,7 +50,7 @@ def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
     parent = os.getpid()
     child = os.fork()
     if not child:
-        _answer(path, read, theirs, size, parent)
+        _answer(read, theirs, size, seconds, parent)
     with ExitStack() as ends:
         ends.callback(os.waitpid, child, 0)
         # After an interruption, too, nothing is left running.
@@ -68,7 +68,7 @@ def bounded(path: Path, read: Callable[[], Contents]) -> Contents:
 
 
 def _answer(
-    path: Path, read: Callable[[], Contents], pipe: int, size: int, parent: int
+    read: Callable[[], Contents], pipe: int, size: int, seconds: int, parent: int
 ) -> NoReturn:
     """Read the file in the child, answer through the pipe, and end.
 
@@ -84,7 +84,7 @@ def _answer(
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before that
             os._exit(0)
-        _limit(size)
+        _limit(size, seconds)
         arrays: Mapping[str, npt.NDArray[Any]] = {}
         try:
             values, arrays = read()
@@ -101,13 +101,12 @@ def _answer(
         os._exit(0)
 
 
-def _limit(size: int) -> None:
+def _limit(size: int, seconds: int) -> None:
     """Limit this process's memory and CPU time. size: of the file, in bytes."""
     import resource
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + _BYTES + _TIMES * size
-    seconds = _SECONDS + size // _BYTES_A_SECOND
     for kind, most in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, seconds),

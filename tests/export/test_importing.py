@@ -1033,7 +1033,7 @@ MISSING = """
 def test_what_a_state_dict_does_not_say_is_asked_for_by_its_option(given: str, option: str) -> None:
     options = ImportOptions(**json.loads(given))
     with pytest.raises(DataError, match=option):
-        importing.from_torch(Net(hidden=True), INDEX, options).require_complete()
+        importing.read(Net(hidden=True), INDEX, options).require_complete()
 
 
 def test_an_activation_that_a_live_module_says_is_not_asked_for() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import train
-from edge_lstm_export import TextClassifier, importing
-from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
+from edge_lstm_export import TextClassifier
+from edge_lstm_export.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.importing import Imported, ImportedModel, model
 from edge_lstm_export.importing.checkpoint import checkpoint_of
 from edge_lstm_export.importing.words import rule_of
@@ -82,7 +82,7 @@ def imported(
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "imported.safetensors"
-    importing.save(imported(), path)
+    save_checkpoint(checkpoint_of(imported()), path)
     return path
 
 
@@ -157,7 +157,7 @@ def test_a_checkpoint_teaches_and_starts_a_network_in_python(checkpoint: Path) -
 
 def test_the_layers_behind_the_first_lstm_are_left_out_of_a_start(tmp_path: Path) -> None:
     path = tmp_path / "stacked.safetensors"
-    importing.save(imported(lstms=2, hidden_dense=1), path)
+    save_checkpoint(checkpoint_of(imported(lstms=2, hidden_dense=1)), path)
     tokenizer = Tokenizer.of_subwords(("wave", "elsewhere"))
     lstm, vectors = first_weights(SourceFile(str(path)), tokenizer)
     weights = load_checkpoint(path).network.weights()
@@ -190,7 +190,7 @@ def test_gates_that_trainings_do_not_make_start_nothing_and_the_line_says_what_d
     table: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "old.safetensors"
-    importing.save(imported(hard_sigmoid=0.2), path)
+    save_checkpoint(checkpoint_of(imported(hard_sigmoid=0.2)), path)
     refused = train(table, "-o", tmp_path / "m.safetensors", *QUICK, "--start", path).error
     assert "hard sigmoid" in refused and refused.endswith("use it as --teacher instead of --start")
     taught = train(table, *QUICK, "--teacher", path, "--dry-run")

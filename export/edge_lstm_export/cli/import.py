@@ -130,7 +130,6 @@ def command(
     with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.checkpoint import save_checkpoint
         from edge_lstm_export.importing import ImportOptions, accuracy_on, checkpoint_of, read
 
         options = ImportOptions(
@@ -163,6 +162,8 @@ def command(
             )
             accuracy = accuracy_on(imported, checkpoint, load_labelled(data, options=reading))
         if checkpoint is not None and output is not None and not dry_run:
+            from edge_lstm_export.checkpoint import save_checkpoint
+
             save_checkpoint(checkpoint, output)
     _print_found(imported, accuracy)
     if not dry_run:

@@ -1,17 +1,17 @@
 """Networks that were trained elsewhere: Keras and PyTorch models with their tokenizers.
 
 >>> options = ImportOptions(padding="pre")
->>> found = from_keras("model.h5", "tokenizer.pickle", options)  # doctest: +SKIP
->>> save(found, "model.safetensors")                             # doctest: +SKIP
+>>> found = read("model.h5", "tokenizer.pickle", options)                # doctest: +SKIP
+>>> save_checkpoint(checkpoint_of(found), Path("model.safetensors"))     # doctest: +SKIP
 """
 
 from __future__ import annotations
 
 from edge_lstm_export.importing.accuracy import CAUSES, Accuracy, accuracy_on
-from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost, save
+from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost
 from edge_lstm_export.importing.display import rows_of
 from edge_lstm_export.importing.model import ImportedModel, ImportOptions
-from edge_lstm_export.importing.reading import Imported, from_keras, from_torch, read
+from edge_lstm_export.importing.reading import Imported, read
 
 __all__ = [
     "CAUSES",
@@ -21,10 +21,7 @@ __all__ = [
     "ImportedModel",
     "accuracy_on",
     "checkpoint_of",
-    "from_keras",
-    "from_torch",
     "padding_cost",
     "read",
     "rows_of",
-    "save",
 ]

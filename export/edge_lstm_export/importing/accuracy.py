@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_lstm.tables.labelled import LabelledTexts, label_matrix
-from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.importing.reading import Imported
-from edge_lstm_export.network import predict_probabilities, text_rows
+
+if TYPE_CHECKING:
+    from edge_lstm_export.checkpoint import Checkpoint
 
 CAUSES = (
     "texts may reach the network otherwise than in its training. The usual causes: labels in "
@@ -51,6 +53,8 @@ def accuracy_on(imported: Imported, checkpoint: Checkpoint, labelled: LabelledTe
 
     checkpoint: of the network. Raises DataError for labels that it does not have.
     """
+    from edge_lstm_export.network import predict_probabilities, text_rows
+
     truth = label_matrix(labelled.labels, checkpoint.labels, "the data")
     rows = text_rows(checkpoint.tokenizer, labelled.texts)
     answers = predict_probabilities(checkpoint.network, rows)

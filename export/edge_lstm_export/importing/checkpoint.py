@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from edge_lstm.core import layers as file_layers
 from edge_lstm.core.layers import PaddingCost
 from edge_lstm.core.question import ANY_CHOICE, YES_NO, Question, yes_label
 from edge_lstm.core.text import DEFAULT_LENGTH, FIRST_WORD_ID, NEVER_IN_ENTRIES, Tokenizer
-from edge_lstm_export.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.importing.model import LSTM, Array, ImportedModel
 from edge_lstm_export.importing.reading import Imported
-from edge_lstm_export.network import Network, lstm_name
 from edge_lstm_export.options import network_config
+
+if TYPE_CHECKING:
+    from edge_lstm_export.checkpoint import Checkpoint
+    from edge_lstm_export.network import Network
 
 _FORGET = 1  # the place of its gate
 
 
 def checkpoint_of(imported: Imported) -> Checkpoint:
     """Return the checkpoint of a network. Raises DataError if an option is missing."""
+    # PyTorch is loaded when the files have been read.
+    from edge_lstm_export.checkpoint import Checkpoint
+
     imported.require_complete()
     model = imported.model
     tokenizer, rows = _vocabulary(imported)
@@ -42,11 +46,6 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
     if not network.config.multi_label and yes_label(labels) is not None:
         question = Question.of(YES_NO, labels)
     return Checkpoint(network, tokenizer, labels, training, question=question)
-
-
-def save(imported: Imported, path: str | Path) -> None:
-    """Write the checkpoint of a network. Raises DataError, OutputError."""
-    save_checkpoint(checkpoint_of(imported), Path(path))
 
 
 def padding_cost(imported: Imported) -> PaddingCost:
@@ -101,6 +100,10 @@ def _entry(word: str, token_id: int) -> str:
 
 def _network(model: ImportedModel, tokenizer: Tokenizer, rows: Sequence[int]) -> Network:
     """Return the network of a checkpoint. rows: see :func:`_vocabulary`."""
+    import torch
+
+    from edge_lstm_export.network import Network
+
     model = _as_files_read_it(model)
     reading = model.reading
     kind = model.pooling.kind
@@ -194,6 +197,8 @@ def _layers(model: ImportedModel) -> tuple[file_layers.Layer, ...]:
 
 def _state(model: ImportedModel, rows: Sequence[int]) -> dict[str, Array]:
     """Return the weights by PyTorch's names. rows: see :func:`_vocabulary`."""
+    from edge_lstm_export.network import lstm_name
+
     embedding = model.embedding.weights
     last_row = np.zeros_like(embedding[:1])  # no id has it
     state = {"embedding.weight": np.concatenate([embedding[list(rows)], last_row])}

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
+from edge_lstm.printable import cut
 from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, name_in_folder, open_zip, readable
 from edge_lstm_export.importing.model import Array, check_size
 
@@ -58,9 +59,9 @@ class Store:
 
         data = self._item(at)
         if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "fiu":
-            raise DataError(f"{self._path}: {at} is not an array of numbers; save the model again")
+            raise self._refused(at, "is not an array of numbers; save the model again")
         if data.external is not None or data.is_virtual:
-            raise DataError(f"{self._path}: {at} lies in another file, which is not opened")
+            raise self._refused(at, "lies in another file, which is not opened")
         self._numbers += int(np.prod(data.shape, dtype=object))
         check_size(self._numbers, f"{self._path}")
         values: Array = np.asarray(data[()], dtype=np.float32)
@@ -76,11 +77,13 @@ class Store:
                 return None
             # Behind a link within the file another one may lead out of it.
             if not isinstance(item.get(part, getlink=True), h5py.HardLink):
-                raise DataError(
-                    f"{self._path}: {at} is a link, maybe to another file; save it again"
-                )
+                raise self._refused(at, "is a link, maybe to another file; save it again")
             item = item[part]
         return item
+
+    def _refused(self, at: str, reason: str) -> DataError:
+        """Return the error that names a place in the file."""
+        return DataError(f"{self._path}: {cut(at, 80)} {reason}")
 
     def _parts(self, at: str) -> list[str]:
         """Return the names of groups on the way to a place.

@@ -6,7 +6,9 @@ caller tells the rest.
 
 from __future__ import annotations
 
+import pickle
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, permutations
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from safetensors import safe_open
 
 from edge_lstm.core.layers import Activation as HiddenActivation
 from edge_lstm.errors import DataError
@@ -46,11 +50,6 @@ SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 
 def read_torch(path: Path, options: ImportOptions) -> ImportedModel:
     """Read the state_dict of a .pt or .pth file; no code of it is run. Raises DataError."""
-    import pickle
-    import warnings
-
-    import torch
-
     try:
         with readable(path), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch doubts a pickle that is refused here anyway
@@ -71,8 +70,6 @@ def read_torch(path: Path, options: ImportOptions) -> ImportedModel:
 
 def read_safetensors(path: Path, options: ImportOptions) -> ImportedModel:
     """Read the weights of a .safetensors file. Raises DataError."""
-    from safetensors import safe_open
-
     with readable(path), safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return model_of_state(_arrays_of(state), options, SAFETENSORS)
@@ -114,13 +111,18 @@ def model_of_state(
 
 
 def read_live(module: Any, options: ImportOptions) -> ImportedModel:
-    """Read a live nn.Module.
+    """Read a live nn.Module or a state_dict.
 
     The activation behind its linear layers is known if it is the same behind all of them, in
     nn.Sequential parts.
 
-    Raises DataError for a layer that is not known.
+    Raises DataError for a layer that is not known, and for another object.
     """
+    if isinstance(module, Mapping):
+        return model_of_state(_arrays_of(module), options, "PyTorch")
+    if not isinstance(module, torch.nn.Module):
+        kind = type(module).__name__
+        raise DataError(f"a {kind} is no model; give a path, a keras.Model or an nn.Module")
     found: set[HiddenActivation] = set()
     for name, part in module.named_modules():
         kind = type(part).__name__
@@ -135,12 +137,7 @@ def read_live(module: Any, options: ImportOptions) -> ImportedModel:
                     found.add(_ACTIVATIONS[behind])
     if options.activation is None and len(found) == 1:
         options = replace(options, activation=found.pop())
-    return read_state(module.state_dict(), options)
-
-
-def read_state(state: Mapping[str, Any], options: ImportOptions) -> ImportedModel:
-    """Read a live state_dict. Raises DataError for layers that are not known."""
-    return model_of_state(_arrays_of(state), options, "PyTorch")
+    return read_live(module.state_dict(), options)
 
 
 def _arrays_of(state: Mapping[str, Any]) -> dict[str, Array]:
@@ -148,8 +145,6 @@ def _arrays_of(state: Mapping[str, Any]) -> dict[str, Array]:
 
     Raises DataError for tensors without plain numbers.
     """
-    import torch
-
     tensors = {str(name): value for name, value in state.items() if torch.is_tensor(value)}
     check_size(sum(tensor.numel() for tensor in tensors.values()), "the model")
     arrays = {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from edge_lstm.core.model_checks import labels_from, thresholds_from
 from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm.errors import DataError, first_line
 from edge_lstm_export.bounded import Contents, bounded
-from edge_lstm_export.importing import keras, pytorch, words
+from edge_lstm_export.importing import keras, words
 from edge_lstm_export.importing.files import FileKind, first_bytes, kind_of, readable
 from edge_lstm_export.importing.model import (
     SIDES,
@@ -58,47 +58,29 @@ class Imported:
             raise DataError(self.missing[0])
 
 
-def from_keras(model: Any, tokenizer: Any = None, options: ImportOptions | None = None) -> Imported:
-    """Import a Keras model: a path, or a live keras.Model.
+def read(model: Any, tokenizer: Any = None, options: ImportOptions | None = None) -> Imported:
+    """Import a model: a path, a live keras.Model, a live nn.Module, or a state_dict.
 
     tokenizer: a path or a live tokenizer, see :func:`words.rule_of`; None: the model holds its
         TextVectorization. Raises DataError.
     """
-    return read(model, tokenizer, options)
-
-
-def from_torch(model: Any, tokenizer: Any, options: ImportOptions | None = None) -> Imported:
-    """Import a PyTorch model: a path, a live nn.Module, or a state_dict.
-
-    tokenizer: as for :func:`from_keras`. Raises DataError.
-    """
-    return read(model, tokenizer, options)
-
-
-def read(model: Any, tokenizer: Any, options: ImportOptions | None = None) -> Imported:
-    """Import a model of Keras or PyTorch: a path, or what from_keras and from_torch take.
-
-    tokenizer: as for :func:`from_keras`. Raises DataError.
-    """
     options = options or ImportOptions()
+    # First the words, which need no PyTorch: it takes seconds to load.
+    rule = None if tokenizer is None else _rule_of(tokenizer)
     if isinstance(model, (str, Path)):
-        path = Path(model)
-        found = _of_file(path, options)
+        found = _of_file(Path(model), options)
     elif hasattr(model, "get_config"):  # first, since one on PyTorch is an nn.Module too
         found = keras.read_live(model, options)
-    elif hasattr(model, "named_modules"):
-        found = pytorch.read_live(model, options)
-    elif isinstance(model, Mapping):
-        found = pytorch.read_state(model, options)
     else:
-        kind = type(model).__name__
-        raise DataError(f"a {kind} is no model; give a path, a keras.Model or an nn.Module")
-    return _finished(found, _rule(found, tokenizer), options)
+        from edge_lstm_export.importing import pytorch
+
+        found = pytorch.read_live(model, options)
+    return _finished(found, _rule(found, rule), options)
 
 
 def _of_file(path: Path, options: ImportOptions) -> ImportedModel:
     """Return the model of a file, which a child process reads."""
-    read_kind = _READERS[kind_of(path)]
+    read_kind = _reader(kind_of(path))
 
     def read() -> Contents:
         with readable(path):
@@ -107,28 +89,27 @@ def _of_file(path: Path, options: ImportOptions) -> ImportedModel:
     return unpacked(*bounded(path, read))
 
 
-_READERS: dict[FileKind, Callable[[Path, ImportOptions], ImportedModel]] = {
-    "hdf5": keras.read_hdf5,
-    "keras zip": keras.read_zip,
-    "torch": pytorch.read_torch,
-    "safetensors": pytorch.read_safetensors,
-}
+def _reader(kind: FileKind) -> Callable[[Path, ImportOptions], ImportedModel]:
+    """Return the reader of a kind. Loading PyTorch takes none of the time that a file has."""
+    if kind == "hdf5":
+        return keras.read_hdf5
+    if kind == "keras zip":
+        return keras.read_zip
+    from edge_lstm_export.importing import pytorch
+
+    return pytorch.read_torch if kind == "torch" else pytorch.read_safetensors
 
 
-def _rule(model: ImportedModel, tokenizer: Any) -> ImportedRule:
-    """Return the text rule of a tokenizer, its file, or the model's own TextVectorization."""
+def _rule(model: ImportedModel, rule: ImportedRule | None) -> ImportedRule:
+    """Return the text rule that was given, or that of the model's own TextVectorization."""
     own = model.vectorization
-    if tokenizer is None and own is None:
+    if rule is None and own is None:
         raise DataError(
             "the model holds no tokenizer; give it with --words. After imdb.load_data() it is what "
             "imdb.get_word_index() returns, the file imdb_word_index.json"
         )
-    if tokenizer is None:
+    if rule is None:
         return words.rule_of(own, "the model")
-    if isinstance(tokenizer, (str, Path)):
-        rule = _rule_of_file(Path(tokenizer))
-    else:
-        rule = words.rule_of(tokenizer)
     if own is None or rule.source not in (words.OWN, words.VECTORIZATION):
         return rule
     # The words of another file, which the model's own layer splits.
@@ -136,15 +117,20 @@ def _rule(model: ImportedModel, tokenizer: Any) -> ImportedRule:
     return words.rule_of(replace(own, vocabulary=listed), "the model")
 
 
-def _rule_of_file(path: Path) -> ImportedRule:
-    """Return the text rule of a file, which a child process reads."""
+def _rule_of(tokenizer: Any) -> ImportedRule:
+    """Return the text rule of a tokenizer, or of its file, which a child process reads."""
+    if not isinstance(tokenizer, (str, Path)):
+        return words.rule_of(tokenizer)
+    path = Path(tokenizer)
     first_bytes(path, words.MOST_BYTES)
 
     def read() -> Contents:
         with readable(path):
-            return asdict(words.read_words(path)), {}
+            rule = words.read_words(path)
+            return {**vars(rule), "splits": vars(rule.splits)}, {}
 
-    values, _ = bounded(path, read)
+    # Words are looked at one by one, and there may be a million.
+    values, _ = bounded(path, read, seconds=6)
     return words.unpacked(values)
 
 

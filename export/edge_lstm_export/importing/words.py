@@ -112,7 +112,7 @@ class ImportedRule:
 
 
 def unpacked(values: dict[str, Any]) -> ImportedRule:
-    """Return the rule of its values, as dataclasses.asdict and JSON give them."""
+    """Return the rule of its values, as JSON gives them."""
     splits = text.TextRule(**values.pop("splits"))
     return ImportedRule(splits=splits, unread=tuple(values.pop("unread")), **values)
 
@@ -347,11 +347,14 @@ def _tokens_of(ids: Mapping[str, int]) -> dict[str, str]:
     """
     bare_ids = {*range(4), max(ids.values(), default=0)}
     found: dict[str, str] = {}
-    for token in sorted(ids, key=_is_bare):
-        role = _ROLES.get(token.strip(_BRACKETS).lower())
+    roles = {
+        token: role for token in ids if (role := _ROLES.get(token.strip(_BRACKETS).lower()))
+    }
+    for token in sorted(roles, key=_is_bare):
+        role = roles[token]
         is_possible = not _is_bare(token) or (role != "other" and ids[token] in bare_ids)
         is_taken = role != "other" and role in found.values()
-        if role is not None and is_possible and not is_taken:
+        if is_possible and not is_taken:
             found[token] = role
     return found
 
@@ -367,7 +370,7 @@ def _without_marks(words: Iterable[str]) -> str:
     Then the texts had none when the words were made of them.
     """
     marks = set(KERAS_FILTERS)
-    return "" if any(marks & set(word) for word in words) else KERAS_FILTERS
+    return KERAS_FILTERS if all(map(marks.isdisjoint, words)) else ""
 
 
 def _imdb_offset(words: Mapping[str, int]) -> int | None:
