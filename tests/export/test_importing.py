@@ -680,11 +680,11 @@ PICKLES = {
 TOKENIZERS = r"""
 eval | cbuiltins\neval\n(S'1'\ntR. | builtins.eval
 a class of the script | \x80\x04c__main__\nTokenizer\n. | __main__.Tokenizer
-a class by its number | \x80\x02\x82\x01. | by its number
-memo of 2 GB | \x80\x04r\xff\xff\xff\x7f. | does not exist
+a class by its number | \x80\x02\x82\x01. | extension code 1
+memo of 2 GB | \x80\x04r\xff\xff\xff\x7f. | cut short
 bytes of 4 GB | \x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00. | cut short
 odd state | \x80\x04ccollections\nOrderedDict\n}(\x8c\x01xK\x01uN\x86b. | cut short
-arrays of joblib | \x80\x03cjoblib.numpy_pickle\nNumpyArrayWrapper\n\x07 | arrays of joblib
+arrays of joblib | \x80\x03cjoblib.numpy_pickle\nNumpyArrayWrapper\n\x07 | which is not run
 LFS pointer | version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n | git lfs pull
 cut JSON | {"a": 1 | cut short
 words to words | {"a": "b"} | instead of an id
@@ -1040,7 +1040,7 @@ def test_an_activation_that_a_live_module_says_is_not_asked_for() -> None:
     network = Net()
     network.fc = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
     found = imported(network, state="last", padding="none")
-    assert [layer.activation for layer in found.model.dense] == ["tanh", "linear"]
+    assert [layer.activation for layer in found.model.dense] == ["tanh", "softmax"]
 
 
 # --- The command ----------------------------------------------------------------------------------

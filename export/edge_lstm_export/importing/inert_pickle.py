@@ -15,11 +15,15 @@ from typing import Any
 from edge_lstm.errors import DataError, first_line
 
 
+class _RefusedError(Exception):
+    """A pickle asks for something that is refused."""
+
+
 class _Fixed(type):
     """A class that a pickle cannot change for the pickles that follow."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        raise pickle.UnpicklingError("a change of a class")
+        raise _RefusedError("a change of a class")
 
 
 class TokenizerState(metaclass=_Fixed):
@@ -40,7 +44,7 @@ def _scalar(dtype: Any, data: Any) -> str:
     """Return a string of NumPy."""
     kind = dtype.name if isinstance(dtype, _DType) else ""
     if kind[:1] not in ("U", "S") or not isinstance(data, (bytes, str)):
-        raise pickle.UnpicklingError(f"a number of NumPy ({kind[:20]}) instead of a word")
+        raise _RefusedError(f"a number of NumPy ({kind[:20]}) instead of a word")
     if isinstance(data, str):  # an older protocol
         data = data.encode("latin-1")
     word: str = data.decode("utf-32-le" if kind[0] == "U" else "utf-8")
@@ -51,14 +55,14 @@ def _load_type(name: Any) -> Any:
     """Return a plain type by the name that dill has for it."""
     plain = {"int": int, "dict": dict, "OrderedDict": OrderedDict, "defaultdict": defaultdict}
     if not isinstance(name, str) or name not in plain:
-        raise pickle.UnpicklingError(f"the type {name!s:.40}, which is not made")
+        raise _RefusedError(f"the type {name!s:.40}, which is not made")
     return plain[name]
 
 
 def _reconstruct(kind: Any, base: Any, state: Any) -> Any:
     """Make an object as Python 2 writes it."""
     if kind is not TokenizerState or base is not object or state is not None:
-        raise pickle.UnpicklingError("an object that is not a Keras tokenizer")
+        raise _RefusedError("an object that is not a Keras tokenizer")
     return TokenizerState()
 
 
@@ -94,7 +98,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _CLASSES[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name}, which is not run") from None
+            raise _RefusedError(f"{module}.{name}, which is not run") from None
 
 
 def load(data: bytes, name: str) -> Any:
@@ -107,7 +111,7 @@ def load(data: bytes, name: str) -> Any:
     copyreg.clear_extension_cache()
     try:
         return _Unpickler(io.BytesIO(data), encoding="utf-8", errors="surrogateescape").load()
-    except pickle.UnpicklingError as error:
+    except _RefusedError as error:
         raise DataError(f"{name} holds {first_line(error)[:120]}; {advice}") from None
     except Exception as error:  # a damaged pickle can raise anything
         reason = first_line(error)[:80]

@@ -287,7 +287,7 @@ def _model(
             case list(words) | {"config": {"value": list(words)}}:
                 vocabulary = vocabulary or words
         vectorization = Vectorization(texts.config, vocabulary)
-    model = replace(ImportedModel.of(found, reading, source), vectorization=vectorization)
+    model = ImportedModel.of(found, reading, source, vectorization)
     _check_options(model, options)
     return model
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -267,8 +267,7 @@ class Vectorization:
 class ImportedModel:
     """A network that was trained elsewhere.
 
-    dense: the last one gives the logits. answer: the function that makes probabilities of them.
-    says_answer: the model itself says so; otherwise it is the usual one for the number of logits.
+    dense: the last one gives the logits, or what its activation makes of them.
     source: the kind of its file or object, for people. vectorization: the tokenizer that it holds.
     """
 
@@ -276,14 +275,18 @@ class ImportedModel:
     lstms: tuple[LSTM, ...]
     pooling: Pooling
     dense: tuple[Dense, ...]
-    answer: Answer
-    says_answer: bool
     reading: Reading
     source: str
     vectorization: Vectorization | None = None
 
     @classmethod
-    def of(cls, found: Sequence[AnyLayer], reading: Reading, source: str) -> ImportedModel:
+    def of(
+        cls,
+        found: Sequence[AnyLayer],
+        reading: Reading,
+        source: str,
+        vectorization: Vectorization | None = None,
+    ) -> ImportedModel:
         """Make it of layers in their order.
 
         Raises DataError unless they are a network of ours: their order, shapes and values.
@@ -300,25 +303,22 @@ class ImportedModel:
                 f"1 to {MAX_LSTMS} LSTMs, a pooling, 1 to {MAX_DENSE + 1} dense layers"
             )
         layers = _folded(found)
-        *hidden, last = _those(layers, Dense)
-        for layer in (*hidden, last):
-            known = ("linear", *get_args(Answer)) if layer is last else ACTIVATIONS
+        dense = tuple(_those(layers, Dense))
+        for layer in dense:
+            known = ("linear", *get_args(Answer)) if layer is dense[-1] else ACTIVATIONS
             if layer.activation not in known:
                 raise DataError(
                     f"layer {layer.name!r} has the activation {layer.activation!r:.40}; only "
                     f"{', '.join(known)} are imported there"
                 )
-        says_answer = last.activation != "linear"
-        usual = "sigmoid" if len(last.b) == 1 else "softmax"
         return cls(
             _those(layers, Embedding)[0],
             tuple(_those(layers, LSTM)),
             _those(layers, Pooling)[0],
-            (*hidden, replace(last, activation="linear")),
-            cast(Answer, last.activation if says_answer else usual),
-            says_answer,
+            dense,
             reading,
             source,
+            vectorization,
         )
 
     @property
@@ -335,6 +335,17 @@ class ImportedModel:
     def labels(self) -> int:
         """The number of labels."""
         return max(2, self.logits)
+
+    @property
+    def says_answer(self) -> bool:
+        """Whether the model itself says how probabilities are made of its logits."""
+        return self.dense[-1].activation != "linear"
+
+    @property
+    def answer(self) -> str:
+        """The function that makes probabilities of the logits: sigmoid or softmax."""
+        usual = "sigmoid" if self.logits == 1 else "softmax"
+        return self.dense[-1].activation if self.says_answer else usual
 
     @property
     def is_multi_label(self) -> bool:
@@ -358,8 +369,6 @@ def packed(model: ImportedModel) -> tuple[dict[str, Any], dict[str, Array]]:
     own = model.vectorization
     described = {
         "layers": layers,
-        "answer": model.answer,
-        "says_answer": model.says_answer,
         "reading": vars(model.reading),
         "source": model.source,
         "vectorization": None if own is None else vars(own),
@@ -376,17 +385,14 @@ def unpacked(described: dict[str, Any], arrays: Mapping[str, Array]) -> Imported
         own.setdefault(k, []).append((name, array))
     layers: list[Layer] = [
         kinds[kind](**values, **dict(own.get(str(k), ())))
-        for k, (kind, values) in enumerate(described.pop("layers"))
+        for k, (kind, values) in enumerate(described["layers"])
     ]
-    vectorization = described.pop("vectorization")
-    return ImportedModel(
-        _those(layers, Embedding)[0],
-        tuple(_those(layers, LSTM)),
-        _those(layers, Pooling)[0],
-        tuple(_those(layers, Dense)),
-        reading=Reading(**described.pop("reading")),
-        vectorization=None if vectorization is None else Vectorization(**vectorization),
-        **described,
+    vectorization = described["vectorization"]
+    return ImportedModel.of(
+        layers,
+        Reading(**described["reading"]),
+        described["source"],
+        None if vectorization is None else Vectorization(**vectorization),
     )
 
 

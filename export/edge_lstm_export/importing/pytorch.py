@@ -107,7 +107,7 @@ def model_of_state(
                     f"normalizes what {before!r} gives; train it without that BatchNorm1d"
                 )
     dense = [replace(layer, activation=str(activation)) for layer in hidden]
-    return replace(model, dense=(*dense, last), says_answer=True)
+    return replace(model, dense=(*dense, replace(last, activation=model.answer)))
 
 
 def read_live(module: Any, options: ImportOptions) -> ImportedModel:

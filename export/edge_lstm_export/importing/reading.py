@@ -101,7 +101,7 @@ def _reader(kind: FileKind) -> Callable[[Path, ImportOptions], ImportedModel]:
 
 
 def _rule(model: ImportedModel, rule: ImportedRule | None) -> ImportedRule:
-    """Return the text rule that was given, or that of the model's own TextVectorization."""
+    """Return the given text rule, or the rule of the model's own TextVectorization."""
     own = model.vectorization
     if rule is None and own is None:
         raise DataError(
@@ -138,9 +138,11 @@ def _finished(model: ImportedModel, rule: ImportedRule, options: ImportOptions) 
     """Apply the options, and list the missing ones."""
     rule = _adjusted_rule(rule, options).of_rows(len(model.embedding.weights))
     reading = _adjusted_reading(model.reading, rule, options)
+    says_answer = model.says_answer or options.logits
+    *hidden, last = model.dense
     if options.multi_label:
-        model = replace(model, answer="sigmoid")
-    model = replace(model, reading=reading)
+        last = replace(last, activation="sigmoid")
+    model = replace(model, reading=reading, dense=(*hidden, last))
     _check_holds(model, rule)
     missing = []
     # The side makes no difference to a network that passes over padding.
@@ -149,7 +151,7 @@ def _finished(model: ImportedModel, rule: ImportedRule, options: ImportOptions) 
         missing.append(f"the model does not say which side was padded; give --padding ({usual})")
     if reading.reads_padding and reading.length is None:
         missing.append("the model does not say how long its input is; give --length")
-    if not model.says_answer and not options.logits:
+    if not says_answer:
         missing.append("the model's last layer is linear; give --logits if it gives logits")
     if options.labels is None:
         missing.append(f"the model does not name its {model.labels} labels; give --labels")

@@ -347,9 +347,7 @@ def _tokens_of(ids: Mapping[str, int]) -> dict[str, str]:
     """
     bare_ids = {*range(4), max(ids.values(), default=0)}
     found: dict[str, str] = {}
-    roles = {
-        token: role for token in ids if (role := _ROLES.get(token.strip(_BRACKETS).lower()))
-    }
+    roles = {token: role for token in ids if (role := _ROLES.get(token.strip(_BRACKETS).lower()))}
     for token in sorted(roles, key=_is_bare):
         role = roles[token]
         is_possible = not _is_bare(token) or (role != "other" and ids[token] in bare_ids)
