@@ -44,8 +44,18 @@ def _finite(text: str) -> float:
     return value
 
 
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, whose keys differ."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
 # Made once: json.loads makes one for each call that has an option.
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+_DECODER = json.JSONDecoder(
+    parse_float=_finite, parse_constant=_finite, object_pairs_hook=_object_of
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class AnswerKind:
 
     type: one of TYPES.
     labels: of the file.
-    order: the columns of the labels: no and yes, the levels from the lowest, or all of them.
+    order: the columns of no and yes, or of numbers from the lowest; of other labels none.
     """
 
     type: str
@@ -214,30 +224,31 @@ def kind_of(asked: typed.Question, labels: Sequence[str]) -> AnswerKind:
     asked: the file's question.
     labels: one of them is its answer.
     """
-    columns = list(range(len(labels)))
+    columns = range(len(labels))
     if asked.type == typed.YES_NO:
-        columns.sort(key=lambda column: labels[column] == asked.yes)
-        return AnswerKind(NOUL, tuple(labels), tuple(columns))
-    if asked.type == typed.SCORE:
-        columns.sort(key=asked.levels.__getitem__)
-        return AnswerKind(SCORE, tuple(labels), tuple(columns))
-    return AnswerKind(CHOICE, tuple(labels), tuple(columns))
+        order = sorted(columns, key=lambda column: labels[column] == asked.yes)
+        return AnswerKind(NOUL, tuple(labels), tuple(order))
+    numbers = [each for each in map(typed.number, labels) if each is not None]
+    order = sorted(columns, key=numbers.__getitem__) if len(numbers) == len(labels) else []
+    kind = SCORE if asked.type == typed.SCORE else CHOICE
+    return AnswerKind(kind, tuple(labels), tuple(order))
 
 
 def columns_of(question: AskedQuestion, kind: AnswerKind) -> tuple[int, ...] | None:
     """Return the column of each of a question's options; None if the file has other options.
 
     A noul has the options no and yes. Levels of a score may be described in other words than
-    the file's numbers; there must be as many.
+    the file's numbers, whatever it was trained as; there must be as many.
     """
+    if NOUL == question.type == kind.type:
+        return kind.order
     if question.type == NOUL:
-        return kind.order if kind.type == NOUL else None
+        return None
     columns = [kind.columns.get(option, -1) for option in question.options]
     if sorted(columns) == list(range(len(kind.labels))):
         return tuple(columns)
-    if question.type == kind.type == SCORE and len(question.options) == len(kind.labels):
-        return kind.order
-    return None
+    is_scale = question.type == SCORE and kind.type != NOUL
+    return kind.order if is_scale and len(question.options) == len(kind.order) else None
 
 
 def answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from cases import rows  # noqa: E402
 from model_files import edited  # noqa: E402
 
 PATH = "/v1/decisions"
+BOTH = pytest.mark.parametrize("path", [PATH, "/v1/systemone"])
 TEAM = {
     "name": "team",
     "type": "choice",
@@ -387,7 +389,7 @@ def test_names_and_texts_with_lone_surrogates_are_answered() -> None:
     assert server.get("/metrics") and server.lines == []
 
 
-@pytest.mark.parametrize("path", [PATH, "/v1/systemone"])
+@BOTH
 def test_a_body_of_any_depth_is_answered_or_gets_one_error(path: str) -> None:
     server = Server(replied(team=RETURNS))
     statuses = set()
@@ -401,3 +403,48 @@ def test_a_body_of_any_depth_is_answered_or_gets_one_error(path: str) -> None:
         body = f'{{"state": "{UNSURE}", "input": "{UNSURE}", "questions": {questions}}}'
         statuses.add(server.ask(path, content=body.encode()).status_code)
     assert statuses <= {200, 400} and server.lines == []
+
+
+BODY = """{"state": "a", "input": "a", "questions": QUESTIONS}"""
+ASKED = {
+    PATH: '[{"name": "team", "type": "choice", "choices": [{"value": "a", "description": HINT}]}]',
+    "/v1/systemone": '{"team": {"type": "choice", "criteria": {"a": HINT}}}',
+}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "hint", ["9" * 5000, "1e999", "-Infinity", "NaN", '{"a": 1, "a": 2}', '"\ud800', "'a'", "1 2"]
+)
+def test_what_is_no_strict_json_gets_one_error(path: str, hint: str) -> None:
+    body = BODY.replace("QUESTIONS", ASKED[path].replace("HINT", hint))
+    server = Server()
+    error = error_of(server.ask(path, content=body.encode("utf-8", "surrogatepass")), 400)
+    assert error.get("code", error["type"]) == "invalid_json" and len(error["message"]) < 250
+    assert server.lines == []
+
+
+@BOTH
+def test_a_body_of_100_megabytes_gets_one_error(path: str) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 2**20
+
+    server = Server()
+    error = error_of(server.ask(path, content=parts()), 413)
+    assert error.get("code", error["type"]) == "too_large" and server.lines == []
+
+
+@BOTH
+def test_headers_may_hold_any_bytes(path: str) -> None:
+    body: dict[str, Any] = {"state": UNSURE, "questions": {"team": SYSTEMONE_TEAM}}
+    server = Server(replied(team=RETURNS))
+    if path == PATH:
+        body = {"input": UNSURE, "questions": [TEAM]}
+        server = of_decisions(listed(TO_RETURNS), log="other.jsonl")
+    key = (b"authorization", b"Bearer \xfc\xff")
+    assert server.ask(path, json=body, headers=[key]).status_code == 200
+    assert key in server.asked[0].headers.raw
+    coded = server.ask(path, json=body, headers=[(b"content-encoding", b"\xff\xfe")])
+    assert coded.status_code in (400, 415) and error_of(coded, coded.status_code)
+    assert server.lines == []

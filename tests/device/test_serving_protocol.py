@@ -38,8 +38,10 @@ def numbers(cell: str) -> tuple[int, ...] | None:
     ("kind", "labels", "served", "order"),
     rows(
         """
-        choice | neg pos | choice | 0 1
-        choice | yes no | choice | 0 1
+        choice | neg pos | choice |
+        choice | yes no | choice |
+        choice | a 1 | choice |
+        choice | 2 10 1 | choice | 2 0 1
         yes_no | yes no | noul | 1 0
         yes_no | False True | noul | 0 1
         yes_no | 0 1 | noul | 0 1
@@ -54,7 +56,7 @@ def test_the_question_of_a_file_says_which_type_of_question_it_answers(
 ) -> None:
     names = tuple(labels.split())
     found = kind_of(Question.of(kind, names), names)
-    assert (found.type, found.order) == (served, numbers(order))
+    assert (found.type, found.order) == (served, numbers(order) or ())
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,9 @@ def test_the_question_of_a_file_says_which_type_of_question_it_answers(
         score | calm cross furious | score | 1 2 3 | 0 1 2
         score | calm cross furious | score | 1 2.5 10 | 0 1 2
         score | calm cross furious | score | 1 2 3 4 |
-        score | calm cross furious | choice | 1 2 3 |
+        score | calm cross furious | choice | 1 2 3 | 0 1 2
+        score | calm cross furious | choice | 10 2 1 | 2 1 0
+        score | low high | yes_no | 0 1 |
         score | calm cross furious | choice | furious calm cross | 1 2 0
         score | calm cross furious | choice | a b c |
         score | a a | choice | a b |
@@ -150,6 +154,7 @@ def test_an_upstreams_answer_chooses_an_option(given: str, option: str, probabil
         choice | b a | choice | a b c | b a
         score | bad fair good | score | 1 2 3 | 1 2 3
         score | bad fair good | score | 3 1 2.5 | 1 2.5 3
+        score | bad fair good | choice | 1 2 3 | 1 2 3
         score | bad fair good | score | 1 2 | 0 1 2
         score | 5 4 3 | score | 1 2 | 5 4 3
         """
