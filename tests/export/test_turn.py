@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,17 @@ def test_a_log_without_checked_answers_says_what_it_cannot_tell() -> None:
     assert "no sure answer was ever checked" in noted(read())
 
 
+def test_the_log_tells_how_often_the_file_agreed_on_its_own_requests() -> None:
+    old = {"label": "neither", "sha256": "a" * 64}
+    new = {"sha256": "b" * 64}
+    wrong = {**UNSURE, **new, "label": "neither"}
+    write_log((40, {**UNSURE, **old}), (50, wrong), (10, {**CHECKED, "chance": 0.2, **new}))
+    # 50 requests with another label, and ten that stand for 50.
+    assert "the file bbbbbbbb agreed with the upstream on 50.0% (95 %: " in noted(read())
+    write_log((10, {**UNSURE, "sha256": "c" * 64}))
+    assert "agreed with the upstream" not in noted(read())
+
+
 def test_rows_of_other_files_stand_for_themselves() -> None:
     write_log((40, UNSURE), (10, CHECKED))
     Path("old.csv").write_text("text,team\n" + "".join(f"{a},{b}\n" for a, b in rows(30, seed=5)))
@@ -139,14 +151,17 @@ def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(
     done = turned()
     assert done.returncode == 0, done.stderr
     assert open_model("team.onnx").labels == ("sea", "shop")
-    assert "at ≤ 5.00% error: " in done.stderr and done.stderr.endswith("; replaced\n")
+    assert "at ≤ 5.00% error: " in done.stderr and "; replaced; now in use: " in done.stderr
     whole = Path("team.onnx").read_bytes()
     # Of two files the first one is asked first: the new one.
     counts = iter([1, 2])
     monkeypatch.setattr(turn, "answered_well", lambda *_: next(counts))
     done = turned("--seed", "1")
     assert done.returncode == 3
-    assert done.stderr.endswith("; not replaced: the file in use answers more\n")
+    refused = done.stderr.splitlines()[-1]
+    assert "; not replaced: the file in use answers more; now in use: " in refused
+    # Judged anew, on the rows of this turn.
+    assert re.search(r"% agree with the log \(95 %: [\d.]+ to [\d.]+\)$", refused)
     assert Path("team.onnx").read_bytes() == whole
 
 

@@ -88,16 +88,21 @@ def score_line(name: str, scores: SetScores, rows: str) -> str:
 
 
 def turn_line(path: str, turn: Turn) -> str:
-    """Return how many texts the new file and the one in use answer, and which one is in use now."""
+    """Return what the new file and the one before answer, and which one is in use, how right."""
+
+    def share(count: int, verb: str) -> str:
+        interval = turn.interval(count)
+        span = f"95 %: {interval.low * 100:.1f} to {interval.high * 100:.1f}"
+        return f"{count / turn.texts:.1%} {verb} ({span})"
+
     before = ""
-    if turn.answered_before is not None:
-        before = f", the file in use {turn.answered_before / turn.texts:.1%}"
-    low = f"{turn.interval.low * 100:.1f}"
-    high = f"{turn.interval.high * 100:.1f}"
+    if turn.before is not None:
+        before = f", the file in use {turn.before.answered / turn.texts:.1%}"
     end = "replaced" if turn.refusal is None else f"not replaced: {turn.refusal}"
     return (
-        f"{printable(path)}: at ≤ {turn.risk:.2%} error: {turn.answered / turn.texts:.1%} answered "
-        f"(95 %: {low} to {high}){before}; of {counted(turn.texts, 'row')}; {end}"
+        f"{printable(path)}: at ≤ {turn.risk:.2%} error: {share(turn.new.answered, 'answered')}"
+        f"{before}; of {counted(turn.texts, 'row')}; {end}; now in use: "
+        f"{share(turn.in_use.agreed, 'agree with the log')}"
     )
 
 

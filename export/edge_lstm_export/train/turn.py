@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,26 +27,41 @@ _USUAL_RISK = 0.05
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A file on texts that it has not learnt from.
+
+    answered: the number of texts that it answers at its own threshold, see :func:`answered_well`.
+    agreed: the number of texts whose best label is the given one.
+    """
+
+    answered: int
+    agreed: int
+
+
+@dataclass(frozen=True)
 class Turn:
-    """The new file and the one in use, on the same texts; neither has learnt from them.
+    """The new file and the one before, on the same texts.
 
     risk: the share of the answers that may be wrong.
     texts: their number.
-    answered: by the new file.
-    answered_before: by the file in use; None without one.
-    refusal: why the file in use stays; None if the new one has its place.
+    before: None without a file in use.
+    refusal: why the file before stays; None if the new one has its place.
     """
 
     risk: float
     texts: int
-    answered: int
-    answered_before: int | None
+    new: Judged
+    before: Judged | None
     refusal: str | None
 
     @property
-    def interval(self) -> Interval:
-        """95 % interval of the share that the new file answers."""
-        return wilson_interval(self.answered, self.texts)
+    def in_use(self) -> Judged:
+        """The file that is in use after the turn."""
+        return self.new if self.refusal is None or self.before is None else self.before
+
+    def interval(self, count: int) -> Interval:
+        """Return the 95 % interval of a share of the texts."""
+        return wilson_interval(count, self.texts)
 
 
 def run_turn(
@@ -77,30 +93,30 @@ def run_turn(
     data = export(result.checkpoint, quantize="int8", abstain=default).data
     new = parse_model(data, in_use)
     risk = default or _USUAL_RISK
-    answered = _answered(new, dataset.test, dataset, risk)
-    before = None if old is None else _answered(old, dataset.test, dataset, risk)
+    judged = _judged(new, dataset.test, dataset, risk)
+    before = None if old is None else _judged(old, dataset.test, dataset, risk)
     refusal = None
     if new.abstention is None or new.abstention.operating_point(risk) is None:
         refusal = "too few texts show how often the new one is wrong"
-    elif before is not None and answered < before:
+    elif before is not None and judged.answered < before.answered:
         refusal = "the file in use answers more"
     if refusal is None:
         write_atomically(data, in_use)
-    return result, Turn(risk, len(dataset.test), answered, before, refusal)
+    return result, Turn(risk, len(dataset.test), judged, before, refusal)
 
 
-def _answered(model: ModelFile, texts: Split, dataset: Dataset, risk: float) -> int:
-    """Count the texts that a file answers at its own threshold, see :func:`answered_well`."""
+def _judged(model: ModelFile, texts: Split, dataset: Dataset, risk: float) -> Judged:
     curve = model.abstention
     point = None if curve is None else curve.operating_point(risk)
-    if point is None:
-        return 0
     chances = Classifier(model).probabilities(texts.texts)
     place = {label: i for i, label in enumerate(dataset.labels)}
     # A label that the data no longer have is wrong.
     columns = np.array([place.get(label, -1) for label in model.labels])
     is_right = columns[chances.argmax(axis=1)] == texts.labels.argmax(axis=1)
-    return answered_well(chances.max(axis=1), is_right, point.threshold, risk)
+    # Without a threshold no answer is sure.
+    threshold = math.inf if point is None else point.threshold
+    answered = answered_well(chances.max(axis=1), is_right, threshold, risk)
+    return Judged(answered, int(is_right.sum()))
 
 
 def answered_well(highest: Floats, is_right: Bools, threshold: float, risk: float) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_lstm.core.risk_coverage import fewest_texts
 from edge_lstm.errors import DataError
+from edge_lstm.metrics import wilson_interval
 from edge_lstm.printable import shorten
 from edge_lstm.tables.format import Row
 from edge_lstm.tables.labelled import LabelledTexts
@@ -47,6 +48,7 @@ class Log:
     weights: float64 [n], the requests that each row stands for.
     given: the upstream's label.
     own: the file's label; None without a file.
+    files: the digest of the file that was asked; None without one.
     """
 
     days: list[str]
@@ -54,6 +56,7 @@ class Log:
     weights: Floats
     given: list[str]
     own: list[str | None]
+    files: list[str | None]
 
     def notes(self, source: str) -> Iterator[str]:
         """Yield the number of requests behind the rows, the limits of the log, and its changes."""
@@ -75,8 +78,28 @@ class Log:
                 f"{source}: serve --abstain {_USUAL_RISK} on the traffic needs {needed} checked "
                 f"sure answers or more, {needed - checked} are missing; raise serve --shadow"
             )
+        if agreement := self._agreement():
+            yield f"{source}: {agreement}"
         if change := self._change():
             yield f"{source}: {change}"
+
+    def _agreement(self) -> str | None:
+        """Return how often the file that was asked last agreed, on all of its requests.
+
+        None without a file, or without a checked answer of it.
+        """
+        last = next((each for each in reversed(self.files) if each), None)
+        rows = [row for row, file in enumerate(self.files) if last and file == last]
+        if last is None or SHADOW not in {self.why[row] for row in rows}:
+            return None
+        agrees = [self.given[row] == self.own[row] for row in rows]
+        agreed = np.average(agrees, weights=self.weights[rows])
+        effective = len(as_traffic(self.weights[rows]))
+        interval = wilson_interval(round(agreed * effective), effective)
+        return (
+            f"the file {last[:8]} agreed with the upstream on {agreed:.1%} (95 %: "
+            f"{interval.low * 100:.1f} to {interval.high * 100:.1f}) of its requests"
+        )
 
     def _change(self) -> str | None:
         """Return what the last day has more or less of than the days before; None for nothing."""
@@ -136,7 +159,8 @@ def read_log(rows: Iterable[Row], labelled: LabelledTexts) -> Log:
     weights = np.array([1 / max(float(each.get("chance", 1)), 1 / _MOST) for each in reasons])
     why = [str(each.get("why", NO_FILE)) for each in reasons]
     own = [each.get("label") for each in reasons]
-    return Log(days, why, weights, labelled.names, own)
+    files = [each.get("sha256") for each in reasons]
+    return Log(days, why, weights, labelled.names, own, files)
 
 
 def request_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -153,10 +177,12 @@ def _reason(row: Row, column: str) -> Mapping[str, Any]:
     reason = asked.get(column, {}) if isinstance(asked, dict) else None
     if isinstance(reason, dict):
         label = reason.get("label")
+        sha256 = reason.get("sha256")
         # A reader leaves numbers as they are written.
         with suppress(TypeError, ValueError):
             is_chance = 0 < float(reason.get("chance", 1)) <= 1
-            if is_chance and (label is None or isinstance(label, str)):
+            are_texts = all(each is None or isinstance(each, str) for each in (label, sha256))
+            if is_chance and are_texts:
                 return reason
     raise DataError(
         f"{row.source} row {row.number}: {BECAUSE!r} is not what serve --log writes; correct or "
