@@ -20,8 +20,9 @@ FEWEST = {
     "decisions": {"read": 2, "write": 3},
     "export": {"read": 1, "write": 1, "fsync": 1, "rename": 1, "allocation": 5},
     "train": {"read": 10, "write": 8, "fsync": 8, "rename": 8, "allocation": 5},
+    "turn": {"read": 10, "write": 9, "fsync": 9, "rename": 9, "allocation": 5},
 }
-SLOW = ("export", "train")
+SLOW = ("export", "train", "turn")
 
 
 @pytest.mark.parametrize(

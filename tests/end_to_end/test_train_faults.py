@@ -23,8 +23,16 @@ def faults(*arguments: str | Path) -> dict[str, int]:
     return found
 
 
-def test_a_training_that_is_killed_at_any_step_resumes_behind_what_was_done(tmp_path: Path) -> None:
-    assert faults("steps", tmp_path)["kills"] >= 9
+def test_a_killed_training_goes_on_behind_what_was_done_and_a_killed_turn_changes_no_file(
+    tmp_path: Path,
+) -> None:
+    done = faults("steps", tmp_path)
+    assert done["kills"] >= 9 and done["turns"] >= 3
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_of_a_turn(tmp_path: Path) -> None:
+    assert faults("turns", tmp_path, "3", KILLS)["kills"] == int(KILLS)
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
     python train_faults.py kills FOLDER SEED COUNT     SIGKILL at a random moment, then --resume
     python train_faults.py full FOLDER                 file systems that are too small (root)
-    python train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume
+    python train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume; and
+                                                       at each of TURN_STEPS, then the next turn
+    python train_faults.py turns FOLDER SEED COUNT     SIGKILL at a random moment of a turn
 
 Prints what happened as JSON.
 """
@@ -30,6 +32,7 @@ from edge_lstm_export.train.plan.decisions import make_plan
 from edge_lstm_export.train.plan.stats import DatasetStats
 from safetensors.torch import load_file
 
+import edge_lstm
 from edge_lstm.cli import main
 
 TRAIN = (
@@ -63,8 +66,17 @@ STEPS = {
     "writing the checkpoint": ("checkpoint", "save_checkpoint", 1, ("teachers", "fold 3", "loop")),
     "writing the history": ("history", "write_history", 1, ("teachers", "fold 3", "loop")),
 }
-# the folder whose functions are steps of a training
-TRAINING = str(Path(edge_lstm_export.__file__).parent)
+TURN = (*PLANNED, "--replace", "m.onnx")
+# Where a turn is killed: in the training, before the two files are compared, and before the new
+# file has the name of the old one. The calls are counted after the one of the last column.
+TURN_STEPS = (
+    ("loop", "step", 60, ""),
+    ("turn", "answered_well", 1, ""),
+    ("atomic", "give_name", 1, "answered_well"),
+)
+OLD = Path(__file__).parents[1] / "data" / "keras.int8.onnx"
+# the folders whose functions are steps of a training
+TRAINING = tuple(str(Path(each.__file__).parent) for each in (edge_lstm_export, edge_lstm))
 Profiler = Callable[[FrameType, str, object], None]
 
 
@@ -208,16 +220,21 @@ def full(top: Path) -> dict[str, int]:
     return done
 
 
-def kill_at(module: str, function: str, number: int) -> Profiler:
-    """A profiler that kills its process at a call of a function of the training."""
+def kill_at(module: str, function: str, number: int, after: str = "") -> Profiler:
+    """A profiler that kills its process at a call of a function of the training.
+
+    after: a function; calls before it do not count.
+    """
     calls = 0
+    counts = not after
 
     def seen(frame: FrameType, event: str, _: object) -> None:
-        nonlocal calls
+        nonlocal calls, counts
         code = frame.f_code
+        counts = counts or code.co_name == after
         if event != "call" or code.co_name != function or not code.co_filename.startswith(TRAINING):
             return
-        calls += Path(code.co_filename).stem == module
+        calls += counts and Path(code.co_filename).stem == module
         if calls == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -255,7 +272,69 @@ def steps(top: Path) -> dict[str, int]:
             said,
         )
         assert ("cross-validation 3" in said) == ("fold 3" not in stages), (name, said)
-    return {"kills": len(STEPS)}
+    return {"kills": len(STEPS), **turn(top)}
+
+
+def begin_turn(folder: Path, profiler: Profiler | None = None) -> int:
+    """Start a turn in ``folder``, which has a file in use → its process id."""
+    folder.mkdir(exist_ok=True)
+    if not (folder / "m.onnx").exists():
+        shutil.copy(OLD, folder / "m.onnx")
+    return start(TURN, folder, profiler)
+
+
+def check_killed(folder: Path, wanted: bytes) -> None:
+    """A whole file is in use, with at most one other beginning of it."""
+    assert (folder / "m.onnx").read_bytes() in (OLD.read_bytes(), wanted)
+    assert len(list(folder.glob(".m.onnx*"))) <= 1, names(folder)
+
+
+def finish_turn(folder: Path, wanted: bytes) -> None:
+    """The next turn needs nobody, and leaves nothing of the one before."""
+    code, said = end(begin_turn(folder), folder)
+    assert code == 0 and (folder / "m.onnx").read_bytes() == wanted, said
+    assert names(folder) == {*NAMES, "m.onnx"}, names(folder)
+    shutil.rmtree(folder)
+
+
+def straight_turn(top: Path) -> tuple[bytes, float]:
+    """The new file of an undisturbed turn, and how long that takes, in seconds."""
+    folder = top / "whole"
+    begin = time.perf_counter()
+    code, said = end(begin_turn(folder), folder)
+    assert code == 0 and said.count("; replaced; ") == 1, said
+    return (folder / "m.onnx").read_bytes(), time.perf_counter() - begin
+
+
+def turn(top: Path) -> dict[str, int]:
+    """SIGKILL at each of TURN_STEPS, and the next turn."""
+    wanted, _ = straight_turn(top)
+    folder = top / "broken"
+    for step in TURN_STEPS:
+        code, said = end(begin_turn(folder, kill_at(*step)), folder)
+        assert code == -signal.SIGKILL, (step, said)
+        assert (folder / "m.onnx").read_bytes() == OLD.read_bytes(), step
+        check_killed(folder, wanted)
+        finish_turn(folder, wanted)
+    return {"turns": len(TURN_STEPS)}
+
+
+def turns(top: Path, seed: int, count: int) -> dict[str, int]:
+    """SIGKILL ``count`` times at a random moment of a turn, and the next turn."""
+    rng = random.Random(seed)
+    wanted, seconds = straight_turn(top)
+    folder = top / "broken"
+    done = {"kills": 0, "ends": 0}
+    while done["kills"] < count:
+        pid = begin_turn(folder)
+        kill_after(rng.uniform(0, 1.1 * seconds), pid)
+        code, said = end(pid, folder)
+        assert code in (0, -signal.SIGKILL), said
+        done["ends" if code == 0 else "kills"] += 1
+        check_killed(folder, wanted)
+        (folder / "m.onnx").write_bytes(OLD.read_bytes())
+        finish_turn(folder, wanted)
+    return done
 
 
 def plan() -> dict[str, object]:
@@ -284,5 +363,5 @@ if __name__ == "__main__":
     (Path(top) / "d.csv").write_text("\n".join(rows) + "\n")
     (Path(top) / "p.json").write_text(json.dumps(plan()))
     warm_up(Path(top) / "straight")
-    faults = {"kills": kills, "full": full, "steps": steps}
+    faults = {"kills": kills, "full": full, "steps": steps, "turns": turns}
     print(json.dumps(faults[what](Path(top), *map(int, numbers))))

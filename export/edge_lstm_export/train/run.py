@@ -257,9 +257,12 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
     if job.partial.exists():
         if job.resume:
             return load_stages(job.partial)
-        how = f"continue with --resume, or delete {job.partial} to start again"
-        raise DataError(f"{job.output} has an unfinished training; {how}")
-    if job.resume:
+        # The log of the next turn is another one. Nobody may be there to delete the file.
+        if not job.data.by_digest:
+            how = f"continue with --resume, or delete {job.partial} to start again"
+            raise DataError(f"{job.output} has an unfinished training; {how}")
+        say("an earlier turn was not finished, training from the start")
+    elif job.resume:
         say("nothing to resume, training from the start")
     return Stages(job.partial)
 
