@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import json_of
 from hostile import run_here
 from machines import files
 from model_files import DATA, SMALL, edited
+from test_cli import run_and_imports
 
-from edge_lstm.core.modelfile import open_model
-from edge_lstm.doctor.checks import Check, Diagnosis, examine, package_checks
+from edge_lstm import Classifier
+from edge_lstm.doctor.checks import examine, package_checks
 from edge_lstm.system import machine
 
 Row = dict[str, Any]
@@ -24,7 +25,7 @@ Row = dict[str, Any]
 
 def model_with_golden_rows(change: Callable[[Row], Row] | None) -> Path:
     """A model whose golden rows are others; None: it has none."""
-    golden = open_model(SMALL).golden if change else ()
+    golden = Classifier.load(SMALL).model.golden if change else ()
     path = Path("changed.onnx")
     path.write_bytes(edited({"golden": json.dumps([change(asdict(row)) for row in golden])}))
     return path
@@ -37,31 +38,30 @@ def broken_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     return Path("onnxruntime.py").write_text
 
 
-def failed(diagnosis: Diagnosis) -> Check:
-    assert not diagnosis.fit
-    (check,) = [c for c in diagnosis.checks if c.state == "failed"]
-    assert diagnosis.verdict == f"not fit: {check.finding}; {check.advice}"
-    return check
+def failed(*arguments: str | Path) -> Row:
+    """The only check that fails, by the command with these arguments."""
+    diagnosis = json_of("doctor", *arguments)
+    assert not diagnosis["fit"]
+    (check,) = of_state("failed", diagnosis)
+    assert diagnosis["verdict"] == f"not fit: {check['finding']}; {check['advice']}"
+    return dict(check)
+
+
+def of_state(state: str, diagnosis: Row) -> list[Row]:
+    return [check for check in diagnosis["checks"] if check["state"] == state]
 
 
 def test_a_healthy_device_is_fit_for_the_embedded_model() -> None:
-    assert examine(SMALL).fit  # of another text rule
-    diagnosis = examine()
-    assert diagnosis.fit and diagnosis.verdict.startswith("fit: ")
-    assert diagnosis.golden_rows and all(row["ids_match"] for row in diagnosis.golden_rows)
-    assert examine(in_process=True).checks == diagnosis.checks
+    assert json_of("doctor", "-m", SMALL)["fit"]  # of another text rule
+    diagnosis = json_of("doctor")
+    assert diagnosis["fit"] and diagnosis["verdict"].startswith("fit: ")
+    assert diagnosis["golden_rows"] and all(row["ids_match"] for row in diagnosis["golden_rows"])
+    assert json_of("doctor", "--in-process")["checks"] == diagnosis["checks"]
 
 
 def test_the_parent_never_imports_what_may_crash() -> None:
-    code = (
-        "import sys; from edge_lstm.cli import doctor as _; from edge_lstm.doctor.checks import "
-        "examine;"
-        "assert examine().fit; print([m for m in ('onnxruntime', 'numpy') if m in sys.modules])"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-        == "[]\n"
-    )
+    _, imported = run_and_imports("doctor")
+    assert not {"onnxruntime", "numpy"} & imported
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_broken_onnxruntime_is_a_finding(
     broken_package: Callable[[str], object], source: str, finding: str, advice: str
 ) -> None:
     broken_package(source)
-    check = failed(examine())
-    assert finding in check.finding and advice in str(check.advice)
+    check = failed()
+    assert finding in check["finding"] and advice in check["advice"]
 
 
 def test_an_import_that_hangs_ends_at_the_time_limit(
@@ -98,27 +98,26 @@ def test_an_import_that_hangs_ends_at_the_time_limit(
     broken_package("import threading; threading.Event().wait()")
     # On a busy machine an earlier import may take too long.
     for seconds in (2, 10, 60):
-        check = failed(examine(timeout=seconds))
-        assert "too long" in check.finding
-        if check.name == "onnxruntime":
+        check = failed("--timeout", str(seconds))
+        assert "too long" in check["finding"]
+        if check["name"] == "onnxruntime":
             break
-    assert check.name == "onnxruntime"
-    assert "--timeout" in str(check.advice)
+    assert check["name"] == "onnxruntime" and "--timeout" in check["advice"]
 
 
 def test_where_no_child_process_can_start_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    check = failed(examine())
-    assert "cannot start a child process" in check.finding and "--in-process" in str(check.advice)
+    check = failed()
+    assert "cannot start a child process" in check["finding"] and "--in-process" in check["advice"]
 
 
 def test_a_damaged_model_is_refused_and_the_rest_is_still_reported() -> None:
     path = Path("cut.onnx")
     path.write_bytes(DATA[:20_000])
-    diagnosis = examine(path)
-    check = failed(diagnosis)
-    assert check.name == "model" and "cut" in check.finding and "copy" in str(check.advice)
-    assert {"numpy", "onnxruntime"} <= {c.name for c in diagnosis.checks if c.state == "ok"}
+    check = failed("-m", path)
+    assert check["name"] == "model" and "cut" in check["finding"] and "copy" in check["advice"]
+    found = of_state("ok", json_of("doctor", "-m", path))
+    assert {"numpy", "onnxruntime"} <= {check["name"] for check in found}
 
 
 @pytest.mark.parametrize(
@@ -133,13 +132,13 @@ def test_a_damaged_model_is_refused_and_the_rest_is_still_reported() -> None:
 def test_golden_rows_that_do_not_fit_the_model_are_a_finding(
     change: Callable[[Row], Row], name: str
 ) -> None:
-    assert failed(examine(model_with_golden_rows(change))).name == name
+    assert failed("-m", model_with_golden_rows(change))["name"] == name
 
 
 def test_a_model_without_golden_rows_is_fit_with_a_warning() -> None:
-    diagnosis = examine(model_with_golden_rows(None))
-    assert diagnosis.fit and diagnosis.verdict.endswith("see the warnings")
-    assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["golden rows"]
+    diagnosis = json_of("doctor", "-m", model_with_golden_rows(None))
+    assert diagnosis["fit"] and diagnosis["verdict"].endswith("see the warnings")
+    assert [check["name"] for check in of_state("warning", diagnosis)] == ["golden rows"]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +209,4 @@ def test_the_command_exits_with_0_when_fit_and_1_when_not() -> None:
     assert lines[-1].startswith("fit: ")
     assert all(len(line) <= 80 for line in lines if "/" not in line)
     assert "\nnot fit: no model file at" in ill.out
-    answer = json.loads(run_here(["doctor", "--json"]).out)
-    assert answer["fit"] is True and answer["machine"]["bits"] in (32, 64)
-    assert {"name", "state", "finding", "advice"} == set(answer["checks"][0])
+    assert json_of("doctor")["machine"]["bits"] in (32, 64)

@@ -9,12 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile import Case, check
-from model_files import DATA, edited
+from hostile import Case, check, run_here
+from model_files import DATA, edited, loaded
 
 from edge_lstm import EdgeLSTMError
-from edge_lstm.core.modelfile import parse_model
-from edge_lstm.doctor.checks import examine
 from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile, asks_for_memory, graph
 
 TEXTS = [
@@ -56,9 +54,8 @@ def test_so_does_every_command(
 def test_doctor_calls_it_not_fit(hostile: Hostile, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(hostile.data())
-    diagnosis = examine(path, in_process=True)
-    assert not diagnosis.fit
-    assert hostile.says in diagnosis.verdict
+    done = run_here(["doctor", "--in-process", "-m", str(path), "--json"])
+    assert done.exit == 1 and hostile.says in json.loads(done.out)["verdict"]
 
 
 @pytest.mark.parametrize(
@@ -81,13 +78,16 @@ def test_a_label_that_steers_the_terminal_is_shown_as_an_escape(
 
 
 @pytest.mark.parametrize("step", [997, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_file_that_is_cut_anywhere_is_refused(step: int) -> None:
+def test_a_file_that_is_cut_anywhere_is_refused(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     entries = [at for at in range(len(DATA)) if DATA.startswith(b"edge_lstm.", at)]
     assert len(entries) > 5
     between = {at - back for at in entries for back in range(9)}
     for size in between | set(range(0, len(DATA) - 1, step)):
         with pytest.raises(EdgeLSTMError):
-            parse_model(DATA[:size], Path("m.onnx"))
+            loaded(DATA[:size])
 
 
 # On a machine of 400 MiB: a program that ends with "fine", or with what the package says.

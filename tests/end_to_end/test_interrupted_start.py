@@ -15,15 +15,15 @@ from edge_lstm.system import signals
 # Command → the modules at whose import a signal comes. The two signals in turn: which one it is,
 # and where it comes, have nothing to do with each other.
 MOMENTS = {
-    "predict x": ["edge_lstm.cli", "typer", "typer.main", "numpy", "numpy.linalg", "onnxruntime"],
+    "predict x": ["edge_lstm.cli", "typer", "numpy", "onnxruntime"],
     "explain x": ["edge_lstm.explain"],
     "evaluate ../x.csv": ["edge_lstm.cli.evaluate"],
-    "score ../x.csv -o y.csv": ["edge_lstm.cli.score", "numpy"],
+    "score ../x.csv -o y.csv": ["edge_lstm.cli.score"],
     "latency --runs 1": ["edge_lstm.cli.latency", "onnxruntime"],
     "inspect": ["edge_lstm.core.modelfile"],
     "doctor": ["subprocess"],
-    "train ../x.csv -o m.safetensors": ["edge_lstm_export.cli.train", "numpy", "torch"],
-    "export m.safetensors -o m.onnx": ["edge_lstm_export.cli.export", "torch"],
+    "train ../x.csv -o m.safetensors": ["edge_lstm_export.cli.train", "torch"],
+    "export m.safetensors -o m.onnx": ["edge_lstm_export.cli.export"],
     "--help": ["typer.core"],
 }
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import command
+from table_files import read_csv
 
 from edge_lstm import Classifier
 from edge_lstm.cli import run
-from edge_lstm.errors import DataError
-from edge_lstm.tables.labelled import read_labelled
 
 
 @pytest.mark.slow
@@ -61,25 +61,23 @@ def test_a_quickstart_that_is_interrupted_ends_and_goes_on_when_it_is_started_ag
     assert capsys.readouterr().err.count("run quickstart again to continue") == 2
 
 
-def test_the_example_tickets_are_written_and_fit_together(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_example_tickets_are_written_and_fit_together(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
-    line = ["quickstart", "--texts-only", "--folder", str(folder)]
-    run(line)
-    assert capsys.readouterr().out.count("wrote") == len(list(folder.iterdir())) == 5
+    line = ("quickstart", "--texts-only", "--folder", folder)
+    assert command(*line).stdout.count("wrote") == len(list(folder.iterdir())) == 5
     names = ("tickets", "few", "labelled", "test")
-    tickets, few, corrected, test = (read_labelled(folder / f"{name}.csv").texts for name in names)
+    tickets, few, corrected, test = (
+        [row["text"] for row in read_csv(folder / f"{name}.csv")] for name in names
+    )
     log = (folder / "log.txt").read_text(encoding="utf-8").splitlines()
     assert (
         set(few) < set(tickets) and set(corrected) < set(log) and not set(test) & {*tickets, *log}
     )
     assert (len(few), len(test), len(set(log))) == (60, 60, 600)
-    run(line)  # again: nothing is another file
+    assert command(*line).returncode == 0  # again: nothing is another file
     (folder / "log.txt").write_text("mine\n", encoding="utf-8")
     (folder / "few.csv").unlink()
-    with pytest.raises(DataError, match=r"log.txt differs from the example file"):
-        run(line)
+    assert "log.txt differs from the example file" in command(*line).error
     assert (folder / "log.txt").read_text(encoding="utf-8") == "mine\n" and not (
         folder / "few.csv"
     ).exists()

@@ -13,9 +13,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commands import command
 from kills import DRIVER, kill_at_random_moments
 from model_files import EMBEDDED
 
@@ -30,11 +30,15 @@ TEXTS = [
 ]
 
 
-def run(
-    *arguments: str | Path, data: bytes | None = None, **options: Any
-) -> subprocess.CompletedProcess[bytes]:
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, input=data, capture_output=True, timeout=600, **options)
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder of a test, with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+
+
+def piped(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Score what comes through a pipe."""
+    return subprocess.run([*COMMAND, "-", *arguments], input=data, capture_output=True)
 
 
 def write_csv(path: Path, count: int) -> Path:
@@ -46,7 +50,7 @@ def write_csv(path: Path, count: int) -> Path:
 
 
 def test_lines_in_lines_out_through_pipes() -> None:
-    result = run("-", data=b"A wonderful film.\n\nawful")
+    result = piped(b"A wonderful film.\n\nawful")
     assert result.returncode == 0
     lines = [line.split("\t") for line in result.stdout.decode().splitlines()]
     assert [(len(line), line[2]) for line in lines] == [(4, "ok"), (4, "empty"), (4, "ok")]
@@ -54,8 +58,8 @@ def test_lines_in_lines_out_through_pipes() -> None:
 
 
 def test_a_pipe_that_stays_open_gets_its_answers_as_they_come() -> None:
-    command = [*COMMAND, "-", "--workers", "2", "--quiet"]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1) as process:
+    line = [*COMMAND, "-", "--workers", "2", "--quiet"]
+    with subprocess.Popen(line, stdin=-1, stdout=-1, stderr=-1) as process:
         for text in (b"wonderful\n", b"awful\n"):
             process.stdin.write(text)
             process.stdin.flush()
@@ -65,14 +69,13 @@ def test_a_pipe_that_stays_open_gets_its_answers_as_they_come() -> None:
 
 
 def test_csv_through_pipes_keeps_its_header() -> None:
-    result = run("-", "--input-format", "csv", "--quiet", data=b"id,text\n1,fine\n")
+    result = piped(b"id,text\n1,fine\n", "--input-format", "csv", "--quiet")
     assert (
         result.stdout.startswith(b"id,text,label,probability,status,error\n1,fine,")
         and not result.stderr
     )
-    said = (
-        run("-", "--input-format", "csv", data=b"label,text\n1,fine\n").stderr.decode().splitlines()
-    )
+    Path("in.csv").write_text("label,text\n1,fine\n")
+    said = command("score", "in.csv").stderr.splitlines()
     assert said[-1] == " " * 11 + "edge_lstm_error" and max(map(len, said)) < 80
 
 
@@ -81,30 +84,26 @@ def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Pa
     left.touch()
     os.utime(left, (0, 0))
     (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": 1}\nnothing\n{"text": ""}\n')
-    result = run(
-        tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--summary", tmp_path / "s.json"
-    )
+    result = command("score", "in.jsonl", "-o", "out.jsonl", "--summary", "s.json")
     assert result.returncode == 3
     summary = json.loads((tmp_path / "s.json").read_text())
     assert (summary["rows"], summary["errors"], summary["statuses"]["empty"]) == (4, 2, 1)
     assert summary["first_errors"][0]["row"] == 2 and not left.exists()
-    assert b"in.jsonl row 2: the text is a number, not a string" in result.stderr
+    assert "in.jsonl row 2: the text is a number, not a string" in result.stderr
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 4
 
 
 def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path: Path) -> None:
-    (tmp_path / "in.txt").write_text("A wonderful film.\nAn awful film.\n")
-    summary = tmp_path / "s.json"
-    only = ("--only-label", "pos", "--summary", summary)
-    said = run(tmp_path / "in.txt", *only).stderr.decode().splitlines()
+    Path("in.txt").write_text("A wonderful film.\nAn awful film.\n")
+    only = ("--only-label", "pos", "--summary", "s.json")
+    said = command("score", "in.txt", *only).stderr.splitlines()
     assert "model:     the embedded sentiment model" in said
     assert "written:   1 row (--only-label)" in said
-    assert json.loads(summary.read_text())["model"] == "the embedded sentiment model"
-    copy = tmp_path / "m.onnx"
-    copy.write_bytes(EMBEDDED.read_bytes())
-    (tmp_path / "one.txt").write_text("A film.\n")
-    arguments = ("one.txt", "-m", "m.onnx", "--only-abstained", "--threshold", "0.01")
-    said = run(*arguments, cwd=tmp_path).stderr.decode().splitlines()
+    assert json.loads(Path("s.json").read_text())["model"] == "the embedded sentiment model"
+    Path("m.onnx").write_bytes(EMBEDDED.read_bytes())
+    Path("one.txt").write_text("A film.\n")
+    unsure = ("--only-abstained", "--threshold", "0.01")
+    said = command("score", "one.txt", "-m", "m.onnx", *unsure).stderr.splitlines()
     assert said[0].startswith("1 row in ") and "model:     m.onnx" in said
     assert "written:   0 rows (--only-abstained)" in said
 
@@ -113,11 +112,10 @@ def test_the_summary_names_the_model_and_the_option_that_chose_the_rows(tmp_path
 def test_the_summary_says_of_how_many_texts_the_end_alone_was_read(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    source = tmp_path / "in.txt"
-    source.write_text("good\n" + "good " * 700 + "\n")
-    said = " ".join(run(source, *options).stderr.decode().split())
+    Path("in.txt").write_text("good\n" + "good " * 700 + "\n")
+    said = " ".join(command("score", "in.txt", *options).stderr.split())
     assert "truncated: of 1 text longer than the model reads, only the end was read;" in said
-    assert "truncated:" not in run(source, "--windows", *options).stderr.decode()
+    assert "truncated:" not in command("score", "in.txt", "--windows", *options).stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -125,16 +123,17 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     source = write_csv(tmp_path / "in.csv", 12_000)
-    run(source, "-o", tmp_path / "whole.csv", "--quiet")
-    command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2"]
-    with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
+    command("score", source, "-o", tmp_path / "whole.csv", "--quiet")
+    line = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2"]
+    with subprocess.Popen(line, stdout=-1, stderr=-1) as process:
         wait_for_rows(tmp_path / "out.csv.partial", process)
         process.send_signal(number)
         said = process.stderr.read().decode()
         assert process.wait() == 128 + number
     assert said.startswith("interrupted; continue with the same command and --resume")
     assert not (tmp_path / "out.csv").exists()
-    assert run(source, "-o", tmp_path / "out.csv", "--resume", "--workers", "1").returncode == 0
+    again = ("-o", tmp_path / "out.csv", "--resume", "--workers", "1")
+    assert command("score", source, *again).returncode == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
