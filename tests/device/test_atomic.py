@@ -38,16 +38,6 @@ def test_a_file_that_is_made_has_an_ordinary_files_mode_and_a_link_is_replaced(
     assert {path.name for path in Path().iterdir()} == {"a.txt", "secret"}
 
 
-def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(folder: Path) -> None:
-    path = Path("a.txt")
-    path.write_text("old")
-    with pytest.raises(ZeroDivisionError), open_atomically(path) as file:
-        file.write(b"half")
-        raise ZeroDivisionError
-    assert path.read_text() == "old"
-    assert [p.name for p in folder.iterdir()] == ["a.txt"]
-
-
 @pytest.mark.parametrize("mode", [0o600, 0o664, 0o400])
 def test_a_file_that_is_replaced_keeps_its_mode(folder: Path, mode: int) -> None:
     path = Path("a.txt")

@@ -62,14 +62,6 @@ def test_the_cpus_that_may_be_used_are_counted(
     assert shown in machine_line(replace(measured, machine=machine))
 
 
-def test_percentiles_that_the_runs_suffice_for_are_not_said_to_need_more(
-    measured: Measurement,
-) -> None:
-    first, second = measured.settings
-    page = Page(report(replace(measured, settings=(first, replace(second, runs=100))))).text
-    assert "p95 needs at least 200" in page and "p90 needs" not in page
-
-
 def test_a_quiet_result_without_cold_start_ratios_or_fit_is_shown_too(
     measured: Measurement,
 ) -> None:

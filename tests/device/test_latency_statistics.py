@@ -27,16 +27,6 @@ def test_the_interval_of_the_median_covers_the_true_median_about_95_times_in_100
     assert 85 <= covered <= 100
 
 
-def test_the_interval_over_blocks_of_the_same_texts_is_that_of_the_measurement() -> None:
-    rng = np.random.default_rng(2)
-    texts = rng.uniform(100, 1000, 50)  # 50 texts of very different length
-    samples = np.concatenate([rng.permutation(texts) * rng.normal(1, 0.01, 50) for _ in range(10)])
-    passes = statistics.median_interval(samples, block=50)
-    others = statistics.median_interval(rng.choice(texts, 500) * rng.normal(1, 0.01, 500), block=0)
-    assert passes is not None and others is not None
-    assert passes[1] - passes[0] < (others[1] - others[0]) / 2
-
-
 def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times() -> None:
     rng = np.random.default_rng(4)
     drift = np.linspace(1, 2, 60)

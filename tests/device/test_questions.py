@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import pickle
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cases import rows
@@ -15,7 +13,6 @@ from table_files import read_csv, read_jsonl, write_jsonl
 
 from edge_lstm import Classifier, Policy, RunOptions, ScoreOptions, score_files
 from edge_lstm.core.questions import Questions
-from edge_lstm.core.text import Tokenizer
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film", ""]
 
@@ -38,22 +35,6 @@ def test_every_answer_is_that_of_its_file_alone() -> None:
         alone = Classifier.load(path)
         assert together[name].probabilities == alone.probabilities(TEXTS).tobytes()
         assert together[name].predictions == alone.predict(TEXTS, threshold=0.9)
-
-
-def test_files_of_one_vocabulary_turn_a_text_into_ids_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths: dict[str, str | None] = {"a": "team.onnx", "b": "urgent.onnx", "other": None}
-    questions = pickle.loads(pickle.dumps(Questions.load(paths, engine="onnxruntime")))
-    encoded = []
-    encode = Tokenizer.encode_text
-
-    def counted(self: Tokenizer, text: str) -> Any:
-        encoded.append(text)
-        return encode(self, text)
-
-    monkeypatch.setattr(Tokenizer, "encode_text", counted)
-    assert set(questions.classify(TEXTS, dict.fromkeys(paths, Policy()))) == set(paths)
-    assert len(encoded) == 2 * len(TEXTS)
-    assert set(questions.classify(TEXTS, {"b": Policy()})) == {"b"}
 
 
 def test_predict_writes_each_questions_fields_in_the_order_of_the_models() -> None:

@@ -18,7 +18,6 @@ from table_files import read_csv
 from edge_lstm import DataError, ScoreOptions, score_files
 from edge_lstm.tables import ReadOptions, read_rows
 from edge_lstm.tables.csv import cells
-from edge_lstm.tables.values import float32_texts
 
 pytestmark = pytest.mark.needs("pyarrow")
 arrow = pytest.importorskip("pyarrow")
@@ -187,12 +186,6 @@ def test_no_rows_are_a_parquet_file_without_rows(name: str, content: str) -> Non
         f"edge_lstm_{name}" for name in ("label", "probability", "status", "error")
     ]
     assert written.schema.field("probability").type == arrow.float32()
-
-
-def test_a_float32_is_written_in_its_shortest_digits() -> None:
-    numbers = np.random.default_rng(1).random(100_000, np.float32) ** np.float32(0.5)
-    numbers[:9] = [0, 1e-9, 0.1, 0.125, 0.25, 0.5, 0.7, 1 - 2**-24, 1]
-    assert float32_texts([*numbers.tolist(), float("nan")]) == [*map(str, numbers), ""]
 
 
 @given(st.lists(st.text(st.sampled_from('ab",;\n\r é'), max_size=5), min_size=4, max_size=4))

@@ -432,16 +432,3 @@ def test_rows_across_the_pieces_of_a_file_are_those_that_the_csv_module_sees() -
 def test_carriage_returns_and_zero_bytes_are_characters() -> None:
     Path("a.csv").write_bytes(b'id,text\r\n1,a\rb\0\r\n2,"c\r\nd"\r\n3,e\r')
     assert texts_of("a.csv") == ["a\rb\0", "c\r\nd", "e"]
-
-
-def test_a_pipe_gives_its_rows_as_they_come() -> None:
-    reading, writing = os.pipe()
-    os.write(writing, b"one\n")
-    live = open_inputs([f"/dev/fd/{reading}"], options=ReadOptions(format="text")).chunks()
-    assert next(live).block.rows == b"one\n"
-    os.write(writing, b"two\nthr")
-    assert next(live).block.rows == b"two\n"
-    os.write(writing, b"ee")
-    os.close(writing)
-    assert [chunk.block.rows for chunk in live] == [b"three\n"]
-    os.close(reading)

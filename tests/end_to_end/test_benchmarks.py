@@ -23,7 +23,6 @@ from edge_lstm_export.train.plan.stats import DatasetStats, TeacherTrial
 
 from benchmarks import (
     ablation,
-    comparison,
     decisions,
     misspelt,
     other_texts,
@@ -53,42 +52,6 @@ def write_set(folder: Path) -> None:
 def test_a_set_that_is_missing_is_named_with_its_address(tmp_path: Path, name: str) -> None:
     with pytest.raises(SystemExit, match=r"; it is from \S+\.\w+/.*; --data names the folder"):
         sets.read(tmp_path / name / "train.csv")
-
-
-def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path: Path) -> None:
-    write_set(tmp_path / "made")
-    svm = "linear SVM, scikit-learn"
-    absent = "model2vec"
-
-    def python(environment: str, tools: Path) -> Path:
-        if environment == absent:
-            raise subprocess.CalledProcessError(
-                1, "pip", stderr="ERROR: No matching distribution\n"
-            )
-        if not (interpreter := tools / "bin" / "python").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--without-pip", tools], check=True)
-            packages = [path for path in sys.path if path.endswith("site-packages")]
-            parent = comparison.site_packages(tools) / "parent.pth"
-            parent.write_text("\n".join(packages), encoding="utf-8")
-        return interpreter
-
-    settings = comparison.Settings(
-        tmp_path / "tools", tmp_path, "", ("made",), texts=8, passes=1, cold_starts=1
-    )
-    report = comparison.compare(settings, (svm, absent), python)
-    (result,) = report["tools"]
-    assert (result["name"], result["accuracy"]) == (svm, {"made": 1.0})
-    assert result["changed_in_batches"] == {"made": 0}
-    assert result["model_bytes"]["made"] > 1000
-    assert all(result[name] > 0 for name in ("cold_start_ms", "alone_us", "per_second"))
-    assert report["skipped"] == {absent: "ERROR: No matching distribution"}
-    page = tmp_path / "page.md"
-    page.write_text(f"above\n{comparison.BEGIN}\nearlier\n{comparison.END}\nbelow\n")
-    comparison.write(report, tmp_path, page)
-    written = page.read_text()
-    assert re.match("above\n(?!.*earlier).*\nbelow\n$", written, re.DOTALL)
-    assert f"| {svm} | 100.0 |" in written and f"Left out: {absent} (ERROR: No matching" in written
-    assert svm in (tmp_path / "comparison.svg").read_text()
 
 
 @pytest.mark.parametrize(

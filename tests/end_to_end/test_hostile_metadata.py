@@ -15,9 +15,7 @@ import pytest
 from edge_lstm import Classifier, EdgeLSTMError
 from edge_lstm.cli.inspect import overview
 from edge_lstm.core.modelfile import ModelFile, embedded_model, open_model, parse_model
-from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.describe import describe, model_card
-from edge_lstm.doctor.probe import run_probe_here
 from edge_lstm.evaluation.result import OovRate
 from edge_lstm.explain import explain
 from edge_lstm.live_page import build_page
@@ -115,9 +113,6 @@ def test_odd_metadata_gives_an_answer_or_one_line(entry: str) -> None:
     ("entry", "text"),
     [
         ("training", '{"seed":1e999}'),
-        ("training", '{"data":' + "[" * 100 + "]" * 100 + "}"),
-        ("training", '{"seed":' + "9" * 5000 + "}"),
-        ("training", '{"warnings":[' + ",".join(["1"] * 300_000) + "]}"),
         ("golden", "[" + ",".join([compact(SMALLS["golden"][1])] * 65) + "]"),
         ("abstention", compact({**CURVE, "texts": 10**8, "points": [[0, 10**8, 1]]})),
         ("abstention", compact({**CURVE, "points": [[i / 100, 25_000 - i, 0] for i in range(65)]})),
@@ -126,12 +121,3 @@ def test_odd_metadata_gives_an_answer_or_one_line(entry: str) -> None:
 def test_what_no_export_writes_is_refused(entry: str, text: str) -> None:
     with pytest.raises(EdgeLSTMError, match="do not fit together"):
         parse_model(edited({entry: text}), Path("m.onnx"))
-
-
-def test_doctor_finds_golden_rows_that_are_no_answers(tmp_path: Path) -> None:
-    path = tmp_path / "m.onnx"
-    path.write_bytes(
-        edited({"golden": compact(replaced(SMALLS["golden"], (1, "probabilities", 0), 1e308))})
-    )
-    probe = run_probe_here(str(path), OnnxRuntime())
-    assert (probe.stage, probe.reason) == ("model", "EdgeLSTMError")

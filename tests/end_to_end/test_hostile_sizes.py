@@ -174,21 +174,6 @@ def test_a_file_cannot_take_all_memory(
     assert time.monotonic() - start < 60  # a hang, not a slow day
 
 
-def test_a_file_of_the_largest_size_is_read_without_a_copy(tmp_path: Path) -> None:
-    """Of half a GiB: one copy more would not fit."""
-    graph = GRAPH + field(5, message([(8, b"more"), (1, 400 * MIB), (2, 3), (9, bytes(400 * MIB))]))
-    path = tmp_path / "m.onnx"
-    path.write_bytes(edited(graph=graph))
-    del graph
-    code = OPEN.format(engine=str(PROJECT / "engine"), limit=800 * MIB).replace(
-        ", lambda path: reference_checks.read(path.read_bytes())", ","
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT, timeout=100
-    )
-    assert run.stdout.endswith(" opened\n"), run.stdout + run.stderr[-500:]
-
-
 def crowded(count: int) -> bytes:
     """Words that the engine's table (vocabulary.h) would all put in one place: each then takes as
     many steps as there are words before it."""

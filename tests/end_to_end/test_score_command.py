@@ -20,6 +20,7 @@ from kills import DRIVER, kill_at_random_moments
 from model_files import EMBEDDED
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
+TARGETS = ["csv", pytest.param("jsonl.gz", marks=pytest.mark.slow), "parquet"]
 KILLS = int(os.environ.get("EDGE_LSTM_KILLS", "3"))
 TEXTS = [
     "A wonderful film.",
@@ -143,7 +144,7 @@ def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
     tmp_path: Path, target: str
 ) -> None:
@@ -163,7 +164,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     os.close(reading)
 
 
-@pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target: str) -> None:
     source = write_csv(tmp_path / "in.csv", 1_000)
     whole = tmp_path / f"whole.{target}"

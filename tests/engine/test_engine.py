@@ -13,14 +13,10 @@ import subprocess
 import unicodedata
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-import reference
 import unicode_tables
 
 from edge_lstm.core import onnx_file
-from edge_lstm.core.text import KERAS
 from tests.engine.conftest import (
     ENGINE,
     HERE,
@@ -32,7 +28,7 @@ from tests.engine.conftest import (
     finished,
 )
 from tests.model_files import DATA, edited
-from tests.ports.conftest import NGRAMS, TOLERANCE, Case, Layered, case, layered
+from tests.ports.conftest import Case
 
 # In the order of the header.
 PROPERTIES = (unicode_tables.UNCASED, unicode_tables.CASED, unicode_tables.CASE_IGNORABLE)
@@ -54,50 +50,6 @@ def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> 
             statuses[0] == "truncated"
             and (bits == answers(program, model.path, texts=texts)[2]).all()
         )
-
-
-def check_answers(program: list[str], path: Path, model: reference.Model, texts: list[str]) -> None:
-    """The engine and ONNX Runtime answer as the reference does."""
-    ids = [reference.encode(model, text)[0] for text in texts]
-    wanted = np.array([reference.probabilities(model, row) for row in ids])
-    _, _, bits = answers(program, path, texts=[text.encode() for text in texts])
-    assert np.abs(bits.view(np.float32) - wanted).max() <= TOLERANCE
-    assert np.abs(case("", path, texts).probabilities - wanted).max() <= TOLERANCE
-
-
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("counts", [[1], [1, 2], [8, 14, 17, 19], [64, 1, 64], [*range(20, 35)]])
-def test_an_ngram_counts_what_the_file_says_of_its_occurrences(
-    counts: list[int], precision: str, program: list[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "m.onnx"
-    settings = {**NGRAMS, "embedding_dim": 0, "ngram_counts": tuple(counts)}
-    path.write_bytes(layered(Layered((), KERAS, settings), precision))
-    model = reference.read(path.read_bytes())
-    # The first word has a vector, and twice in a row another one.
-    (word,) = (word for word, number in model.words.items() if number == 4)
-    texts = [" ".join([word] * times) for times in (*range(1, 7), 14, 15, 16, 17, 300)]
-    check_answers(program, path, model, texts)
-    for text in texts:
-        ids = reference.encode(model, text)[0]
-        times = ids.count(4)
-        of_word = counts[min(times, len(counts)) - 1]
-        of_pair = counts[min(times - 1, len(counts)) - 1]
-        expected = [of_word, of_pair] if times > 1 else [of_word]
-        assert list(reference.ngram_rows(model, ids).values()) == expected
-
-
-def test_vectors_in_codes_answer_alike_everywhere(program: list[str], tmp_path: Path) -> None:
-    path = tmp_path / "m.onnx"
-    settings = {**NGRAMS, "embedding_dim": 0, "labels": 18, "ngram_dim": 18}
-    path.write_bytes(layered(Layered((), KERAS, settings), "int8"))
-    model = reference.read(path.read_bytes())
-    constants = {tensor.name for tensor in onnx.load(path).graph.initializer}
-    assert {"ngram_vectors_c", "ngram_vectors_b"} <= constants
-    assert not {"ngram_vectors", "ngram_vectors_q"} & constants
-    words = list(model.words)
-    texts = [" ".join(words[start : start + 7]) for start in range(0, len(words), 7)]
-    check_answers(program, path, model, texts)
 
 
 def test_functions_are_as_exact_as_they_say(compiled: Compile) -> None:
@@ -209,26 +161,6 @@ def test_each_line_of_c_has_one_statement_and_fits_a_screen(path: Path) -> None:
         is_folded = re.search(r";\s*[^\s}\\]", line)
         has_comma = re.search(r"^[^{}]*=[^{}]*,[^{}]*;$", line)
         assert not is_folded and not has_comma, (number, line)
-
-
-def conditions(code: str) -> list[str]:
-    """Return the conditions of if, while and for, and what stands in square brackets."""
-    found = re.findall(r"\[[^\[\]]*\]", code)
-    for match in re.finditer(r"\b(if|while|for) \(", code):
-        depth = 1
-        end = match.end()
-        while depth:
-            depth += {"(": 1, ")": -1}.get(code[end], 0)
-            end += 1
-        inside = code[match.end() : end - 1]
-        found.append(inside.split(";")[1] if match[1] == "for" else inside)
-    return found
-
-
-@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.[ch]")), ids=lambda path: path.name)
-def test_conditions_and_subscripts_of_c_change_nothing(path: Path) -> None:
-    for condition in conditions(code_of(path)):
-        assert not re.search(r"(?<![=!<>])=(?!=)|\+\+|--", condition), condition
 
 
 def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:

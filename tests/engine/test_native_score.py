@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from kills import kill_at_random_moments
 
-from edge_lstm import Classifier, RunOptions, ScoreOptions, score_files
+from edge_lstm import Classifier, ModelFileError, Policy, RunOptions, ScoreOptions, score_files
+from edge_lstm.core.decide import decide
 from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.native import NativeSession
 from edge_lstm.tables import ReadOptions, open_inputs
@@ -142,7 +143,14 @@ def write_table(path: Path, texts: list[str]) -> None:
         path.write_bytes(compressed("".join(lines).encode(), compression_of(path.name)))
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt", ".parquet", ".jsonl.zst"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        ".csv",
+        ".parquet",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in (".jsonl.zst", ".txt")),
+    ],
+)
 def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
     installed: Path, tmp_path: Path, suffix: str
 ) -> None:
@@ -180,31 +188,13 @@ assert "edge_lstm_native" in sys.modules and not {{"numpy", "onnxruntime"}} & {{
     finished([sys.executable, "-c", code], cwd=tmp_path, env=environ, check=True)
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [(b"1234567", b"\0", 1), (bytes(8), b"\0\0", 1), (bytes(8), b"\0", 0), (bytes(8), b"\0", 3)],
-)
-def test_answers_of_another_shape_are_refused(
-    session: NativeSession, answers: tuple[bytes, bytes, int]
+@pytest.mark.parametrize("top", [1, 2])
+def test_both_engines_decide_alike_also_on_equal_labels_and_missing_texts(
+    session: NativeSession, tiny: Path, top: int
 ) -> None:
-    with pytest.raises(ValueError, match="no answers of this model"):
-        session.decide(*answers, 0.5)
-
-
-def test_equal_labels_stay_in_order_and_the_threshold_is_compared_in_float32(
-    session: NativeSession,
-) -> None:
-    rows = np.array([[0.5, 0.5], [0.25, 0.75], [0.7, 0.3], [np.nan, np.nan]], np.float32)
-    decided = session.decide(rows.tobytes(), bytes([0, 1, 3, 4]), 2, 0.7)
-    labels, statuses, ((best, highest), (second, lowest)), *counts = decided
-    numbers = (best, second, labels, statuses)
-    assert [np.frombuffer(each, np.int32).tolist() for each in numbers] == [
-        [0, 1, 0, 2],
-        [1, 0, 1, 2],
-        [2, 1, 0, 2],
-        [5, 1, 3, 4],
-    ]
-    assert np.array_equal(np.frombuffer(highest, np.float32)[:3], rows.max(axis=1)[:3])
-    assert np.array_equal(np.frombuffer(lowest, np.float32)[:3], rows.min(axis=1)[:3])
-    assert counts == [[1, 1, 2], [0, 1, 0, 1, 1, 1, 0]]
-    assert session.decide(rows.tobytes(), bytes(4), 1, 0.0) is None  # NaN of a text
+    rows = np.array([[0.5, 0.5], [0.25, 0.75], [0.7, 0.3], [np.nan] * 2, [0.6, 0.4]], np.float32)
+    asked = (Classifier.load(tiny).model, Policy(top=top, threshold=0.7), rows.tobytes())
+    read = bytes([0, 1, 3, 4, 6])
+    assert decide(*asked, read, session) == decide(*asked, read)
+    with pytest.raises(ModelFileError, match="not probabilities"):
+        decide(*asked, bytes(5), session)  # NaN of a text

@@ -98,7 +98,9 @@ LAYERED = {
     "max": Layered((Lstm(19, True, "max", floor=-1), Dense(3, "linear")), VECTORIZATION),
     "without-lstm": Layered((), KERAS, {**NGRAMS, "embedding_dim": 0}),
     "twice": Layered((), KERAS, {**NGRAMS, "embedding_dim": 0, "ngram_counts": (1, 2)}),
-    "logarithmic": Layered((), KERAS, {**NGRAMS, "embedding_dim": 0, "ngram_counts": (8, 14, 17)}),
+    "logarithmic": Layered(
+        (), KERAS, {**NGRAMS, "embedding_dim": 0, "ngram_counts": (*range(20, 35),)}
+    ),
     "codes": Layered((), KERAS, {**NGRAMS, "embedding_dim": 0, "labels": 18, "ngram_dim": 18}),
     "front": Layered((Lstm(9, True, hard_sigmoid=0.2),), PLAIN, {"padding": "front"}),
     "behind": Layered((Lstm(9, True, "mean+max"),), KERAS, {"padding": "behind"}),

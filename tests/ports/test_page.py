@@ -15,7 +15,7 @@ import pytest
 
 from edge_lstm import Classifier
 from tests.commands import command, json_of
-from tests.model_files import EMBEDDED, compact, edited, encode, sealed
+from tests.model_files import EMBEDDED, compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
@@ -184,26 +184,6 @@ def test_another_model_dropped_on_it_takes_its_place(
     assert shown(page, "error") == ""
     write(page, case.texts[4])
     assert shown(page, "label") == (case.answers[4].replace("|", ", ") or "no label")
-
-
-@needs_chromium
-def test_every_label_of_a_text_is_shown(
-    browser: Chromium, cases: list[Case], tmp_path: Path
-) -> None:
-    (case,) = (case for case in cases if case.name == "multi_label.int8.onnx")
-    onnx = Classifier.load(case.path).model.onnx
-    thresholds = compact({"thresholds": [1e-9] * len(case.labels)})
-    metadata = {**onnx.metadata, "edge_lstm.multi_label": thresholds}
-    del metadata["edge_lstm.digest"]
-    path = tmp_path / "all.onnx"
-    path.write_bytes(sealed(encode(bytes(onnx.graph), metadata.items(), opsets=onnx.opsets)))
-    opened(browser, tmp_path, "-m", path)
-    write(browser, TEXT)
-    had = browser.run(
-        "[...document.querySelectorAll('#bars .name')].filter(e => e.textContent[0] === '✓').length"
-    )
-    assert had == len(case.labels) > 6
-    assert browser.run("document.getElementById('more').hidden")
 
 
 @needs_chromium
