@@ -3,7 +3,6 @@ help."""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,33 +10,31 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import command, json_of
 from hostile import run_here
+from model_files import EMBEDDED, SMALL, compact, edited, loaded
 from pages import Page
 from table_files import read_csv, write_jsonl
 
 from edge_lstm import Classifier
-from edge_lstm.core.modelfile import ModelFile, open_model
 from edge_lstm.core.text import Tokenizer
 from edge_lstm.evaluation.compare import compare
-from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
-from edge_lstm.evaluation.report import report, tables, write_mistakes
+from edge_lstm.evaluation.report import report, tables
 from edge_lstm.evaluation.result import Evaluation, ModelResult, OovRate
-from edge_lstm.tables.labelled import LabelledTexts, read_labelled
 
-MODEL = open_model()
+MODEL = Classifier.load().model
 KNOWN = Tokenizer(("the", "film", "good"))
 TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "好", "bad " * 700, "<b>great</b> & odd"]
 LABELS = ["pos", "neg", "pos", "neg", "neg", "pos"]
 
 
-def labelled(texts: list[str], labels: list[str]) -> LabelledTexts:
-    return LabelledTexts(texts, [(label,) for label in labels])
+def write(labels: list[str] = LABELS, texts: list[str] = TEXTS, name: str = "x.jsonl") -> None:
+    write_jsonl(name, [{"text": text, "label": label} for text, label in zip(texts, labels)])
 
 
-def evaluated(
-    *models: ModelFile, texts: Any = TEXTS, labels: Any = LABELS, **options: Any
-) -> Evaluation:
-    return evaluate([Classifier(m) for m in models], labelled(texts, labels), **options)
+def measured(*arguments: str | Path) -> Any:
+    """What evaluate says of x.jsonl, by the name of each value."""
+    return json_of("evaluate", "x.jsonl", *arguments)
 
 
 def result(right: list[bool], **changes: Any) -> ModelResult:
@@ -48,19 +45,18 @@ def result(right: list[bool], **changes: Any) -> ModelResult:
     return ModelResult(model=MODEL, name="m.onnx", **values)
 
 
-def test_the_metrics_are_those_of_the_predictions_of_the_classifier() -> None:
-    evaluation = evaluated(MODEL, data="x.csv")
-    (model,) = evaluation.results
-    predictions = Classifier.load().predict(TEXTS)
+def test_the_metrics_are_those_of_the_predictions_of_the_classifier(classifier: Classifier) -> None:
+    write()
+    values = measured()
+    (model,) = values["models"]
+    predictions = classifier.predict(TEXTS)
     right = sum(p.label == label for p, label in zip(predictions, LABELS))
-    assert model.accuracy == right / len(TEXTS) == model.scores.micro_f1
-    assert model.log_loss == pytest.approx(
-        -np.mean([math.log(p.probabilities[label]) for p, label in zip(predictions, LABELS)]),
-        rel=1e-5,
-    )
-    confusion = model.one_label.confusion
+    assert model["accuracy"] == right / len(TEXTS)
+    losses = [-math.log(p.probabilities[label]) for p, label in zip(predictions, LABELS)]
+    assert model["log_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    confusion = np.array(model["confusion"])
     assert confusion.sum() == len(TEXTS) and confusion.trace() == right
-    assert evaluation.statuses == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
+    assert values["statuses"] == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
 
 
 def test_models_are_compared_with_the_first_text_by_text() -> None:
@@ -75,19 +71,17 @@ def test_models_are_compared_with_the_first_text_by_text() -> None:
 
 
 def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
-    # as if the file named its columns the other way
-    turned = replace(MODEL, labels=MODEL.labels[::-1])
-    straight, other = evaluated(MODEL, turned).results
-    assert other.labels == straight.labels
-    assert (other.probabilities == straight.probabilities[:, ::-1]).all()
-
-
-NUMBERS = ["1" if label == "pos" else "0" for label in LABELS]
+    write()
+    Path("turned.onnx").write_bytes(edited({"labels": '["pos","neg"]'}))
+    straight, other = measured("-m", SMALL, "-m", "turned.onnx")["models"]
+    assert other["confusion"] == [row[::-1] for row in straight["confusion"]]
 
 
 def test_a_label_map_says_what_the_datas_labels_mean() -> None:
-    mapped = evaluated(MODEL, labels=NUMBERS, label_map=parse_label_map("0=neg, 1=pos"))
-    assert mapped.results[0].accuracy == evaluated(MODEL).results[0].accuracy
+    write()
+    expected = measured()["models"][0]["accuracy"]
+    write([{"pos": "1", "neg": "0"}[label] for label in LABELS])
+    assert measured("--label-map", "0=neg, 1=pos")["models"][0]["accuracy"] == expected
 
 
 def test_out_of_vocabulary_words_are_counted_over_the_whole_of_every_text() -> None:
@@ -109,25 +103,20 @@ def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
     assert OovRate.of(without, ["the film is quite unheard of"]).out_of_domain
 
 
-@pytest.fixture(scope="module")
-def page() -> Page:
+def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_that_steers() -> None:
     steers = "red \x1b[31m and \x9b31m turned \u202eround"
     odd = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", steers]
     texts = [*odd, *TEXTS]
+    one = loaded(edited({"training": compact({"warnings": ["only 90 <texts>: collect more"]})}))
     # All wrong, so that the page shows every one of them.
-    other = {"pos": "neg", "neg": "pos"}
-    labels = [other[p.label or ""] for p in Classifier.load().predict(texts)]
-    model = replace(MODEL, training={"warnings": ["only 90 <texts>: collect more"]})
-    return Page(report(evaluated(model, model, texts=texts, labels=labels, data="<x>.csv")))
-
-
-def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_that_steers(
-    page: Page,
-) -> None:
+    labels = [{"pos": "neg", "neg": "pos"}[p.label or ""] for p in one.predict(texts)]
+    write(labels, texts, "<x>.jsonl")
+    command("evaluate", "<x>.jsonl", "-m", "m.onnx", "-m", SMALL, "--report", "r.html")
+    page = Page(Path("r.html").read_text())
     assert page.loads_and_runs_nothing()
     assert "</span><script>alert(1)</script>" in page.text
     for part in (
-        *("of <x>.csv", "95 % interval", "cal. error", "by label"),
+        *("of <x>.jsonl", "95 % interval", "cal. error", "by label"),
         *("true label (row)", "Misclassified by", "(empty)", "training warning: only 90 <texts>"),
         r"red \x1b[31m and \x9b31m turned \u202eround",
     ):
@@ -178,7 +167,8 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
         'Said "excellent"\nand left; a perfect café.',
         "=1+1 best",
     ]
-    write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), Path("mistakes.csv"))
+    write(["neg"] * 4, texts)
+    command("evaluate", "x.jsonl", "--mistakes", "mistakes.csv")
     written = read_csv("mistakes.csv")
     answers = enumerate(zip(texts, Classifier.load().predict(texts)), 1)
     wrong = [(p.probability, i, text) for i, (text, p) in answers if p.label != "neg"]
@@ -192,24 +182,13 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
         }
         for probability, i, text in sorted(wrong, reverse=True)
     ]
-    back = read_labelled("mistakes.csv")
-    assert [(row["text"], row["label"]) for row in written] == [*zip(back.texts, back.names)]
+    again = json_of("evaluate", "mistakes.csv")
+    assert (again["texts"], again["models"][0]["accuracy"]) == (len(written), 0)
     assert len(written) >= 2
 
 
-@pytest.fixture
-def data() -> None:
-    """Labelled texts: x.jsonl, and a folder of two splits."""
-    rows = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS)]
-    write_jsonl("x.jsonl", rows)
-    for split in ("train", "test"):
-        for label in ("neg", "pos"):
-            Path("folder", split, label).mkdir(parents=True)
-            Path("folder", split, label, "1.txt").write_text(f"{split} {label}")
-
-
-@pytest.mark.usefixtures("data")
 def test_the_command_prints_tables_that_fit_a_terminal() -> None:
+    write()
     done = run_here(["evaluate", "x.jsonl", "--report", "r.html"])
     assert (done.exit, done.err) == (0, "")
     lines = done.out.splitlines()
@@ -220,7 +199,7 @@ def test_the_command_prints_tables_that_fit_a_terminal() -> None:
     head = cells.index(["true", "label", "neg", "pos"])
     assert cells[head + 1 : head + 3] == [
         [label, *map(str, row)]
-        for label, row in zip(MODEL.labels, evaluated(MODEL).results[0].one_label.confusion)
+        for label, row in zip(MODEL.labels, measured()["models"][0]["confusion"])
     ]
 
 
@@ -231,19 +210,18 @@ def test_rows_without_a_label_are_counted_and_the_others_keep_their_numbers() ->
     assert Path("m.csv").read_text(encoding="utf-8-sig").splitlines()[1].startswith("2,neg,pos,")
 
 
-@pytest.mark.usefixtures("data")
 def test_several_models_are_compared_side_by_side() -> None:
+    write()
     Path("m.onnx").write_bytes(MODEL.data)
-    done = run_here(["evaluate", "x.jsonl", "-m", "m.onnx", "-m", str(MODEL.path), "--json"])
-    result = json.loads(done.out)
-    assert [model["name"] for model in result["models"]] == ["m.onnx", MODEL.path.name]
-    assert result["models"][0]["accuracy"] == evaluated(MODEL).results[0].accuracy
-    assert result["models"][0]["sha256"] == MODEL.sha256()
-    assert result["comparisons"][0]["disagreements"] == 0
+    values = measured("-m", "m.onnx", "-m", EMBEDDED)
+    assert [model["name"] for model in values["models"]] == ["m.onnx", EMBEDDED.name]
+    assert values["models"][0]["accuracy"] == measured()["models"][0]["accuracy"]
+    assert values["models"][0]["sha256"] == MODEL.sha256()
+    assert values["comparisons"][0]["disagreements"] == 0
 
 
-@pytest.mark.usefixtures("data")
 def test_a_file_is_read_by_its_suffix_or_its_format() -> None:
+    write()
     expected = run_here(["evaluate", "x.jsonl", "--json"]).out
     Path("x.jsonl").rename("x.log")
     by_format = run_here(["evaluate", "x.log", "--input-format", "jsonl", "--json"]).out
