@@ -63,7 +63,8 @@ def whole(name: str, value: Any, least: float = 1, most: float = math.inf) -> in
         number = None
     if number is None:
         raise _misfit(name, "a whole number", value)
-    Range(least, most).check(name, number)
+    if not least <= number <= most:
+        Range(least, most).check(name, number)
     return number
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -113,7 +114,7 @@ class Classifier:
         """The labels, in the order of the columns of :meth:`probabilities`."""
         return self.model.labels
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
         """Texts in one run by default: the fastest number for a network of this width."""
         widths = [lstm.units * lstm.directions for lstm in self.model.network.lstms]
@@ -276,6 +277,8 @@ class Classifier:
 
         step = batch_size or self.batch_size
         length = self.model.tokenizer.length
+        if len(rows) == 1:
+            return self._run(to_matrix(rows, length))
         answers = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for start in range(0, len(order), step):
@@ -318,7 +321,9 @@ class Classifier:
             unfamiliar=unfamiliar,
             windows=windows,
         )
-        return self.classify(self._texts(texts), policy, batch_size=batch_size).predictions
+        texts = self._texts(texts)
+        answers, read = self._read(texts, policy, optional_whole("batch_size", batch_size))
+        return decide(self.model, policy, answers, read, self._native).predictions
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""

@@ -200,8 +200,6 @@ class Decisions:
     statuses: the place of its status in STATUSES.
     ranks: for each of the policy's top labels, its place in the model's labels, and its
         probability. A missing text has the number of labels, and NaN.
-    answer_counts: for each of ``label_sets``, how many texts have it.
-    status_counts: for each of STATUSES, how many texts have it.
     scores: values, and low and high ends, float64 [n] each, if the labels are numbers on a scale;
         NaN for a text without a label.
     """
@@ -213,8 +211,6 @@ class Decisions:
     answers: bytes
     statuses: bytes
     ranks: Sequence[tuple[bytes, bytes]]
-    answer_counts: Sequence[int]
-    status_counts: Sequence[int]
     scores: Sequence[npt.NDArray[np.float64]] = ()
 
     @property
@@ -296,13 +292,14 @@ def _decide(
         order = rows.argmax(axis=1)[:, None]
         highest = rows.max(axis=1)[:, None]
     ranked = order.astype(np.int32)
-    ranked[statuses == ERROR] = none
-    answers = ranked[:, 0].copy()
-    if model.thresholds is None:
+    if ERROR in read:
+        ranked[statuses == ERROR] = none
+    answers = ranked[:, 0]
+    if model.thresholds is None and policy.threshold:
         is_unsure = is_abstained(highest[:, 0], policy.threshold)
-        answers[is_unsure] = none
+        answers = np.where(is_unsure, np.int32(none), answers)
         statuses[is_unsure] = ABSTAINED
-    else:
+    if model.thresholds is not None:
         has = apply_thresholds(rows, model.thresholds)
         sets = [
             tuple(model.labels[i] for i in places if flags[i])
@@ -324,8 +321,6 @@ def _decide(
         answers.tobytes(),
         statuses.tobytes(),
         [(ranked[:, k].tobytes(), highest[:, k].tobytes()) for k in range(policy.top)],
-        np.bincount(answers, minlength=len(label_sets)).tolist(),
-        np.bincount(statuses, minlength=len(STATUSES)).tolist(),
         scores,
     )
 
@@ -362,8 +357,8 @@ def apply_thresholds(
 
 def are_probabilities(values: npt.NDArray[np.float32]) -> bool:
     """Return whether all values are from 0 to 1. A softmax may end a little above 1."""
-    # No comparison with NaN holds.
-    return bool((values >= 0).all() and (values <= MOST_PROBABLE).all())
+    # NaN is the smallest and the largest value, and no comparison with it holds.
+    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= MOST_PROBABLE)
 
 
 def not_probabilities(model: ModelFile) -> ModelFileError:

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 # Columns of decide.Decisions.
-Columns: TypeAlias = tuple[
-    bytes, bytes, Sequence[tuple[bytes, bytes]], Sequence[int], Sequence[int]
-]
+Columns: TypeAlias = tuple[bytes, bytes, Sequence[tuple[bytes, bytes]]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class NativeSession:
         import numpy as np
 
         data = np.ascontiguousarray(ids, np.int32).tobytes()
-        return np.asarray(self._model.run(data, ids.shape[1]))
+        return np.array(self._model.run(data, ids.shape[1]))
 
     def classify(
         self, texts: Sequence[str | None], unfamiliar: float | None
@@ -92,7 +90,7 @@ class NativeSession:
         top: labels to rank, the most probable first.
         threshold: a text whose best label is less probable, compared in float32, abstains.
 
-        Returns the columns of decide.Decisions from ``answers`` to ``status_counts``; None if the
+        Returns the columns ``answers``, ``statuses`` and ``ranks`` of decide.Decisions; None if the
         answers are not probabilities.
         """
         columns: Columns | None = self._model._decide(  # noqa: SLF001

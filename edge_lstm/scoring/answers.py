@@ -77,14 +77,15 @@ class Answers:
     def label_counts(self) -> Counter[str]:
         """Label → rows that have it."""
         counts = Counter[str]()
-        for labels, count in zip(self.decisions.label_sets, self.decisions.answer_counts):
-            counts.update(dict.fromkeys(labels, count))
-        return +counts
+        for place, count in _counts(self.decisions.answers).items():
+            counts.update(dict.fromkeys(self.decisions.label_sets[place], count))
+        return counts
 
     @property
     def status_counts(self) -> Counter[str]:
         """Status → rows that have it."""
-        return +Counter(dict(zip(STATUSES, self.decisions.status_counts)))
+        counts = _counts(self.decisions.statuses)
+        return Counter({STATUSES[place]: count for place, count in counts.items()})
 
     @property
     def chosen(self) -> bytes | None:
@@ -163,6 +164,11 @@ class Predictions:
             return first.status_counts
         columns = [values_of(each.statuses) for each in (first, *others)]
         return Counter(map(_joint_status, zip(*columns)))
+
+
+def _counts(column: bytes) -> Counter[int]:
+    """Count the values of a column, int32 [n]."""
+    return Counter(memoryview(column).cast("i").tolist())
 
 
 def _truncated(answers: Answers) -> int:

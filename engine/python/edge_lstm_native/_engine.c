@@ -313,20 +313,6 @@ static void decide(const decisions *d, size_t i, const float *row, size_t labels
     }
 }
 
-/* Return a list of numbers: how many rows have each code below this one. */
-static PyObject *counts_of(const int32_t *codes, size_t rows, size_t below) {
-    Py_ssize_t *counts = PyMem_Calloc(below, sizeof *counts);
-    PyObject *list = counts ? PyList_New(0) : PyErr_NoMemory();
-    for (size_t i = 0; list && i < rows; i++) {
-        if ((size_t)codes[i] < below)
-            counts[codes[i]]++;
-    }
-    for (size_t c = 0; list && c < below; c++)
-        append(&list, PyLong_FromSsize_t(counts[c]));
-    PyMem_Free(counts);
-    return list;
-}
-
 /* Return whether all are from 0 to `most`, except those of a null. */
 static int are_probabilities(const float *answers, const char *codes, size_t rows, size_t labels,
                              float most) {
@@ -339,8 +325,8 @@ static int are_probabilities(const float *answers, const char *codes, size_t row
 }
 
 /* Answers, a byte for each status, how many of the best labels, the least probability of a label,
- * the highest of all → (labels, statuses, [(labels, probabilities)], labels' counts and that of
- * none, statuses' counts), None if the answers are no probabilities. */
+ * the highest of all → (labels, statuses, [(labels, probabilities)]), None if the answers are no
+ * probabilities. */
 static PyObject *model_decide(Model *self, PyObject *arguments) {
     const char *bytes;
     const char *codes;
@@ -369,9 +355,7 @@ static PyObject *model_decide(Model *self, PyObject *arguments) {
             d.status[i] = codes[i];
             decide(&d, i, answers + i * labels, labels, (size_t)top, threshold);
         }
-        result = Py_BuildValue("OOONN", d.labels, d.statuses, d.ranks,
-                               counts_of(d.label, rows, labels + 1),
-                               counts_of(d.status, rows, UNFAMILIAR + 1));
+        result = Py_BuildValue("OOO", d.labels, d.statuses, d.ranks);
     }
     free_columns(&d);
     return result;
@@ -452,7 +436,7 @@ static PyMethodDef model_methods[] = {
     {"_classify", (PyCFunction)model_classify, METH_VARARGS,
      "Texts, the first, how many, a share or None: (float32, statuses)."},
     {"_decide", (PyCFunction)model_decide, METH_VARARGS,
-     "Answers, statuses, top, threshold, most: columns and counts."},
+     "Answers, statuses, top, threshold, most: columns."},
     {"_run", (PyCFunction)model_run, METH_VARARGS,
      "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS,
