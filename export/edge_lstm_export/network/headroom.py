@@ -101,7 +101,7 @@ def with_headroom(network: Network, learnt: Examples, rows: Rows) -> Network:
     network = copy.deepcopy(network)
     closed = never_closed(network)
     targets = np.zeros((len(rows), learnt.targets.shape[1]), np.float32)
-    sample = learnt.subset(spread(learnt.lengths, 300_000))
+    sample = learnt.subset(spread(learnt.lengths, 300_000))  # ids
     tried = sample.joined(Examples.from_rows(rows, targets))
     every = sorted_batches(tried.lengths, np.arange(len(tried)), BATCH)
     batches = every

@@ -13,15 +13,14 @@ import torch
 _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
-def adamw(parameters: Any, rate: float, **options: Any) -> torch.optim.AdamW:
-    """Return the optimizer, fused.
+def adamw(parameters: Any, rate: float) -> torch.optim.AdamW:
+    """Return the optimizer, fused, with PyTorch's weight decay.
 
-    parameters, options: as AdamW takes them.
-    rate: of learning.
+    parameters: as AdamW takes them. rate: of learning.
     """
     if "torch._dynamo" not in sys.modules and _CACHE not in os.environ:
         _import_compiler()
-    return torch.optim.AdamW(parameters, rate, fused=True, **options)
+    return torch.optim.AdamW(parameters, rate, fused=True)
 
 
 def _import_compiler() -> None:

@@ -102,14 +102,14 @@ def _book_of(groups: Array, times: Array) -> Array:
         return book
     chances = worth[useful] / worth.sum()
     tried = useful
-    most = 40_000
+    most = 40_000  # groups that a book is fitted to
     if len(useful) > most:
         tried = np.sort(rng.choice(useful, most, replace=False))
     first = rng.choice(useful, min(len(useful), BOOK - 1), replace=False, p=chances)
     book[1 : len(first) + 1] = groups[first]
     sample = groups[tried]
     weights = times[tried]
-    for _ in range(12):
+    for _ in range(12):  # rounds of k-means
         codes = _nearest(sample, book)
         total = np.bincount(codes, weights, BOOK)
         used = np.flatnonzero(total[1:]) + 1

@@ -177,9 +177,9 @@ def rarity_offset(logits: Floats, labels: Bools, *, balance: bool) -> Floats:
         predicted = apply_thresholds(both + share * rarity)
         return metrics.set_scores(labels, predicted, names).macro_f1
 
-    multiple = 0.15
+    multiple = 0.15  # a little, unless recall comes first
     if balance:
-        multiple = max(np.linspace(0, 1, 21), key=f1)
+        multiple = max(np.linspace(0, 1, 21), key=f1)  # in steps of 0.05
     offset = multiple * rarity
     if logits.shape[1] == 1:  # one logit stands for two
         offset = offset[1:] - offset[:1]

@@ -126,7 +126,7 @@ class _Run:
             {"params": [p for p in trained if p.ndim > 1 and p is not embedding], "share": 1.0},
             {"params": [p for p in trained if p.ndim == 1], "share": 1.0, "weight_decay": 0.0},
         ]
-        self.optimizer = adamw(groups, options.learning_rate, weight_decay=0.01)
+        self.optimizer = adamw(groups, options.learning_rate)
         self.batches = math.ceil(len(self.examples) / options.batch_size)  # per epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}

@@ -161,8 +161,7 @@ def _decide_all(
         request.preset,
         request.num_words,
         None if model is None else lstm_shape(model),
-        english=table == "english",
-        small_vocabulary=table == "encoder" and stats.unlabelled > 0,
+        table,
     )
     put("network", sizes.network)
     made.reasons.update(sizes.reasons)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm.errors import DataError
 from edge_lstm_export.onnx import FEWEST_SLOTS, file_parts, ngram_bytes, row_bytes, slots_in
-from edge_lstm_export.options import NetworkOptions
+from edge_lstm_export.options import NetworkOptions, WordTable
 from edge_lstm_export.train.lstm import LstmShape
 from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.defaults import PRESETS, Preset, Shape
 from edge_lstm_export.train.plan.stats import DatasetStats
+
+# Words of a network: all that fit; the preset's number; more of them than that, with a small LSTM;
+# all that fit and that are near the texts' words.
+Vocabulary: TypeAlias = Literal["all", "usual", "large", "related"]
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,18 @@ def plan_network(
     preset: str,
     num_words: int | None,
     start: LstmShape | None,
-    *,
-    english: bool,
-    small_vocabulary: bool,
+    table: WordTable,
 ) -> Sizes:
     """Plan the network of a preset other than seed.
 
     num_words: ids of the vocabulary, if they are asked for.
     start: the LSTM of the model file that the network starts from; None: it starts at random.
-    english: whether its word embeddings are of English words.
-    small_vocabulary: short texts get no large vocabulary.
+    table: its word embeddings.
 
     Raises DataError if the labels and the LSTM leave no room for words. It names the smallest
     preset that has room.
     """
-    plan = partial(
-        _planned, stats, num_words, start, english=english, small_vocabulary=small_vocabulary
-    )
+    plan = partial(_planned, stats, num_words, start, table)
     sizes = plan(preset)
     if sizes is not None:
         return sizes
@@ -69,14 +68,12 @@ def _planned(
     stats: DatasetStats,
     num_words: int | None,
     start: LstmShape | None,
+    table: WordTable,
     name: str,
-    *,
-    english: bool,
-    small_vocabulary: bool,
 ) -> Sizes | None:
     """Return the network of a preset, see :func:`plan_network`; None without room for words."""
     preset = PRESETS[name]
-    is_large = stats.kind == "short" and not small_vocabulary
+    vocabulary = _vocabulary(stats, preset, table, start)
     usual = preset.long if stats.is_long or preset.short is None else preset.short
     shape = usual
     reason = f"preset {name}, kind {stats.kind}"
@@ -89,17 +86,14 @@ def _planned(
         if stats.labels > defaults.MOST_TOPICS_WITH_LSTM:
             shape = Shape(usual.words, embedding=0, hidden=0, bidirectional=False)
             reason = f"{stats.labels} topics need words alone"
-    elif is_large:
-        embedding, hidden = _largest_lstm(stats, preset, english=english)
+    elif vocabulary == "large":
+        embedding, hidden = _largest_lstm(stats, preset, table)
         embedding = min(usual.embedding, embedding)
         shape = replace(usual, embedding=embedding, hidden=min(usual.hidden, hidden))
         reason = "a small LSTM, which leaves room for words"
     network = _without_words(stats, preset, shape)
     room = preset.max_kilobytes * 1000 - sum(_fixed_parts(network, stats).values())
-    starts = start is not None
-    words, words_reason = _words(
-        stats, preset, shape.words, room, network, is_large=is_large, starts=starts
-    )
+    words, words_reason = _words(stats, vocabulary, shape.words, room, network)
     if words < defaults.FEWEST_WORDS:
         return None
     if num_words is not None:
@@ -163,38 +157,42 @@ def _ngram_counts(stats: DatasetStats) -> tuple[int, ...]:
     return (1, 2)
 
 
-def _largest_lstm(stats: DatasetStats, preset: Preset, *, english: bool) -> tuple[int, int]:
+def _vocabulary(
+    stats: DatasetStats, preset: Preset, table: WordTable, start: LstmShape | None
+) -> Vocabulary:
+    """Decide which words a network has."""
+    if stats.kind == "topics":
+        return "all"
+    # Short texts keep the preset's, too, if an encoder labels a log.
+    if stats.kind != "short" or (table == "encoder" and stats.unlabelled):
+        return "usual"
+    # A small LSTM that knows words gains more from the words that word pairs would displace.
+    return "large" if start is None or preset.is_large else "related"
+
+
+def _largest_lstm(stats: DatasetStats, preset: Preset, table: WordTable) -> tuple[int, int]:
     """Return the widest embedding and the most units of short texts."""
-    if english and preset.is_large:
+    if table == "english" and preset.is_large:
         return defaults.ENGLISH_SHAPE
-    if english and stats.rows < defaults.FEW_ROWS:
-        return 4096, defaults.FEW_ROWS_HIDDEN
+    if table == "english" and stats.rows < defaults.FEW_ROWS:
+        return 4096, defaults.FEW_ROWS_HIDDEN  # any embedding
     return defaults.LARGE_VOCABULARY_SHAPE
 
 
 def _words(
-    stats: DatasetStats,
-    preset: Preset,
-    fewest: int,
-    room: int,
-    network: NetworkOptions,
-    *,
-    is_large: bool,
-    starts: bool,
+    stats: DatasetStats, vocabulary: Vocabulary, fewest: int, room: int, network: NetworkOptions
 ) -> tuple[int, str]:
     """Decide the ids of the vocabulary. room: bytes for words and n-grams."""
-    words_first = starts and not preset.is_large
     line = stats.word_bytes
-    if words_first:
-        # Related words fill it. They are longer than the few that repeat in few texts.
+    if vocabulary == "related":
+        # They are longer than the few words that repeat in few texts.
         line = max(line, DatasetStats.word_bytes)
     fitting = int(room / _word_bytes(network, line))
-    if stats.kind == "topics":
+    if vocabulary == "all":
         return fitting, "all that fit, before word pairs"
-    if not is_large:
+    if vocabulary == "usual":
         return min(fewest, fitting), "the preset's, if they fit"
-    if words_first:
-        # A small LSTM that knows words gains more from the words that word pairs would displace.
+    if vocabulary == "related":
         return fitting, "an LSTM that knows words gains more from them than from pairs"
     words = max(fewest, int(defaults.LARGE_VOCABULARY_SHARE * fitting))
     return min(words, fitting), "a large vocabulary before word pairs"

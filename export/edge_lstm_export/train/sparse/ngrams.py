@@ -358,7 +358,7 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
         return nats / texts + 0.5 * ridge * float((w**2).sum()), gradient
 
     begin = np.zeros((x.shape[1] + 1) * outputs)
-    steps = {"maxiter": 50}
+    steps = {"maxiter": 50}  # more label no better
     w, bias = split(minimize(loss, begin, jac=True, method="L-BFGS-B", options=steps).x)
     return data.by_logit(w * weights[:, None], bias.copy())
 
@@ -374,9 +374,9 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparsePart:
     targets = torch.from_numpy(data.examples.targets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
+        vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))  # near zero
         head = torch.nn.Linear(width, targets.shape[1])
-    loss_of = partial(functional.cross_entropy, label_smoothing=0.05)
+    loss_of = partial(functional.cross_entropy, label_smoothing=0.05)  # for all labels alike
     if data.multi_label:
         loss_of = partial(soft_cross_entropy, multi_label=True)
     groups: list[dict[str, Any]] = [
@@ -384,7 +384,7 @@ def fit_low_rank(data: SparseData, width: int, seed: int) -> SparsePart:
         {"params": head.parameters()},
     ]
     rate = 0.01  # the peak
-    size = 64
+    size = 64  # texts of a step
     epochs = 20
     optimizer = adamw(groups, rate)
     # The schedule of the learning rate needs some steps.

@@ -101,7 +101,7 @@ class Transformer(nn.Module):
 def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     """Return the model's outputs, float32 [n, width]; the mean for a text of several windows."""
     model.eval()
-    size = min(254, model.most_pieces)
+    size = min(254, model.most_pieces)  # 256 with the marks of a beginning and an end
     windows: list[tuple[int, Ints]] = []
     for row, ids in enumerate(model.tokenize(texts)):
         windows += [(row, part) for part in _windows(ids, size)]
