@@ -115,7 +115,7 @@ def measure(name: str, seed: int, ideas: Iterable[str]) -> None:
     texts, labels = draw(train, rows or ALL, seed)
     log = sorted({*train[0]} - {*texts, *questions})[: int(unlabelled or 0)]
     dataset = dataset_from(texts, labels, unlabelled=log)
-    planned = plan_training(dataset, TrainingRequest(seed=seed), len(log))
+    planned = plan_training(dataset, TrainingRequest(seed=seed))
 
     def run(plan: Plan) -> tuple[float, float, float]:
         begin = time.process_time()

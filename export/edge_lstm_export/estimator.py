@@ -114,9 +114,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(
                     f"plan must be a Plan, not {self.plan!r:.40}; make one with Plan.from_dict"
                 )
-            plan = plan_training(dataset, request, len(unlabelled), self.plan).plan
+            plan = plan_training(dataset, request, self.plan).plan
             callbacks = self._callbacks(plan)
-            self.result_ = fit(dataset, plan, unlabelled=dataset.unlabelled, callbacks=callbacks)
+            self.result_ = fit(dataset, plan, callbacks=callbacks)
         self.plan_ = plan
         self.multi_label_ = dataset.multi_label
         self.indicator_ = getattr(y, "ndim", 1) == 2

@@ -50,13 +50,10 @@ PLAN_FORMAT = 2
 
 def is_transformer(source: str | None) -> bool:
     """Return whether the teacher that is asked for is a transformer: a folder, or a hub name."""
-    return source is not None and source != NO_TEACHER and not is_model_file(source)
-
-
-def is_model_file(source: str) -> bool:
-    """Return whether the name names a model file or a checkpoint, not a transformer."""
-    is_file = source.lower().endswith((".onnx", ".safetensors"))
-    return is_file or source in (SENTIMENT, SMALL_SENTIMENT)
+    if source in (None, NO_TEACHER, SENTIMENT, SMALL_SENTIMENT):
+        return False
+    # A model file or a checkpoint.
+    return not source.lower().endswith((".onnx", ".safetensors"))
 
 
 class Options:
@@ -155,7 +152,7 @@ class DataOptions(LabelOptions, Options):
     test_share: without it and without a test split in the source, this share of each label's texts
         is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
     by_digest: hold out a fifth instead, the same texts whatever else the source holds.
-    unlabelled: of IMDB, whether its texts without a label are read too.
+    unlabelled: a source of texts for the teachers to label.
     wanted: names of fields that the model reads; empty for all.
     kinds: fields with a given kind, each as NAME:KIND; the kinds of others are found.
     left_out: columns that the model must not read, such as the labels of other questions.
@@ -165,7 +162,7 @@ class DataOptions(LabelOptions, Options):
     test_share: Annotated[float | None, Range(0, 1, below=True)] = None
     by_digest: bool = False
     seed: Seed = 0
-    unlabelled: bool = False
+    unlabelled: str | None = None
     wanted: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -389,6 +386,11 @@ class TrainingRequest(Options):
         super().__post_init__()
         if self.preset == "seed" and (self.teacher not in (None, NO_TEACHER) or self.start):
             raise DataError("preset seed learns from labels alone; leave out --teacher and --start")
+
+    @property
+    def transformer(self) -> str | None:
+        """The transformer that is asked for; None without one."""
+        return self.teacher if is_transformer(self.teacher) else None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from cases import rows as cases
 from commands import train
 from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
 from edge_lstm_export.options import (
+    DataOptions,
     TrainingRequest,
 )
 from edge_lstm_export.train.run import Job, run_job
@@ -166,7 +167,8 @@ def test_an_encoder_teaches_few_rows_and_a_resumed_training_gives_the_same_bytes
     source = write_csv(tmp_path / "d.csv", rows(30))
     log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
     request = TrainingRequest("tiny", str(encoder), epochs=2)
-    job = Job((str(source),), tmp_path / "m.safetensors", request=request, unlabelled=str(log))
+    reading = DataOptions(unlabelled=str(log))
+    job = Job((str(source),), tmp_path / "m.safetensors", reading, request)
     training = run_job(job).checkpoint.training
     assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
     names = [teacher["name"] for teacher in training["teachers"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,8 @@ def test_there_are_no_more_folds_than_groups() -> None:
 
 def test_teachers_have_no_more_folds_than_groups() -> None:
     three = data_of(table(*((label, author) for label in "ab" for author in "xyz" for _ in "1234")))
-    plan = make_plan(dataset_stats(three, 9), TrainingRequest("tiny", validation=0.0))
+    stats = replace(dataset_stats(three), unlabelled=9)
+    plan = make_plan(stats, TrainingRequest("tiny", validation=0.0))
     assert plan.teachers and hold_out_rows(three, plan).folds == 3
 
 

@@ -41,9 +41,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     test = write_csv(folder / "t.csv", rows(6, seed=3))
     log = write_csv(folder / "log.csv", rows(20, seed=4), ("text",))
     asked = TrainingRequest("tiny", epochs=2)
-    return Job(
-        (str(source),), folder / "m.safetensors", DataOptions(test=test), asked, unlabelled=str(log)
-    )
+    reading = DataOptions(test=test, unlabelled=str(log))
+    return Job((str(source),), folder / "m.safetensors", reading, asked)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_statistics_and_a_request_decide_the_whole_plan(name: str) -> None:
     decided = decide(stats, request)
     assert Plan.from_dict(json.loads(json.dumps(decided.plan.to_dict()))) == decided.plan
     reasons = {path: reason for path, _, reason in fields_of(decided)}
-    assert "as the plan says" not in reasons.values(), "the plan was not edited"
+    assert not any("as the plan says" in why for why in reasons.values()), "it was not edited"
     assert len(reasons) <= 60
     parts = {path.partition(".")[0] for path in reasons}
     assert {path.partition(".")[0] for path in decided.reasons} <= parts
@@ -69,7 +70,7 @@ def test_any_data_get_a_plan_that_can_be_read_back(
 
 
 def test_facts_are_counted_from_the_texts() -> None:
-    short = dataset_stats(dataset(rows(60)), unlabelled=9)
+    short = dataset_stats(replace(dataset(rows(60)), unlabelled=("one",) * 9))
     assert (short.rows, short.labels, short.multi_label, short.unlabelled) == (60, 2, False, 9)
     assert 5 < short.mean_length < 9 and short.kind == "short"
     chinese = dataset_stats(dataset([("这个菜很好吃", "a"), ("送餐太慢了", "b")] * 5))
@@ -305,8 +306,9 @@ def test_the_checkpoint_of_the_examples_has_a_plan_of_this_format() -> None:
 def test_no_more_texts_of_a_log_are_learnt_from_than_are_planned() -> None:
     data = dataset(rows(60))
     log = tuple(text for text, _ in rows(30, seed=3))
-    plan = make_plan(dataset_stats(data, 9), TrainingRequest("tiny", epochs=1, validation=0.0))
-    found = fit(data, plan, unlabelled=log).checkpoint.training["data"]["unlabelled_texts"]
+    few = replace(data, unlabelled=log[:9])
+    plan = make_plan(dataset_stats(few), TrainingRequest("tiny", epochs=1, validation=0.0))
+    found = fit(replace(data, unlabelled=log), plan).checkpoint.training["data"]["unlabelled_texts"]
     assert found == plan.unlabelled == 9
 
 
@@ -314,7 +316,7 @@ def test_words_too_long_for_a_vocabulary_take_no_room_in_it() -> None:
     long = [f"{letter * 600} {letter * 500}" for letter in "abcdef"]
     texts = [(text, f"label{i % 2}") for i, text in enumerate(long * 4)]
     for preset in ("tiny", "small"):
-        stats = dataset_stats(dataset(texts), 0)
+        stats = dataset_stats(dataset(texts))
         assert stats.word_bytes == 61
         assert make_plan(stats, TrainingRequest(preset)).network.num_words > 50
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset
-from edge_lstm_export.train.sources.read import read_dataset
+from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from hostile import tar_bytes
 
 from edge_lstm.errors import DataError
@@ -30,7 +30,7 @@ FILES = {
 
 
 def read(source: str | Path, **options: Any) -> Dataset:
-    return read_dataset([str(source)], DataOptions(unlabelled=True, **options))
+    return read_dataset([str(source)], DataOptions(**options))
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -47,12 +47,13 @@ def test_a_tar_of_any_compression_gives_texts_labels_and_splits(
 ) -> None:
     """In whatever order the tar has them."""
     content = tar_bytes(dict(reversed(FILES.items())), mode)
-    data = read(write(tmp_path / name, content))
+    tar = write(tmp_path / name, content)
+    data = read(tar)
     assert data.labels == ("neg", "pos")
     assert data.train.texts == ("A bad film", "Dull", "Très bon, a joy", "A good film<br />indeed")
     assert data.train.labels.argmax(axis=1).tolist() == [0, 0, 1, 1]
     assert data.test is not None and data.test.texts == ("Poor", "Fine")
-    assert data.unlabelled == ("Nobody said",)
+    assert read_texts(str(tar), DataOptions()) == ("Nobody said",)
     assert data.digest == hashlib.sha256(content).hexdigest()
 
 

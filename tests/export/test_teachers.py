@@ -259,9 +259,11 @@ def test_what_the_network_cannot_learn_asks_for_texts_without_labels() -> None:
         def load(self) -> list[base.Teacher]:
             return [Known(np.tile(one_hot(truth) * np.float32(9), (200, 1)))]
 
-    plan = make_plan(dataset_stats(data, 40), TrainingRequest("tiny", "none", epochs=1))
     log = tuple(f"entry{i}" for i in range(40))
+    stats = dataset_stats(replace(data, unlabelled=log))
+    plan = make_plan(stats, TrainingRequest("tiny", "none", epochs=1))
     for unlabelled, asks in (((), True), (log, False)):
-        found = fit(data, plan, unlabelled=unlabelled, teachers=Knowing(plan, data.labels)).remarks
+        known = Knowing(plan, data.labels)
+        found = fit(replace(data, unlabelled=unlabelled), plan, teachers=known).remarks
         remark = "the teachers reach an accuracy of 100.0%, the network "
         assert any(line.startswith(remark) for line in found) == asks

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from edge_lstm_export.train.data.transfer import augment, choose_unlabelled, misspell
+from edge_lstm_export.train.data.transfer import augment, misspell
+from edge_lstm_export.train.sources.read import choose_unlabelled
 
 LEFT_OUT = {"a red door", "the green wall", "the moon"}
 

@@ -19,7 +19,7 @@ import numpy as np
 from edge_lstm_export.arrays import Floats
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, Split, hold_out
-from edge_lstm_export.train.sources.read import read_dataset
+from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from safetensors import safe_open
 from spans import NEGATIONS, random_spans, spans_around
 
@@ -61,11 +61,11 @@ def read_imdb() -> Texts:
 
     Raise DataError.
     """
-    dataset = read_dataset(["imdb"], DataOptions(unlabelled=True))
+    dataset = read_dataset(["imdb"], DataOptions())
     train, validation = hold_out(dataset.train, VALIDATION, SEED)
     assert dataset.test is not None
     left_out = {*validation.texts, *dataset.test.texts}
-    unlabelled = [text for text in dataset.unlabelled if text not in left_out]
+    unlabelled = [text for text in read_texts("imdb", DataOptions()) if text not in left_out]
     texts = [*train.texts, *unlabelled]
     spans = dict.fromkeys(
         [*random_spans(texts, SPANS, SEED), *spans_around(texts, NEGATIONS, SEED)]

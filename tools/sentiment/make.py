@@ -104,7 +104,8 @@ def main() -> None:
     labels = np.concatenate(soft)
     told = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
     with quiet_thread():
-        result = fit(texts.dataset, plan, unlabelled=more, soft_labels=labels, callbacks=told)
+        dataset = replace(texts.dataset, unlabelled=tuple(more))
+        result = fit(dataset, plan, soft_labels=labels, callbacks=told)
     save_checkpoint(result.checkpoint, arguments.output)
 
 

@@ -226,7 +226,7 @@ def command(
             label_separator=label_separator, indicator_columns=column_names(indicator_columns),
             skip_unlabelled=is_several or replaced is not None,
             confidence_column=confidence, group_column=group_column,
-            by_digest=replaced is not None,
+            by_digest=replaced is not None, unlabelled=unlabelled,
         )
         for column, confidence in zip(columns, confidences)
     ]  # fmt: skip
@@ -242,7 +242,7 @@ def command(
     check_outputs(written, read, parents=True)
     has_labeller = plan is not None or is_transformer(teacher)
     for reading in readings:
-        check_sources(sources, reading, unlabelled, may_lack_labels=has_labeller)
+        check_sources(sources, reading, may_lack_labels=has_labeller)
     with Display():  # PyTorch takes seconds to load
         from edge_lstm_export.train.run import Job
 
@@ -260,9 +260,7 @@ def command(
     request = TrainingRequest(**asked)
     seed = request.seed if edited is None else edited.seed
     jobs = [
-        Job(
-            tuple(sources), target, replace(reading, seed=seed), request, edited, unlabelled, resume
-        )
+        Job(tuple(sources), target, replace(reading, seed=seed), request, edited, resume)
         for target, reading in zip(targets, readings)
     ]
     if dry_run:

@@ -10,7 +10,7 @@ one training to another. No step changes what an earlier one returned.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -96,7 +96,6 @@ def fit(
     dataset: Dataset,
     plan: Plan,
     *,
-    unlabelled: Sequence[str] = (),
     soft_labels: Floats | None = None,
     teachers: Teachers | None = None,
     callbacks: Callbacks = SILENT,
@@ -104,7 +103,6 @@ def fit(
 ) -> Fitted:
     """Run a plan.
 
-    unlabelled: texts for the teachers to label.
     soft_labels: float32 [unlabelled, L], probabilities that were made elsewhere, instead of the
         teachers'.
     teachers: of the plan, if they are loaded already.
@@ -113,7 +111,7 @@ def fit(
     Raise DataError, OutputError, MissingPackageError and KeyboardInterrupt.
     """
     say = callbacks.say
-    log = _usable_log(plan, unlabelled, soft_labels)
+    log = _usable_log(plan, dataset.unlabelled, soft_labels)
     teachers = teachers or Teachers(plan, dataset.labels, say)
 
     rows = hold_out_rows(dataset, plan)
@@ -263,7 +261,7 @@ def _linear_model(
 
 
 def _usable_log(
-    plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None
+    plan: Plan, unlabelled: tuple[str, ...], soft_labels: Floats | None
 ) -> tuple[str, ...]:
     """Return the texts without a label that are learnt from.
 
@@ -272,12 +270,12 @@ def _usable_log(
     if soft_labels is not None:
         if plan.teachers or len(soft_labels) != len(unlabelled):
             raise DataError("soft labels need one row per unlabelled text and no teachers")
-        return tuple(unlabelled)
-    if len(unlabelled) and not plan.teachers:
+        return unlabelled
+    if unlabelled and not plan.teachers:
         raise DataError(
             "texts without labels need a teacher; leave out --unlabelled or --teacher none"
         )
-    return tuple(unlabelled[: plan.unlabelled])
+    return unlabelled[: plan.unlabelled]
 
 
 def _calibrate(

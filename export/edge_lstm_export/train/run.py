@@ -26,7 +26,6 @@ from edge_lstm.system.os_file import NO_FOLLOW, leads_to, lock
 from edge_lstm_export.checkpoint import Stages, load_stages, save_checkpoint
 from edge_lstm_export.digests import labelled_digest
 from edge_lstm_export.options import NO_TEACHER, DataOptions, Plan, TrainingRequest
-from edge_lstm_export.train.data import choose_unlabelled
 from edge_lstm_export.train.fit import Fitted, fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT, Callbacks, write_history
 from edge_lstm_export.train.plan import (
@@ -35,7 +34,7 @@ from edge_lstm_export.train.plan import (
     plan_training,
     with_teacher_kind,
 )
-from edge_lstm_export.train.sources import Dataset, read_dataset, read_texts, scale_notes
+from edge_lstm_export.train.sources import Dataset, read_dataset, scale_notes
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ class Job:
 
     sources: one data set, or labelled files.
     output: the checkpoint.
-    unlabelled: a source of texts for the teachers to label.
     plan: an edited plan, instead of the one that ``request`` makes.
     resume: go on with an interrupted training; if none was interrupted, start.
     """
@@ -54,7 +52,6 @@ class Job:
     data: DataOptions = field(default_factory=DataOptions)
     request: TrainingRequest = field(default_factory=TrainingRequest)
     plan: Plan | None = None
-    unlabelled: str | None = None
     resume: bool = False
 
     def beside(self, ending: str) -> Path:
@@ -76,13 +73,11 @@ class Job:
 class Inputs:
     """The data of a job, read, and its plan.
 
-    unlabelled: texts for the teachers to label.
     remarks: for a person, a line each.
     """
 
     dataset: Dataset
     decided: Decided
-    unlabelled: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
@@ -93,10 +88,10 @@ class Inputs:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The common part of a resumed training and its beginning, by names that a person knows."""
-        texts = labelled_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
+        texts = (*self.dataset.train.texts, *self.dataset.unlabelled)
         plain = {
             "data": self.dataset.digest,
-            "texts": texts,
+            "texts": labelled_digest(texts, repeat(())),
             "targets": hashlib.sha256(self.dataset.train.targets.tobytes()).hexdigest(),
             **self.plan.to_dict(),
             "version": __version__,
@@ -113,19 +108,11 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     """
     request = with_teacher_kind(job.request if job.plan is None else _request_of(job.plan))
     dataset = _read(job, request, say)
-    unlabelled: tuple[str, ...] = ()
-    remarks: list[str] = []
-    if job.unlabelled is not None:
-        left_out = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
-        log = read_texts(job.unlabelled, job.data)
-        if dataset.fields is not None:
-            log = tuple(map(dataset.fields.read, log))
-        most = MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
-        unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled, most)
-    decided = plan_training(dataset, request, len(unlabelled), job.plan)
+    decided = plan_training(dataset, request, job.plan)
+    remarks = dataset.notes
     if job.plan is None and request.question is None:
-        remarks += scale_notes(dataset)
-    return Inputs(dataset, decided, unlabelled, tuple(remarks))
+        remarks += tuple(scale_notes(dataset))
+    return Inputs(dataset, decided, remarks)
 
 
 def _request_of(plan: Plan) -> TrainingRequest:
@@ -162,9 +149,7 @@ def run_job(
         planned(inputs)
         dataset = inputs.dataset
         plan = inputs.plan
-        result = fit(
-            dataset, plan, unlabelled=inputs.unlabelled, callbacks=callbacks, stages=stages
-        )
+        result = fit(dataset, plan, callbacks=callbacks, stages=stages)
         save_checkpoint(result.checkpoint, job.output)
         write_history(
             result.loop.history,
@@ -229,11 +214,11 @@ def check_job(job: Job) -> None:
     """DataError, OutputError, MissingPackageError."""
     if job.output.suffix != ".safetensors":
         raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
-    if job.unlabelled is not None and job.request.teacher == NO_TEACHER:
+    if job.data.unlabelled is not None and job.request.teacher == NO_TEACHER:
         raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
     for path in job.files:
         check_writable(path, parents=True)
-    inputs = (*job.sources, job.data.test, job.unlabelled)
+    inputs = (*job.sources, job.data.test, job.data.unlabelled)
     check_distinct(job.files, [path for path in inputs if path is not None])
 
 
@@ -272,12 +257,13 @@ def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dat
 
     A classifier labels sources that have no labels, and must know the labels of others.
     """
+    most = MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
     if not request.classifier:
-        return read_dataset(job.sources, job.data)
+        return read_dataset(job.sources, job.data, most_unlabelled=most)
     from edge_lstm_export.train.teachers import ClassifierTeacher, label_texts
 
     source = str(request.teacher)
-    dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say))
+    dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say), most)
     if dataset.multi_label:
         raise DataError(f"the teacher {source} gives one label per text; give an encoder")
     ClassifierTeacher(source, dataset.labels, say=say)
@@ -298,7 +284,7 @@ def train_files(
     output: FILE.safetensors.
     request: preset, teacher, epochs …
     callback: called with a line for each stage.
-    job: more fields of :class:`Job`: data, plan, unlabelled.
+    job: more fields of :class:`Job`: data, plan.
 
     Raise the errors of :func:`run_job`.
     """

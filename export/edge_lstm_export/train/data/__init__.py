@@ -6,7 +6,7 @@ from edge_lstm_export.train.data.predictions import EnsemblePredictions, Member,
 from edge_lstm_export.train.data.pretrained import PretrainedWords, WordEmbeddings, english
 from edge_lstm_export.train.data.rows import LabelledRows, hold_out_rows
 from edge_lstm_export.train.data.training_data import TrainingData
-from edge_lstm_export.train.data.transfer import TransferSet, choose_unlabelled, make_transfer_set
+from edge_lstm_export.train.data.transfer import TransferSet, make_transfer_set
 from edge_lstm_export.train.data.vocabulary import LONGEST_WORD, choose_vocabulary, unknown_share
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "TrainingData",
     "TransferSet",
     "WordEmbeddings",
-    "choose_unlabelled",
     "choose_vocabulary",
     "english",
     "hold_out_rows",

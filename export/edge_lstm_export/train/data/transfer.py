@@ -10,44 +10,17 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edge_lstm.core.text import spaceless
-from edge_lstm.printable import counted
 from edge_lstm_export.arrays import Floats, Ints
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train.data.rows import LabelledRows
 
-_NUMBER = re.compile(r"\d+")
 _TWO_LETTERS = re.compile(r"([^\W\d_])([^\W\d_])")
-
-
-def choose_unlabelled(
-    texts: Sequence[str], left_out: Collection[str], seed: int, source: str, most: int
-) -> tuple[tuple[str, ...], list[str]]:
-    """Return the different texts, sorted, and remarks for a person, a line each.
-
-    left_out: the labelled and the test texts.
-    source: name of the texts' source, for the remarks.
-    most: texts that are chosen; of more, a random part, in which texts differ in more than numbers.
-    """
-    chosen = sorted({*texts}.difference(left_out))
-    repeated = sum(text in left_out for text in texts)
-    remarks = []
-    of = f"of {counted(len(texts), 'text')} of {source}"
-    if repeated:
-        rest = "not used" if chosen else "none is left to label"
-        verb = "is a labelled or test text" if repeated == 1 else "are labelled or test texts"
-        remarks.append(f"{repeated:,} {of} {verb}: {rest}")
-    if len(chosen) > most:
-        order = np.random.default_rng([seed, 0xB2]).permutation(len(chosen)).tolist()
-        forms = {_NUMBER.sub("0", chosen[i]): chosen[i] for i in order}
-        chosen = sorted([*forms.values()][:most])
-        remarks.append(f"a random {len(chosen):,} {of} are used")
-    return tuple(chosen), remarks
 
 
 def augment(

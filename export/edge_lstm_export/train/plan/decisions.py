@@ -33,13 +33,11 @@ from edge_lstm_export.options import (
     Validation,
     VocabularyOptions,
     WordTable,
-    is_model_file,
-    is_transformer,
 )
 from edge_lstm_export.train.lstm import lstm_shape
 from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.defaults import PRESETS, Preset
-from edge_lstm_export.train.plan.sizes import expected_parts, network_of, plan_network
+from edge_lstm_export.train.plan.sizes import network_of, plan_network
 from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.sources import few_groups
 
@@ -127,11 +125,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         _decide_all(stats, request, preset, made)
     by_groups = f"{stats.groups:,} groups" if stats.group_column else "no --group-column"
     made.reasons["validation.group_column"] = by_groups
-    plan = made.plan()
-    parts = expected_parts(plan.network, plan.max_kilobytes, stats)
-    largest = [f"{part} {size / 1000:,.0f}" for part, size in parts.items()][:4]
-    made.reasons["max_kilobytes"] += f"; if the texts fill it, {', '.join(largest)}"
-    return Decided(plan, given, made.reasons)
+    return Decided(made.plan(), given, made.reasons)
 
 
 def _decide_all(
@@ -229,7 +223,7 @@ def _teachers(
     asked = request.teacher
     if asked == NO_TEACHER:
         reasons.append("no other teacher asked for")
-    elif asked is not None and is_model_file(asked):
+    elif asked is not None and request.transformer is None:
         file, _ = source_file(asked)
         strong.append(TeacherOptions(file.source, file.sha256, kind="model"))
         reasons.append(f"{Path(asked).name} asked for")
@@ -237,9 +231,9 @@ def _teachers(
         reasons.append(f"{stats.trial.source} {stats.trial.finding}")
         if stats.trial.helps:
             strong.append(TeacherOptions(stats.trial.source, kind="model"))
-    if asked is not None and is_transformer(asked):
-        strong += _transformers(stats, request, asked)
-        reasons.append(f"{Path(asked).name} asked for")
+    if request.transformer is not None:
+        strong += _transformers(stats, request, request.transformer)
+        reasons.append(f"{Path(request.transformer).name} asked for")
     # The linear teacher knows of the rows what the n-gram part learns by itself.
     if not strong and not stats.unlabelled:
         return (), "; ".join([*reasons, "the rows' labels teach"])

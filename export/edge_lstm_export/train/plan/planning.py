@@ -8,7 +8,7 @@ from edge_lstm.core.question import Question
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
 from edge_lstm_export.onnx import open_source
-from edge_lstm_export.options import Plan, SourceFile, TrainingRequest, is_transformer
+from edge_lstm_export.options import Plan, SourceFile, TrainingRequest
 from edge_lstm_export.train.data import english
 from edge_lstm_export.train.lstm import check_shape
 from edge_lstm_export.train.plan import defaults
@@ -19,17 +19,14 @@ from edge_lstm_export.train.sources import Dataset
 from edge_lstm_export.train.teachers import classifier_labels
 
 
-def plan_training(
-    dataset: Dataset, request: TrainingRequest, unlabelled: int = 0, plan: Plan | None = None
-) -> Decided:
+def plan_training(dataset: Dataset, request: TrainingRequest, plan: Plan | None = None) -> Decided:
     """Plan a training.
 
-    unlabelled: number of texts for the teachers to label.
     plan: an edited plan, to hold against the data instead of making one.
 
     Raise DataError, ModelFileError, MissingPackageError.
     """
-    stats = dataset_stats(dataset, unlabelled)
+    stats = dataset_stats(dataset)
     if plan is None:
         decided = decide(known_stats(stats, dataset, request), request)
     else:
@@ -45,7 +42,7 @@ def known_stats(stats: DatasetStats, dataset: Dataset, request: TrainingRequest)
         return stats
     if not (stats.is_long or stats.kind == "unsegmented" or stats.multi_label):
         stats = replace(stats, english=english().share_of(dataset.train.texts))
-    if request.teacher is not None and not is_transformer(request.teacher):
+    if request.teacher is not None and request.transformer is None:
         return stats
     candidate = SourceFile(defaults.CANDIDATE)
     return replace(stats, trial=try_teacher(dataset, stats, candidate, request.seed))
@@ -56,9 +53,9 @@ def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
 
     Raise DataError, MissingPackageError.
     """
-    if not is_transformer(request.teacher):
+    if request.transformer is None:
         return request
-    return replace(request, classifier=classifier_labels(str(request.teacher)) is not None)
+    return replace(request, classifier=classifier_labels(request.transformer) is not None)
 
 
 def check_fits(plan: Plan, dataset: Dataset) -> None:

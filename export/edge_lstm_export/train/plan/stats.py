@@ -87,10 +87,8 @@ class DatasetStats:
         return self.kind in ("long", "topics")
 
 
-def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
+def dataset_stats(dataset: Dataset) -> DatasetStats:
     """Count.
-
-    unlabelled: texts without a label.
 
     No model is asked: ``english`` is 0 and ``trial`` None, see planning.known_stats.
     """
@@ -116,7 +114,7 @@ def dataset_stats(dataset: Dataset, unlabelled: int = 0) -> DatasetStats:
         unsegmented=unsegmented,
         word_bytes=len(stored) / len(kept) if kept else DatasetStats.word_bytes,
         label_bytes=float(np.mean([len(name.encode()) for name in dataset.labels])),
-        unlabelled=unlabelled,
+        unlabelled=len(dataset.unlabelled),
         soft=dataset.train.shares is not None,
         question=YES_NO if is_yes_no else CHOICE,
         groups=dataset.groups,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_lstm_export.train.sources.dataset import Dataset, Split, few_groups, folds_of, hold_out
 from edge_lstm_export.train.sources.fields import ALL, field_options, letters, objects
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.sources.read import check_sources, read_dataset, read_texts
+from edge_lstm_export.train.sources.read import check_sources, read_dataset
 from edge_lstm_export.train.sources.warnings import checked, scale_notes
 
 __all__ = [
@@ -22,6 +22,5 @@ __all__ = [
     "letters",
     "objects",
     "read_dataset",
-    "read_texts",
     "scale_notes",
 ]

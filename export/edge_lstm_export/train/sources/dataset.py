@@ -104,8 +104,9 @@ class Dataset:
     test: None if the source has no test split.
     digest: sha256 (hex) of what was read.
     multi_label: whether a text may have several labels, or none.
-    unlabelled: texts without a label.
+    unlabelled: texts for the teachers to label.
     warnings: what a person should know of the data, a line each.
+    notes: the same of the texts without a label, which no file holds.
     checks: the counts behind them.
     columns: read columns, of each file whose columns differ.
     group_column: the column of the groups, for people; "" without groups.
@@ -122,6 +123,7 @@ class Dataset:
     multi_label: bool
     unlabelled: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     checks: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[Columns, ...] = ()
     group_column: str = ""

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
+from edge_lstm.tables.reader import TAR_SUFFIXES
 from edge_lstm_export.digests import file_digest
-from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, label_names, make_split
 
 IMDB = "imdb"
@@ -29,10 +29,16 @@ _REVIEW = re.compile(r"(?:.*/)?(train|test)/([^/]+)/[^/]+\.txt", re.DOTALL)
 _LARGEST_TEXT = 16 << 20  # bytes
 
 
-def read_reviews(source: str, options: DataOptions) -> Dataset:
+def has_parts(source: str) -> bool:
+    """Return whether a source has training and test texts, as IMDB or its tar."""
+    return source == IMDB or source.lower().endswith(TAR_SUFFIXES)
+
+
+def read_reviews(source: str, *, unlabelled: bool = False) -> Dataset:
     """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is the file's.
 
     source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
+    unlabelled: whether texts without a label are read too.
 
     Raise DataError if it is missing, not a tar, cut short, or holds other files than such an
     archive.
@@ -44,7 +50,7 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
         )
     try:
         with tarfile.open(path, "r:*") as tar:
-            files = dict(_reviews(tar, path, options.unlabelled))
+            files = dict(_reviews(tar, path, unlabelled))
             _check_end(tar, path)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:

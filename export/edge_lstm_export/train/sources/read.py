@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_lstm.errors import DataError, read_error
-from edge_lstm.printable import well_formed
+from edge_lstm.printable import counted, well_formed
 from edge_lstm.tables.labelled import (
     FASTTEXT_PREFIX,
     Columns,
@@ -22,7 +23,7 @@ from edge_lstm.tables.labelled import (
     read_labelled,
 )
 from edge_lstm.tables.lines import TEXT
-from edge_lstm.tables.reader import TAR_SUFFIXES, Inputs, format_of, open_inputs
+from edge_lstm.tables.reader import Inputs, format_of, open_inputs
 from edge_lstm.tables.schema import BOM, STDIN, ReadOptions
 from edge_lstm_export.arrays import Bools, Names
 from edge_lstm_export.digests import file_digest, labelled_digest
@@ -38,41 +39,46 @@ from edge_lstm_export.train.sources.dataset import (
     make_split,
 )
 from edge_lstm_export.train.sources.fields import rows_of, with_fields
-from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
+from edge_lstm_export.train.sources.imdb import IMDB, has_parts, read_reviews
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, Log, read_log
 from edge_lstm_export.train.sources.warnings import checked
 
 SOURCES = (
     "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
 )
+_NUMBER = re.compile(r"\d+")
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
 Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
 
 
 def read_dataset(
-    sources: Sequence[str], options: DataOptions, labeller: Labeller | None = None
+    sources: Sequence[str],
+    options: DataOptions,
+    labeller: Labeller | None = None,
+    most_unlabelled: int | None = None,
 ) -> Dataset:
     """Read a source, or several labelled files as one, and look for what often spoils a training.
 
     The rows of several files follow each other, and each file may have labels that others lack.
 
     labeller: labels the texts of files without labels.
+    most_unlabelled: texts without a label that are chosen; None: all.
 
     Raise DataError if a source is missing, damaged, of no known kind, or cannot train a classifier.
     """
     for source in sources:
         _check_there(source)
-        if _has_parts(source) and len(sources) > 1:
+        if has_parts(source) and len(sources) > 1:
             raise DataError(f"{source} has its own splits; give it alone, or labelled files only")
-        if _has_parts(source) and options.group_column is not None:
+        if has_parts(source) and options.group_column is not None:
             raise DataError(f"{source} has no columns; leave --group-column out")
     paths = [Path(source) for source in sources]
     named = _names_labels(options)
     labelled = (
         path.is_dir() or has_labels(path, options=_reading(path, options)) for path in paths
     )
-    if _has_parts(sources[0]):
-        dataset = read_reviews(sources[0], options)
+    if has_parts(sources[0]):
+        dataset = read_reviews(sources[0])
     elif labeller is None or named or any(labelled):
         dataset = _read_files(paths, options)
     else:
@@ -92,15 +98,14 @@ def read_dataset(
         dataset = replace(dataset, train=train, test=found, test_rows=drawn)
     if options.fields is not None:
         dataset = with_fields(dataset, options)
-    return checked(dataset)
+    dataset = checked(dataset)
+    if options.unlabelled is None:
+        return dataset
+    return _with_unlabelled(dataset, options.unlabelled, options, most_unlabelled)
 
 
 def check_sources(
-    sources: Sequence[str],
-    options: DataOptions,
-    unlabelled: str | None = None,
-    *,
-    may_lack_labels: bool = False,
+    sources: Sequence[str], options: DataOptions, *, may_lack_labels: bool = False
 ) -> None:
     """Raise what reading would raise, before PyTorch is loaded.
 
@@ -114,7 +119,7 @@ def check_sources(
     for source in (*sources, *([str(options.test)] if options.test is not None else [])):
         _check_there(source)
         path = Path(source)
-        if path.is_dir() or _has_parts(source):
+        if path.is_dir() or has_parts(source):
             continue
         reading = _reading(path, options)
         if may_lack_labels and not _names_labels(options):
@@ -123,26 +128,69 @@ def check_sources(
             read_labelled(path, options=reading)
         else:
             check_columns(path, reading)
-    if unlabelled is None or unlabelled == STDIN or _has_parts(unlabelled):
+    log = options.unlabelled
+    if log is None or log == STDIN or has_parts(log):
         return
-    if Path(unlabelled).is_file() or not Path(unlabelled).exists():  # a pipe can be read only once
-        _open_texts(unlabelled, options)
+    if Path(log).is_file() or not Path(log).exists():  # a pipe can be read only once
+        _open_texts(log, options)
 
 
 def _names_labels(options: DataOptions) -> bool:
     return bool(options.label_column or options.label_separator or options.indicator_columns)
 
 
+def _with_unlabelled(
+    dataset: Dataset, source: str, options: DataOptions, most: int | None
+) -> Dataset:
+    """Return the data set with the texts of a source, other than its own.
+
+    most: see :func:`choose_unlabelled`.
+
+    Raise DataError if the source has no texts.
+    """
+    left_out = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
+    texts = read_texts(source, options)
+    if dataset.fields is not None:
+        texts = tuple(map(dataset.fields.read, texts))
+    chosen, notes = choose_unlabelled(texts, left_out, options.seed, source, most)
+    return replace(dataset, unlabelled=chosen, notes=tuple(notes))
+
+
+def choose_unlabelled(
+    texts: Sequence[str], left_out: Collection[str], seed: int, source: str, most: int | None
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the different texts, sorted, and remarks for a person, a line each.
+
+    left_out: the labelled and the test texts.
+    source: name of the texts' source, for the remarks.
+    most: texts that are chosen; of more, a random part, in which texts differ in more than numbers.
+        None: all.
+    """
+    chosen = sorted({*texts}.difference(left_out))
+    repeated = sum(text in left_out for text in texts)
+    remarks = []
+    of = f"of {counted(len(texts), 'text')} of {source}"
+    if repeated:
+        rest = "not used" if chosen else "none is left to label"
+        verb = "is a labelled or test text" if repeated == 1 else "are labelled or test texts"
+        remarks.append(f"{repeated:,} {of} {verb}: {rest}")
+    if most is not None and len(chosen) > most:
+        order = np.random.default_rng([seed, 0xB2]).permutation(len(chosen)).tolist()
+        forms = {_NUMBER.sub("0", chosen[i]): chosen[i] for i in order}
+        chosen = sorted([*forms.values()][:most])
+        remarks.append(f"a random {len(chosen):,} {of} are used")
+    return tuple(chosen), remarks
+
+
 def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
     """Return the texts of a source without their labels.
 
-    They are IMDB's unlabelled part, or every text of a file. Its column of texts may have another
-    name than in the labelled files.
+    They are IMDB's unlabelled part, or every text of a file.
 
     Raise DataError if it has no texts.
     """
-    if _has_parts(source):
-        texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled
+    if has_parts(source):
+        texts = read_reviews(source, unlabelled=True).unlabelled
     else:
         inputs = _open_texts(source, options)
         texts = tuple(
@@ -158,6 +206,7 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
 
 
 def _open_texts(source: str, options: DataOptions) -> Inputs:
+    """Open a file of texts. Its column of texts may have another name than in labelled files."""
     reading = ReadOptions(
         options.text_column,
         format=None if format_of(source) else options.format,
@@ -171,11 +220,6 @@ def _open_texts(source: str, options: DataOptions) -> Inputs:
         if options.text_column is None:
             raise
         return open_inputs([source], options=replace(reading, text_column=None))
-
-
-def _has_parts(source: str) -> bool:
-    """Return whether it has training and test texts, as IMDB or its tar."""
-    return source == IMDB or source.lower().endswith(TAR_SUFFIXES)
 
 
 def _check_there(source: str) -> None:
