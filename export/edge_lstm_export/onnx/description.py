@@ -6,18 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from edge_lstm.core import modelfile
 from edge_lstm.core.fields import Fields
 from edge_lstm.core.figures import in_label_order
 from edge_lstm.core.layers import NetworkConfig
-from edge_lstm.core.model_checks import GOLDEN_LABELS
 from edge_lstm.core.question import ANY_CHOICE, CHOICE, Question
 from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm.core.text import Tokenizer, front_coded
 from edge_lstm_export.onnx.codes import BOOK, CODED
-from edge_lstm_export.onnx.golden import golden_texts
 from edge_lstm_export.onnx.lstm_rounding import REDUCED
 from edge_lstm_export.onnx.rounding import NARROWEST
 from edge_lstm_export.onnx.weights import SENTINELS
@@ -33,9 +29,6 @@ class Answers:
     fields: Fields | None = None
 
 
-LONGEST_PROBABILITY = 1.23456789e-05
-
-
 def description(
     tokenizer: Tokenizer,
     labels: Sequence[str],
@@ -49,7 +42,7 @@ def description(
 ) -> dict[str, Any]:
     """Return plain values or text by the keys of modelfile.py, for :func:`graph.file_bytes`.
 
-    training: a checkpoint's; golden: see :func:`golden_row`; packs: see graph.build.
+    training: a checkpoint's; golden: see golden.golden_row; packs: see graph.build.
     """
     described: dict[str, Any] = {
         modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
@@ -99,28 +92,3 @@ def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
 def _bits(columns: int, packs: bool) -> str:
     """Return how the rows of a table are rounded."""
     return "4 bits and a factor per row" if packs and columns >= NARROWEST else "int8"
-
-
-def longest_golden(tokenizer: Tokenizer, labels: int) -> list[dict[str, object]]:
-    """Return golden rows whose answers take as many bytes as any can."""
-    answers = [LONGEST_PROBABILITY] * labels
-    texts = golden_texts(tokenizer)
-    return [golden_row(text, tokenizer.encode_text(text).ids, answers) for text in texts]
-
-
-def golden_row(
-    text: str, ids: Sequence[int], probabilities: Sequence[float], *, is_example: bool = False
-) -> dict[str, object]:
-    """Return a golden row as the file holds it: the answers of the most probable labels.
-
-    probabilities: float32, one for each label.
-    is_example: a person put the text into the file, to be shown.
-    """
-    answers = np.asarray(probabilities, np.float32)
-    best = np.argsort(-answers, kind="stable")[:GOLDEN_LABELS]
-    # The shortest number that is this float32.
-    shown = [[int(label), float(str(answers[label]))] for label in best]
-    row: dict[str, object] = {"text": text, "ids": list(ids), "probabilities": shown}
-    if is_example:
-        row["example"] = True
-    return row

@@ -14,9 +14,9 @@ from edge_lstm_export.arrays import Floats
 from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.network import Rows, text_rows
 from edge_lstm_export.onnx import gates, graph
-from edge_lstm_export.onnx.description import Answers, description, golden_row, longest_golden
+from edge_lstm_export.onnx.description import Answers, description
 from edge_lstm_export.onnx.from_network import weights_from_network
-from edge_lstm_export.onnx.golden import ORDERS, golden_texts
+from edge_lstm_export.onnx.golden import ORDERS, golden_row, golden_texts, longest_golden
 from edge_lstm_export.onnx.graph import check_structure
 
 

@@ -1,6 +1,6 @@
-"""The golden texts of a model file, for its self-test.
+"""The golden rows of a model file, for its self-test.
 
-They follow from the vocabulary alone, and that is in the file anyway: they tell nothing
+Their texts follow from the vocabulary alone, and that is in the file anyway: they tell nothing
 of the texts that the network learnt from. Standard library, numpy and the device's side only: the
 planning counts their bytes.
 """
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge_lstm.core.model_checks import GOLDEN_LABELS
 from edge_lstm.core.text import Tokenizer
 
 ORDERS = 16  # orders in which golden_texts can draw its words
@@ -20,6 +21,7 @@ _WRITTEN = "Not GOOD, not bad: it’s as it is. Isn't it? ÄΣ"
 # Words of the two texts of any words.
 _SHORT = 8
 _LONG = 52
+_LONGEST_PROBABILITY = 1.23456789e-05
 
 
 def golden_texts(
@@ -45,6 +47,31 @@ def golden_texts(
     mixed = " ".join([_WRITTEN, *frequent, made_up]).rstrip()
     own = ["", "Qwxyzzy!", mixed, " ".join(drawn[:_SHORT]), " ".join(drawn[_SHORT:])]
     return [*dict.fromkeys(text for text in own if text not in examples), *examples]
+
+
+def longest_golden(tokenizer: Tokenizer, labels: int) -> list[dict[str, object]]:
+    """Return golden rows whose answers take as many bytes as any can."""
+    answers = [_LONGEST_PROBABILITY] * labels
+    texts = golden_texts(tokenizer)
+    return [golden_row(text, tokenizer.encode_text(text).ids, answers) for text in texts]
+
+
+def golden_row(
+    text: str, ids: Sequence[int], probabilities: Sequence[float], *, is_example: bool = False
+) -> dict[str, object]:
+    """Return a golden row as the file holds it: the answers of the most probable labels.
+
+    probabilities: float32, one for each label.
+    is_example: a person put the text into the file, to be shown.
+    """
+    answers = np.asarray(probabilities, np.float32)
+    best = np.argsort(-answers, kind="stable")[:GOLDEN_LABELS]
+    # The shortest number that is this float32.
+    shown = [[int(label), float(str(answers[label]))] for label in best]
+    row: dict[str, object] = {"text": text, "ids": list(ids), "probabilities": shown}
+    if is_example:
+        row["example"] = True
+    return row
 
 
 def _drawn(rng: np.random.Generator, entries: Sequence[str], count: int) -> list[str]:

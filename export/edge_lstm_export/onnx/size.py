@@ -20,8 +20,9 @@ from edge_lstm.errors import DataError
 from edge_lstm_export.network import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
 from edge_lstm_export.onnx import graph
 from edge_lstm_export.onnx.codes import CODED
-from edge_lstm_export.onnx.description import Answers, description, longest_golden
+from edge_lstm_export.onnx.description import Answers, description
 from edge_lstm_export.onnx.from_network import zeros_of
+from edge_lstm_export.onnx.golden import longest_golden
 from edge_lstm_export.onnx.rounding import NARROWEST
 from edge_lstm_export.options import NetworkOptions, Plan
 

@@ -114,9 +114,9 @@ class PretrainedWords:
         sums = [weighted[[place[word] for word in words]].sum(axis=0) for words in by_text]
         return _normalised(np.stack(sums))
 
-    def related(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
-        """Return the words nearest to any of these, nearest first, none of ``without``."""
-        vectors = self.vectors(words)
+    def related(self, texts: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
+        """Return the words nearest to any of these texts', nearest first, none of ``without``."""
+        vectors = self.vectors(sorted({word for text in texts for word in split_marks(text)}))
         vectors = vectors[vectors.any(axis=1)]
         if not len(vectors) or not self.words:
             return ()

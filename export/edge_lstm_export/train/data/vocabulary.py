@@ -205,8 +205,7 @@ def choose_vocabulary(
     texts = dataset.train.texts
     related = None
     if words is not None and plan.vocabulary.expansion:
-        in_texts = sorted({word for text in texts for word in split_marks(text)})
-        related = partial(words.related, in_texts)
+        related = partial(words.related, texts)
     marks = informative_marks(rows.learnt.texts, rows.learnt.labels)
     num_words = plan.network.num_words
     log = transfer.texts[: transfer.from_log]
