@@ -28,6 +28,7 @@ from edge_lstm.metrics import SetScores
 from edge_lstm_export.arrays import Floats
 from edge_lstm_export.checkpoint import LOOP, NOT_KEPT, Checkpoint, Stages
 from edge_lstm_export.network import (
+    Examples,
     Network,
     fit_temperature,
     predict_logits,
@@ -51,7 +52,6 @@ from edge_lstm_export.train.data import (
     choose_vocabulary,
     hold_out_rows,
     make_transfer_set,
-    unknown_share,
 )
 from edge_lstm_export.train.lstm import SILENT, Callbacks, LoopResult, fit_lstm, lstm_examples
 from edge_lstm_export.train.provenance import Measured, provenance
@@ -148,15 +148,7 @@ def fit(
     calibration = _calibrate(data, unseen, has_sparse=sparse is not None)
     if sparse is not None and validation is not None and not plan.sparse.is_residual:
         sparse = fit_sparse(data, sparse.features, more=validation)
-    measured = Measured(
-        loop=loop,
-        calibration=calibration,
-        test=None,
-        members=predictions.members if predictions else (),
-        teachers_accuracy=predictions.accuracy if predictions else None,
-        unknown_words=unknown_share(tokenizer, dataset.train.texts),
-    )
-    made = partial(_checkpoint, dataset, plan, data, measured)
+    made = partial(_checkpoint, dataset, plan, data, Measured(loop, calibration))
     later = 0 if dataset.test is None else test_bytes(len(dataset.labels))
 
     def excess(part: SparsePart) -> int:
@@ -171,7 +163,7 @@ def fit(
         # one.
         network = rounded_to_int8(network)
 
-    checkpoint, test = made(network, dataset.test)
+    checkpoint, test = made(network, data.test_examples)
     baseline = _linear_model(dataset, data, sparse, unseen, say)
     scores = calibration.scores
     remarks = (*_teacher_remarks(data, scores), *result_warnings(scores))
@@ -184,24 +176,26 @@ def _checkpoint(
     data: TrainingData,
     measured: Measured,
     network: Network,
-    test: Split | None = None,
+    tested: Examples | None = None,
 ) -> tuple[Checkpoint, SetScores | None]:
     """Return the checkpoint of a finished network, and its scores on test texts, if there are any.
 
-    measured: all figures but these.
+    measured: all figures but these. tested: the test texts.
     """
     calibration = measured.calibration
     logits = None
-    if test is not None:
-        logits = predict_logits(network, data.encode(test))
-        scores = calibrate.score(logits, test.labels, dataset.labels, calibration.thresholds)
+    if tested is not None and dataset.test is not None:
+        logits = predict_logits(network, tested)
+        scores = calibrate.score(
+            logits, dataset.test.labels, dataset.labels, calibration.thresholds
+        )
         measured = replace(measured, test=scores)
     measured = replace(measured, parameters=sum(network.parameter_counts().values()))
     checkpoint = Checkpoint(
         network,
         data.tokenizer,
         dataset.labels,
-        provenance(dataset, plan, data.rows, data.transfer, measured),
+        provenance(dataset, plan, data, measured),
         plan.to_dict(),
         thresholds=calibration.thresholds,
         abstention=_risk_coverage(data, dataset, calibration.chances, logits),
@@ -239,15 +233,15 @@ def _linear_model(
     say: Callable[[str], None],
 ) -> Baseline | None:
     """Return a linear model, judged as the network: the n-gram part if it is one, else a fit."""
-    if dataset.test is None and unseen is None:
+    examples = data.test_examples
+    if examples is None and unseen is None:
         return None
     plan = data.plan
     is_svm = plan.kind == "topics" and plan.sparse.fit == "svm"
     if sparse is None or not is_svm or plan.teachers or plan.word_table != "none":
         say("fitting a linear model to compare with")
         return fit_baseline(dataset, data.rows, characters=not plan.is_long)
-    if dataset.test is not None:
-        examples = data.encode(dataset.test)
+    if examples is not None:
         logits = sparse.logits(examples)
         truth = examples.targets
     else:

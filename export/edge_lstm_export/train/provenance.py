@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from edge_lstm import __version__
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train.calibrate import Calibration, result_warnings
-from edge_lstm_export.train.data import LabelledRows, Member, TransferSet
+from edge_lstm_export.train.data import LabelledRows, TrainingData
 from edge_lstm_export.train.lstm import LoopResult, best_of
 from edge_lstm_export.train.sources import Dataset
 
@@ -24,22 +23,17 @@ FOLDS = ("folds", "group folds")  # names of rows that folds judge
 class Measured:
     """Figures that only the training tells.
 
-    members, teachers_accuracy: of the ensemble of teachers; accuracy 0 to 1, None without teachers.
-    unknown_words: share of words outside the vocabulary, see vocabulary.unknown_share.
     parameters: numbers that were trained.
     """
 
     loop: LoopResult
     calibration: Calibration
-    test: SetScores | None
-    members: Sequence[Member]
-    teachers_accuracy: float | None
-    unknown_words: float
+    test: SetScores | None = None
     parameters: int = 0
 
 
 def provenance(
-    dataset: Dataset, plan: Plan, rows: LabelledRows, transfer: TransferSet, measured: Measured
+    dataset: Dataset, plan: Plan, data: TrainingData, measured: Measured
 ) -> dict[str, Any]:
     """Return how a network came about, as a checkpoint holds it.
 
@@ -48,14 +42,16 @@ def provenance(
     best = best_of(measured.loop.history)
     calibration = measured.calibration
     scores = calibration.scores
-    accuracy = measured.teachers_accuracy
+    rows = data.rows
+    transfer = data.transfer
+    predictions = data.predictions
     teachers = [
         {
             "name": member.name,
             "weight": round(member.weight, 3),
             "accuracy": round(member.accuracy, 4),
         }
-        for member in measured.members
+        for member in (predictions.members if predictions else ())
     ]
     groups = {"group_column": dataset.group_column, "groups": dataset.groups}
     return {
@@ -68,14 +64,14 @@ def provenance(
             **(groups if dataset.group_column else {}),
             "unlabelled_texts": transfer.from_log,
             "augmented_texts": len(transfer.texts) - transfer.from_log,
-            "unknown_words": round(measured.unknown_words, 4),
+            "unknown_words": round(data.unknown_words, 4),
             "checks": dict(dataset.checks),
         },
         "preset": plan.preset,
         "seed": plan.seed,
         "parameters": measured.parameters,
         "teachers": teachers,
-        "teachers_accuracy": None if accuracy is None else round(accuracy, 4),
+        "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,
         "outcome": measured.loop.outcome,
         "epochs": len(measured.loop.history),
         "best_epoch": best.epoch if best else None,

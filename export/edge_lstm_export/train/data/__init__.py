@@ -7,7 +7,7 @@ from edge_lstm_export.train.data.pretrained import PretrainedWords, WordEmbeddin
 from edge_lstm_export.train.data.rows import LabelledRows, hold_out_rows
 from edge_lstm_export.train.data.training_data import TrainingData
 from edge_lstm_export.train.data.transfer import TransferSet, make_transfer_set
-from edge_lstm_export.train.data.vocabulary import LONGEST_WORD, choose_vocabulary, unknown_share
+from edge_lstm_export.train.data.vocabulary import LONGEST_WORD, choose_vocabulary
 
 __all__ = [
     "LONGEST_WORD",
@@ -23,5 +23,4 @@ __all__ = [
     "english",
     "hold_out_rows",
     "make_transfer_set",
-    "unknown_share",
 ]

@@ -18,11 +18,13 @@ class LabelledRows:
     learnt: texts to learn from.
     fold: int64 [learnt], from 0.
     validation: texts that judge the network.
+    test: texts that judge the finished one; None without any.
     """
 
     learnt: Split
     fold: Ints
     validation: Split
+    test: Split | None
 
     @property
     def folds(self) -> int:
@@ -34,4 +36,4 @@ def hold_out_rows(dataset: Dataset, plan: Plan) -> LabelledRows:
     """Hold out the validation part, and divide the rest into folds for cross-fitting."""
     learnt, validation = hold_out(dataset.train, plan.validation.share, plan.seed)
     folds = plan.validation.folds or (5 if plan.teachers else 1)
-    return LabelledRows(learnt, folds_of(learnt, folds, plan.seed), validation)
+    return LabelledRows(learnt, folds_of(learnt, folds, plan.seed), validation, dataset.test)
