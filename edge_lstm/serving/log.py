@@ -24,6 +24,9 @@ STATE = "state"
 MODEL = "model"
 BECAUSE = "because"
 
+# Why a sure answer was checked.
+SHADOW = "shadow"
+
 # How a line begins. It is shorter than the bytes, since a body has a bound.
 _BEGINNING = f'{{"{TIME}": '.encode()
 _MOST_BYTES = 16 * 2**20

@@ -288,15 +288,12 @@ def answer(
     }
 
 
-def labels_of(question: AskedQuestion, kind: AnswerKind | None) -> tuple[str, ...]:
-    """Return the label that stands for each option of a question.
+def usual_labels(question: AskedQuestion) -> tuple[str, ...]:
+    """Return the label that stands for each option of a question without a file.
 
-    They are the file's, if its kind of answers fits. Else a noul has no and yes. A score has the
-    texts of its levels if these are numbers, and else numbers from 0.
+    A noul has no and yes. A score has the texts of its levels if these are numbers, and else
+    numbers from 0.
     """
-    columns = None if kind is None else columns_of(question, kind)
-    if kind is not None and columns is not None:
-        return tuple(kind.labels[column] for column in columns)
     if question.type == NOUL:
         return ("no", "yes")
     if question.type == CHOICE or None not in map(typed.number, question.options):

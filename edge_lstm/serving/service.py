@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_lstm._version import __version__
@@ -13,7 +14,7 @@ from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import decisions_api, protocol
 from edge_lstm.serving.batching import Batcher
-from edge_lstm.serving.log import Because, DecisionLog
+from edge_lstm.serving.log import SHADOW, Because, DecisionLog
 from edge_lstm.serving.metrics import Metrics
 from edge_lstm.serving.models import Answer, Asked, Models
 from edge_lstm.serving.protocol import AskedQuestion, Decision
@@ -24,8 +25,31 @@ MODEL = "edge-lstm"
 
 _NO_REPLY = Reply(MODEL, {}, {}, protocol.NO_TOKENS)
 
+# With more requests at once, a comparison is left out.
+_MOST_SHADOWS = 16
+
 # Counts a question that no file has: clients name questions as they like.
 OTHER = "other"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A question of a request, and what its file says.
+
+    labels: of the options, for the log.
+    because: why the upstream may be asked.
+    sure: the answer for the client; None if the file has none.
+    """
+
+    question: AskedQuestion
+    labels: tuple[str, ...]
+    because: Because
+    sure: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The question's."""
+        return self.question.name
 
 
 @dataclass(frozen=True)
@@ -61,6 +85,7 @@ class Service:
         self.metrics = Metrics()
         self.report = report
         self._hand_back = hand_back
+        self._shadow = 0.0 if hand_back is None else hand_back.shadow
         self._batcher = Batcher(models.classify)
         self._shadows: set[asyncio.Task[None]] = set()
         self._is_log_broken = False
@@ -95,19 +120,33 @@ class Service:
 
     async def _decide(self, decision: Decision, authorization: bytes | None) -> dict[str, Any]:
         """Return the body of an answer. It lacks the answers that nobody gives."""
-        sure, because = await self._ask_files(decision)
-        others = [each for each in decision.questions if each.name not in sure]
-        compared = self._to_compare(decision, sure)
-        if not others:
-            if compared:
-                self._compare_later(decision, compared, sure, because, authorization)
-            return _body(decision, sure, _NO_REPLY)
-        reply = await self._ask_upstream(decision, [*others, *compared], sure, authorization)
-        for question in others:
-            source = "upstream" if question.name in reply.answers else "refused"
-            self.metrics.count("answers_total", self._counted_as(question), source)
-        self._keep(decision, reply, because)
-        return _body(decision, sure, reply)
+        found = await self._ask_files(decision)
+        sure = {each.name: each.sure for each in found if each.sure is not None}
+        unsure = [each for each in found if each.sure is None]
+        # Of a share of the requests, the sure answers are compared with the upstream's.
+        is_compared = random.random() < self._shadow
+        asked = found if is_compared else unsure
+        reply = _NO_REPLY
+        if unsure:
+            try:
+                reply = await self._ask_upstream(decision, asked, authorization)
+            except RequestError as error:
+                names = [each.name for each in unsure]
+                error.details = {**error.details, "questions": names, "answers": sure}
+                raise
+            for each in unsure:
+                source = "upstream" if each.name in reply.answers else "refused"
+                counted = each.name if each.name in self.models.served else OTHER
+                self.metrics.count("answers_total", counted, source)
+        elif is_compared and len(self._shadows) < _MOST_SHADOWS:
+            # In a task of its own, so that the client does not wait.
+            comparing = self._ask_upstream(decision, asked, authorization)
+            task = asyncio.get_running_loop().create_task(_ignoring_refusals(comparing))
+            self._shadows.add(task)
+            task.add_done_callback(self._shadows.discard)
+        answers = {**reply.answers, **sure}
+        in_order = {each.name: answers[each.name] for each in found if each.name in answers}
+        return {"model": reply.model, "answers": in_order, "usage": reply.usage}
 
     async def predict(self, data: bytes, authorization: bytes | None) -> dict[str, Any]:
         """Answer ``POST /predict``: for each text, what each file says. Raises RequestError."""
@@ -175,43 +214,36 @@ class Service:
             if self._hand_back.log is not None:
                 self._hand_back.log.close()
 
-    async def _ask_files(self, decision: Decision) -> tuple[dict[str, Any], dict[str, Because]]:
-        """Return the sure answers, and why the upstream may be asked, both by question."""
+    async def _ask_files(self, decision: Decision) -> list[_Found]:
+        """Return what the files say to each question."""
         served = self.models.served
         names = frozenset(each.name for each in decision.questions if each.name in served)
-        found: dict[str, Answer] = {}
+        answers: dict[str, Answer] = {}
         if names:
             self.models.check(decision.row, names)
-            found = await self._batcher.submit(Asked(decision.text, decision.row), names)
-        sure = {}
-        because = {}
-        for question in decision.questions:
-            answer = found.get(question.name)
-            kind = None if answer is None else answer.model.kind
-            columns = None if kind is None else protocol.columns_of(question, kind)
-            if answer is None or kind is None or columns is None:
-                if self._hand_back is None:
-                    raise self._foreign(question)
-                because[question.name] = Because("no file")
-                continue
-            prediction = answer.prediction
-            ((best, _),) = prediction.top(1)
-            self.metrics.count("labels_total", question.name, best)
-            self.metrics.count("statuses_total", question.name, prediction.status)
-            if answer.is_sure:
-                self.metrics.count("answers_total", question.name, "file")
-                sure[question.name] = protocol.answer(question, columns, prediction)
-            because[question.name] = self._because(answer)
-        return sure, because
+            answers = await self._batcher.submit(Asked(decision.text, decision.row), names)
+        return [self._found(each, answers.get(each.name)) for each in decision.questions]
 
-    def _because(self, answer: Answer) -> Because:
-        ((label, probability),) = answer.prediction.top(1)
-        why: str = answer.prediction.status
-        chance = 1.0
-        if answer.is_sure:
-            why = "shadow"
-            chance = 0.0 if self._hand_back is None else self._hand_back.shadow
-        return Because(why, chance, label, round(probability, 6), answer.model.sha256)
+    def _found(self, question: AskedQuestion, answer: Answer | None) -> _Found:
+        name = question.name
+        columns = None
+        if answer is not None and answer.model.kind is not None:
+            columns = protocol.columns_of(question, answer.model.kind)
+        if answer is None or columns is None:
+            if self._hand_back is None:
+                raise self._foreign(question)
+            return _Found(question, protocol.usual_labels(question), Because("no file"))
+        prediction = answer.prediction
+        ((best, highest),) = prediction.top(1)
+        self.metrics.count("labels_total", name, best)
+        self.metrics.count("statuses_total", name, prediction.status)
+        labels = tuple(answer.model.classifier.labels[column] for column in columns)
+        because = Because(prediction.status, 1.0, best, round(highest, 6), answer.model.sha256)
+        if not answer.is_sure:
+            return _Found(question, labels, because)
+        self.metrics.count("answers_total", name, "file")
+        because = replace(because, why=SHADOW, chance=self._shadow)
+        return _Found(question, labels, because, protocol.answer(question, columns, prediction))
 
     def _foreign(self, question: AskedQuestion) -> RequestError:
         known = [f"{each['name']} ({each['description']})" for each in self.list_models()["models"]]
@@ -222,82 +254,40 @@ class Service:
         )
 
     async def _ask_upstream(
-        self,
-        decision: Decision,
-        asked: Sequence[AskedQuestion],
-        sure: dict[str, Any],
-        authorization: bytes | None,
+        self, decision: Decision, asked: Sequence[_Found], authorization: bytes | None
     ) -> Reply:
-        """Ask the upstream. Raises RequestError, with the sure answers for the client."""
+        """Ask the upstream, and keep its answers. Raises RequestError."""
         if self._hand_back is None:
             return _NO_REPLY
+        questions = [each.question for each in asked]
         try:
-            return await self._hand_back.upstream.ask(decision, asked, authorization)
+            reply = await self._hand_back.upstream.ask(decision, questions, authorization)
         except RequestError as error:
             if "reason" in error.details:
                 self.metrics.count("upstream_failures_total", str(error.details["reason"]))
-            details = {
-                **error.details,
-                "questions": [each.name for each in asked if each.name not in sure],
-                "answers": sure,
-            }
-            raise RequestError(
-                str(error), status=error.status, kind=error.kind, details=details
-            ) from None
+            raise
+        self._keep(decision, reply, asked)
+        return reply
 
-    def _to_compare(self, decision: Decision, sure: dict[str, Any]) -> list[AskedQuestion]:
-        """Return the questions with a sure answer, for the share of requests that is compared."""
-        if self._hand_back is None or random.random() >= self._hand_back.shadow:
-            return []
-        return [question for question in decision.questions if question.name in sure]
-
-    def _compare_later(
-        self,
-        decision: Decision,
-        compared: Sequence[AskedQuestion],
-        sure: dict[str, Any],
-        because: dict[str, Because],
-        authorization: bytes | None,
-    ) -> None:
-        """Compare in a task of its own, so that the client does not wait."""
-
-        async def compare() -> None:
-            try:
-                reply = await self._ask_upstream(decision, compared, sure, authorization)
-            except RequestError:
-                return
-            self._keep(decision, reply, because)
-
-        # Of more requests at once, the comparison is left out.
-        if len(self._shadows) < 16:
-            task = asyncio.get_running_loop().create_task(compare())
-            self._shadows.add(task)
-            task.add_done_callback(self._shadows.discard)
-
-    def _keep(self, decision: Decision, reply: Reply, because: dict[str, Because]) -> None:
+    def _keep(self, decision: Decision, reply: Reply, asked: Sequence[_Found]) -> None:
         """Count the upstream's answers to sure questions, and write all to the log."""
         labels = {}
-        for question in decision.questions:
-            if question.name not in reply.chosen:
+        for each in asked:
+            if each.name not in reply.chosen:
                 continue
-            option, probability = reply.chosen[question.name]
-            label = self._labels_of(question)[option]
-            labels[question.name] = (label, probability)
-            reason = because[question.name]
-            if reason.why == "shadow":
-                self.metrics.count("shadow_total", question.name)
-                if reason.label != label:
-                    self.metrics.count("shadow_disagreements_total", question.name)
-        if self._hand_back is None or self._hand_back.log is None or not labels:
+            option, probability = reply.chosen[each.name]
+            labels[each.name] = (each.labels[option], probability)
+            if each.sure is not None:
+                self.metrics.count("shadow_total", each.name)
+                if each.because.label != each.labels[option]:
+                    self.metrics.count("shadow_disagreements_total", each.name)
+        log = None if self._hand_back is None else self._hand_back.log
+        if log is None or not labels:
             return
+        because = {each.name: each.because for each in asked if each.name in labels}
         try:
-            asked = {name: because[name] for name in labels}
-            self._hand_back.log.write(
-                decision.text,
-                labels,
-                model=reply.model,
-                because=asked,
-                state=decision.state,
+            log.write(
+                decision.text, labels, model=reply.model, because=because, state=decision.state
             )
             self._is_log_broken = False
         except OutputError as error:
@@ -307,21 +297,8 @@ class Service:
                 self.report(f"{error}; answers go on without the log")
             self._is_log_broken = True
 
-    def _labels_of(self, question: AskedQuestion) -> tuple[str, ...]:
-        model = self.models.served.get(question.name)
-        return protocol.labels_of(question, None if model is None else model.kind)
 
-    def _counted_as(self, question: AskedQuestion) -> str:
-        return question.name if question.name in self.models.served else OTHER
-
-
-def _body(decision: Decision, sure: dict[str, Any], reply: Reply) -> dict[str, Any]:
-    """Return the body of an answer, its answers in the order of the questions."""
-    answers = {**reply.answers, **sure}
-    return {
-        "model": reply.model,
-        "answers": {
-            each.name: answers[each.name] for each in decision.questions if each.name in answers
-        },
-        "usage": reply.usage,
-    }
+async def _ignoring_refusals(comparing: Awaitable[Reply]) -> None:
+    """Wait for a comparison: nobody but the metrics learns that the upstream did not answer."""
+    with suppress(RequestError):
+        await comparing

@@ -460,9 +460,11 @@ def level(score: float) -> dict[str, Any]:
     return {"type": "score", "score": score, "probabilities": {}}
 
 
-def test_the_log_has_the_files_labels() -> None:
+@pytest.mark.parametrize("trained_as", ["score", "choice"])
+def test_the_log_has_the_files_labels(trained_as: str) -> None:
+    asked = compact({"type": trained_as})
     Path("stars.onnx").write_bytes(
-        edited({"labels": '["5","1"]', "question": '{"type":"score"}', "abstention": CURVE})
+        edited({"labels": '["5","1"]', "question": asked, "abstention": CURVE})
     )
     Path("late.onnx").write_bytes(
         edited({"labels": '["True","False"]', "question": '{"type":"yes_no","yes":"True"}'})

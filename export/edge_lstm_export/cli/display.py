@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from edge_lstm.cli.notes import listed_examples, wrapped
-from edge_lstm.metrics import SetScores
+from edge_lstm.metrics import SetScores, wilson_interval
 from edge_lstm.printable import counted, duration, printable, to_json
 from edge_lstm_export.cli.plan_display import plan_lines
 from edge_lstm_export.progress import Display, message
@@ -91,9 +91,8 @@ def turn_line(path: str, turn: Turn) -> str:
     """Return what the new file and the one before answer, and which one is in use, how right."""
 
     def share(count: int, verb: str) -> str:
-        interval = turn.interval(count)
-        span = f"95 %: {interval.low * 100:.1f} to {interval.high * 100:.1f}"
-        return f"{count / turn.texts:.1%} {verb} ({span})"
+        interval = wilson_interval(count, turn.texts)
+        return f"{count / turn.texts:.1%} {verb} (95 %: {interval})"
 
     before = ""
     if turn.before is not None:

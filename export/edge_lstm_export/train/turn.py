@@ -13,7 +13,6 @@ from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.core.risk_coverage import is_abstained
 from edge_lstm.errors import DataError
-from edge_lstm.metrics import Interval, wilson_interval
 from edge_lstm.system.atomic import write_atomically
 from edge_lstm_export.arrays import Bools, Floats
 from edge_lstm_export.onnx import export
@@ -58,10 +57,6 @@ class Turn:
     def in_use(self) -> Judged:
         """The file that is in use after the turn."""
         return self.new if self.refusal is None or self.before is None else self.before
-
-    def interval(self, count: int) -> Interval:
-        """Return the 95 % interval of a share of the texts."""
-        return wilson_interval(count, self.texts)
 
 
 def run_turn(

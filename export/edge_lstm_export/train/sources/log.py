@@ -6,11 +6,13 @@ all the sure answers that were not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from edge_lstm.metrics import wilson_interval
 from edge_lstm.printable import shorten
 from edge_lstm.tables.format import Row
 from edge_lstm.tables.labelled import LabelledTexts
-from edge_lstm_export.arrays import Bools, Floats
+from edge_lstm_export.arrays import Floats
 from edge_lstm_export.train.sources.dataset import as_traffic
 
 # The columns by which a log is known, as serve writes them.
@@ -32,6 +34,9 @@ SHADOW = "shadow"
 NO_FILE = "no file"
 UNFAMILIAR = "unfamiliar"
 
+_UNFAMILIAR_TEXTS = "unfamiliar texts"
+_WRONG = "wrong among the checked sure answers"
+
 # No row stands for more requests: one wrong label would decide the calibration.
 _MOST = 100
 
@@ -39,105 +44,103 @@ _MOST = 100
 _USUAL_RISK = 0.05
 
 
-@dataclass(frozen=True)
-class Log:
-    """The rows of a log that answer one question, in its order.
+class Logged(NamedTuple):
+    """A row of a log that answers one question.
 
-    days: as YYYY-MM-DD; "" if the row has no time.
+    day: YYYY-MM-DD; "" if the row has no time.
     why: NO_FILE, SHADOW, or the status of the file's answer.
-    weights: float64 [n], the requests that each row stands for.
-    given: the upstream's label.
+    weight: the requests that the row stands for.
     own: the file's label; None without a file.
-    files: the digest of the file that was asked; None without one.
+    file: the digest of the file that was asked; None without one.
+    given: the upstream's label.
     """
 
-    days: list[str]
-    why: list[str]
-    weights: Floats
-    given: list[str]
-    own: list[str | None]
-    files: list[str | None]
+    day: str
+    why: str
+    weight: float
+    own: str | None
+    file: str | None
+    given: str
 
-    def notes(self, source: str) -> Iterator[str]:
+
+@dataclass(frozen=True)
+class Log:
+    """The rows of a log that answer one question, in its order."""
+
+    rows: Sequence[Logged]
+
+    @property
+    def weights(self) -> Floats:
+        """float32 [n], the requests that each row stands for."""
+        return np.array([row.weight for row in self.rows], np.float32)
+
+    def notes(self) -> Iterator[str]:
         """Yield the number of requests behind the rows, the limits of the log, and its changes."""
-        checked = self.why.count(SHADOW)
-        passed = self.why.count(NO_FILE)
-        handed = len(self.why) - checked - passed
+        counts = Counter(row.why for row in self.rows)
+        checked = counts[SHADOW]
+        handed = len(self.rows) - checked - counts[NO_FILE]
         yield (
-            f"{source}: {passed:,} requests that no file answered, {handed:,} handed back, "
+            f"{counts[NO_FILE]:,} requests that no file answered, {handed:,} handed back, "
             f"{checked:,} sure answers checked; they stand for {self.weights.sum():,.0f} requests"
         )
         needed = fewest_texts(_USUAL_RISK)
         if handed and not checked:
             yield (
-                f"{source}: no sure answer was ever checked, so accuracy and serve --abstain are "
-                "of the questions that were handed back alone; give serve --shadow 0.2"
+                "no sure answer was ever checked, so accuracy and serve --abstain are of the "
+                "questions that were handed back alone; give serve --shadow 0.2"
             )
         elif checked and checked < needed:
             yield (
-                f"{source}: serve --abstain {_USUAL_RISK} on the traffic needs {needed} checked "
-                f"sure answers or more, {needed - checked} are missing; raise serve --shadow"
+                f"serve --abstain {_USUAL_RISK} on the traffic needs {needed} checked sure answers "
+                f"or more, {needed - checked} are missing; raise serve --shadow"
             )
-        if agreement := self._agreement():
-            yield f"{source}: {agreement}"
-        if change := self._change():
-            yield f"{source}: {change}"
+        yield from self._agreement()
+        yield from self._change()
 
-    def _agreement(self) -> str | None:
-        """Return how often the file that was asked last agreed, on all of its requests.
+    def _agreement(self) -> Iterator[str]:
+        """Yield how often the file that was asked last agreed, if a sure answer was checked."""
+        last = next((row.file for row in reversed(self.rows) if row.file), None)
+        own = Log([row for row in self.rows if last and row.file == last])
+        if any(row.why == SHADOW for row in own.rows):
+            agreed = np.average([row.given == row.own for row in own.rows], weights=own.weights)
+            effective = len(as_traffic(own.weights))
+            interval = wilson_interval(round(agreed * effective), effective)
+            yield (
+                f"the file {str(last)[:8]} agreed with the upstream on {agreed:.1%} (95 %: "
+                f"{interval}) of its requests"
+            )
 
-        None without a file, or without a checked answer of it.
-        """
-        last = next((each for each in reversed(self.files) if each), None)
-        rows = [row for row, file in enumerate(self.files) if last and file == last]
-        if last is None or SHADOW not in {self.why[row] for row in rows}:
-            return None
-        agrees = [self.given[row] == self.own[row] for row in rows]
-        agreed = np.average(agrees, weights=self.weights[rows])
-        effective = len(as_traffic(self.weights[rows]))
-        interval = wilson_interval(round(agreed * effective), effective)
-        return (
-            f"the file {last[:8]} agreed with the upstream on {agreed:.1%} (95 %: "
-            f"{interval.low * 100:.1f} to {interval.high * 100:.1f}) of its requests"
-        )
-
-    def _change(self) -> str | None:
-        """Return what the last day has more or less of than the days before; None for nothing."""
-        last = max(self.days, default="")
-        traffic = as_traffic(self.weights)
-        is_checked = np.array(self.why)[traffic] == SHADOW
-        is_last = np.array(self.days)[traffic] == last
-        given = np.array(self.given)[traffic]
-        own = np.array([each or "" for each in self.own])[traffic]
-        everything = np.ones(len(traffic), np.bool_)
-        counted = {f"the label {shorten(each)}": (given == each, everything) for each in {*given}}
-        counted["unfamiliar texts"] = (np.array(self.why)[traffic] == UNFAMILIAR, everything)
-        counted["wrong among the checked sure answers"] = (given != own, is_checked)
+    def _change(self) -> Iterator[str]:
+        """Yield what the last day has most clearly more or less of than the days before."""
+        last = max(row.day for row in self.rows)
+        # What there is, in how many rows, and among how many: of the days before, and of the last.
+        found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+        among: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for i in as_traffic(self.weights):
+            row = self.rows[i]
+            is_last = row.day == last
+            found[f"the label {shorten(row.given)}"][is_last] += 1
+            found[_UNFAMILIAR_TEXTS][is_last] += row.why == UNFAMILIAR
+            among[""][is_last] += 1
+            if row.why == SHADOW:
+                found[_WRONG][is_last] += row.given != row.own
+                among[_WRONG][is_last] += 1
         # As many comparisons as there are shares: together they are wrong once in twenty times.
-        furthest = NormalDist().inv_cdf(1 - 0.025 / len(counted))
+        furthest = NormalDist().inv_cdf(1 - 0.025 / len(found))
         change = None
-        for what, (has, among) in sorted(counted.items()):
-            now = _share(has, among & is_last)
-            before = _share(has, among & ~is_last)
-            deviation = _deviation(has, among, is_last)
-            if deviation > furthest:
-                furthest = deviation
+        for what, counts in sorted(found.items()):
+            texts = among.get(what, among[""])
+            pooled = sum(counts) / sum(texts)
+            if not all(texts) or pooled in (0, 1):
+                continue
+            before, now = (count / total for count, total in zip(counts, texts))
+            # The standard error of the difference (z test).
+            error = math.sqrt(pooled * (1 - pooled) * sum(1 / total for total in texts))
+            if abs(now - before) > furthest * error:
+                furthest = abs(now - before) / error
                 change = f"{what}: {now:.1%} on {last}, {before:.1%} on the days before"
-        return change
-
-
-def _share(has: Bools, among: Bools) -> float:
-    return float(has[among].mean()) if among.any() else 0.0
-
-
-def _deviation(has: Bools, among: Bools, is_last: Bools) -> float:
-    """Return how many standard errors the shares of two groups are apart (z test)."""
-    sizes = [int((among & is_last).sum()), int((among & ~is_last).sum())]
-    pooled = _share(has, among)
-    if not all(sizes) or pooled in (0, 1):
-        return 0.0
-    apart = abs(_share(has, among & is_last) - _share(has, among & ~is_last))
-    return apart / float(np.sqrt(pooled * (1 - pooled) * sum(1 / size for size in sizes)))
+        if change is not None:
+            yield change
 
 
 def read_log(rows: Iterable[Row], labelled: LabelledTexts) -> Log:
@@ -149,18 +152,8 @@ def read_log(rows: Iterable[Row], labelled: LabelledTexts) -> Log:
     """
     assert labelled.columns is not None
     (column,) = labelled.columns.labels
-    kept = {*labelled.numbers}
-    days: list[str] = []
-    reasons: list[Mapping[str, Any]] = []
-    for row in rows:
-        if row.number in kept:
-            days.append(str(row.values.get(TIME) or "")[:10])
-            reasons.append(_reason(row, column))
-    weights = np.array([1 / max(float(each.get("chance", 1)), 1 / _MOST) for each in reasons])
-    why = [str(each.get("why", NO_FILE)) for each in reasons]
-    own = [each.get("label") for each in reasons]
-    files = [each.get("sha256") for each in reasons]
-    return Log(days, why, weights, labelled.names, own, files)
+    given = dict(zip(labelled.numbers, labelled.names))
+    return Log([_logged(row, column, given[row.number]) for row in rows if row.number in given])
 
 
 def request_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -171,19 +164,19 @@ def request_of(row: dict[str, Any]) -> dict[str, Any]:
     return state if isinstance(state, dict) else {_TEXT: row[_TEXT]}
 
 
-def _reason(row: Row, column: str) -> Mapping[str, Any]:
-    """Return why a row is there; an empty one if it does not say. Raise DataError."""
+def _logged(row: Row, column: str, given: str) -> Logged:
+    """Return a row; one that does not say why it is there stands for itself. Raise DataError."""
     asked = row.values.get(BECAUSE) or {}
-    reason = asked.get(column, {}) if isinstance(asked, dict) else None
-    if isinstance(reason, dict):
-        label = reason.get("label")
-        sha256 = reason.get("sha256")
-        # A reader leaves numbers as they are written.
-        with suppress(TypeError, ValueError):
-            is_chance = 0 < float(reason.get("chance", 1)) <= 1
-            are_texts = all(each is None or isinstance(each, str) for each in (label, sha256))
-            if is_chance and are_texts:
-                return reason
+    day = str(row.values.get(TIME) or "")[:10]
+    # A reader leaves numbers as they are written.
+    with suppress(AttributeError, TypeError, ValueError):
+        reason = asked.get(column, {})
+        chance = float(reason.get("chance", 1))
+        own = reason.get("label")
+        file = reason.get("sha256")
+        if 0 < chance <= 1 and all(each is None or isinstance(each, str) for each in (own, file)):
+            weight = 1 / max(chance, 1 / _MOST)
+            return Logged(day, str(reason.get("why", NO_FILE)), weight, own, file, given)
     raise DataError(
         f"{row.source} row {row.number}: {BECAUSE!r} is not what serve --log writes; correct or "
         "remove it"

@@ -267,7 +267,7 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     warnings = [f"no text has the label {name}: the model will not know it" for name in absent]
     for path, part, log in zip(paths, parts, logs):
         warnings += part.notes(path.name)
-        warnings += log.notes(path.name) if log else ()
+        warnings += [f"{path.name}: {note}" for note in (log.notes() if log else ())]
     return Dataset(
         _name(paths),
         labels,
