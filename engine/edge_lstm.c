@@ -14,7 +14,8 @@
  *         src/vocabulary.h    the words, with a hash table of them
  *
  *     edge_lstm_predict, one text or several side by side: run_batch, below
- *         src/encode.h        turns a text into ids, with unicode.h for lower case
+ *         src/encode.h        turns a text into ids, with unicode.h for lower case, or
+ *         src/fields.h        a row with fields
  *         src/network.h       turns ids into probabilities: embedding, LSTMs, n-grams, head,
  *                             with table.h and ngrams.h for what stays in the file
  *         src/lstm_step.h     is the step of an LSTM, on vectors
@@ -209,10 +210,12 @@ static void load_ids(const edge_lstm *m, sequence *s, const int32_t *ids, size_t
 static void start_sequence(edge_lstm_worker *w, sequence *s, const batch *b, size_t i) {
     if (b->texts) {
         const char *status = encode(w, s, utf8_reader(b->texts[i], b->sizes[i]));
+        s->is_unreadable = status == UNREADABLE;
         if (b->statuses)
             b->statuses[i] = status;
     } else {
         load_ids(w->model, s, b->ids + i * b->columns, b->columns);
+        s->is_unreadable = 0;
     }
     s->text = i;
     reset_sequence(w->model, s);
@@ -239,6 +242,8 @@ static void run_batch(edge_lstm_worker *w, const batch *b, float *probabilities)
                 continue;
             sequence ended = sequences[t];
             classify(w, &ended, probabilities + ended.text * labels);
+            if (ended.is_unreadable)
+                memset(probabilities + ended.text * labels, 0, labels * sizeof *probabilities);
             active--;
             /* The last one takes its place. It was looked at before. */
             sequences[t] = sequences[active];

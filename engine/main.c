@@ -156,6 +156,8 @@ static void answer(const session *s, const char *text, size_t size) {
     size_t labels = edge_lstm_labels(s->model);
     int is_multi_label = edge_lstm_threshold(s->model, 0) > 0;
     const char *status = edge_lstm_predict(s->worker, text, size, s->probabilities);
+    if (strcmp(status, "error") == 0)
+        fail(text, "it is not the JSON object that this model reads");
     size_t best = index_of_largest(s->probabilities, labels);
     if (is_unfamiliar(s, text, size, status))
         status = "unfamiliar";

@@ -17,8 +17,11 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -94,6 +97,7 @@ class Model:
     network: dict[str, Any]  # the architecture
     weights: dict[str, np.ndarray]  # by name, with every table unpacked
     thresholds: list[float] | None = None  # of each label; None: a text has one label
+    fields: dict[str, Any] | None = None  # that it reads of a row; None: it reads a text
     golden: Sequence[dict[str, Any]] = ()  # texts with the ids and answers that they must get
 
     def layers(self, kind: str) -> list[dict[str, Any]]:
@@ -125,6 +129,7 @@ def read(data: bytes) -> Model:
         network=network,
         weights=with_tables(tensors(dict(message)[7]), network),
         thresholds=json.loads(metadata.get("edge_lstm.multi_label", "{}")).get("thresholds"),
+        fields=json.loads(metadata.get("edge_lstm.fields", "null")),
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
     )
 
@@ -178,6 +183,156 @@ def unpacked(weights: dict[str, np.ndarray], name: str, columns: int) -> np.ndar
         numbers = halves[:, :columns].astype(np.int8) - 8
         return numbers * weights[f"{name}_m"].astype(np.int8)
     return weights[name]
+
+
+# --- Row → text ----------------------------------------------------------------------------------
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,8})?")
+DATE = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|([+-])(\d\d):?(\d\d))?)?",
+    re.ASCII,
+)
+MOST_DEPTH = 32
+
+
+def number_of(text: str) -> Decimal | None:
+    """Return the number that a string spells, or the seconds of its date; None for others."""
+    if NUMBER.fullmatch(text):
+        return Decimal(text)
+    found = DATE.fullmatch(text)
+    if not found:
+        return None
+    day, hour, minute, second, sign, ahead, more = found.groups(default="0")
+    clock = [int(part) for part in (hour, minute, second, ahead, more)]
+    try:
+        seconds = 86400 * (date.fromisoformat(day) - date(1970, 1, 1)).days
+    except ValueError:
+        return None
+    if any(part >= most for part, most in zip(clock, (24, 60, 60, 24, 60))):
+        return None
+    zone = 3600 * clock[3] + 60 * clock[4]
+    seconds += 3600 * clock[0] + 60 * clock[1] + clock[2]
+    return Decimal(seconds + zone if sign == "-" else seconds - zone)
+
+
+def values(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield (path, value) of a row in order; of a list also the list itself."""
+    if not isinstance(value, (Pairs, list)):
+        yield path, value
+        return
+    if depth == MOST_DEPTH:
+        raise ModelError("the row is nested too deep")
+    if isinstance(value, Pairs):
+        for key, item in value:
+            yield from values(item, f"{path}.{key}" if path else key, depth + 1)
+        return
+    yield path, value
+    for item in value:
+        yield from values(item, path, depth + 1)
+
+
+class Pairs(list):
+    """An object of JSON, with each key as often as it is there."""
+
+
+class Digits(str):
+    """A number of JSON as it is written."""
+
+
+def not_json(name: str) -> None:
+    """Refuse NaN and the like."""
+    raise ValueError(name)
+
+
+ROW = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_float=Digits, parse_int=Digits, parse_constant=not_json
+)
+
+
+def total(numbers: list[Decimal]) -> Decimal | None:
+    """Return the sum of numbers that are cut to millionths; None if it is too large."""
+    millionths = 0
+    for number in numbers:
+        if number.adjusted() >= 12:
+            return None
+        millionths += int(Fraction(number) * 10**6) if number.adjusted() >= -6 else 0
+        if abs(millionths) > 8 * 10**18:
+            return None
+    return Decimal(millionths).scaleb(-6)
+
+
+def field_number(field: dict[str, Any], found: list[Any]) -> tuple[Decimal | None, bool]:
+    """Return a number field's number, None if it is missing or unknown, and whether it is there."""
+    part = field.get("part", "value")
+    if part == "length":
+        lists = [each for each in found if isinstance(each, list)]
+        return Decimal(sum(map(len, lists))), bool(lists)
+    there = [each for each in found if isinstance(each, (str, bool)) and each != ""]
+    if part == "value":
+        last = there[-1:]
+        if not last or isinstance(last[0], bool) or (len(last[0]) > 64 and type(last[0]) is str):
+            return None, bool(last)
+        return number_of(last[0] if type(last[0]) is Digits else last[0].strip(" ")), True
+    numbers = [number_of(each) for each in there if type(each) is Digits]
+    if not numbers or None in numbers:
+        return None, bool(numbers)
+    return {"least": min, "greatest": max, "sum": total}[part](numbers), True
+
+
+def row_text(model: Model, row: str) -> str:
+    """Return the text of a row: its texts, then the words of its fields and pairs."""
+    every = model.fields["fields"]
+    texts = [field["name"] for field in every if field["kind"] == "text"]
+    if row.startswith("\U000ffffd"):
+        return row[1:]
+    if row.lstrip(" \t\r\n").startswith("{"):
+        try:
+            leaves = list(values(ROW.decode(row)))
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"not JSON: {error}") from None
+    elif texts:
+        leaves = [(texts[0], row)]
+    else:
+        raise ModelError("the file reads objects, not texts")
+    parts = [v for name in texts for path, v in leaves if path == name and type(v) is str]
+    text = re.sub("[\U000f0000-\U000fffff]", " ", " ".join(filter(None, parts)))
+    words = []
+    numbers = []
+    first = 0xF0000
+    for field in every:
+        found = [value for path, value in leaves if path == field["name"]]
+        number = None
+        if field["kind"] == "number":
+            number, is_there = field_number(field, found)
+            count = len(field["edges"]) + 3
+            word = count - (1 if is_there else 2)
+            if is_there and number is not None:
+                word = sum(number > Decimal(repr(edge)) for edge in field["edges"])
+            words.append(chr(first + word))
+            first += count
+        elif field["kind"] == "category":
+            words.append(chr(first + category_word(field["values"], found)))
+            first += len(field["values"]) + 2
+        numbers.append(number)
+    for pair, (a, b) in enumerate(model.fields["pairs"]):
+        if numbers[a] is not None and numbers[b] is not None:
+            order = 1 + (numbers[a] > numbers[b]) - (numbers[a] < numbers[b])
+            words.append(chr(first + 3 * pair + order))
+    return " ".join([text, *words])
+
+
+def category_word(listed: list[str], found: list[Any]) -> int:
+    """Return the place of a category's value; then that of a missing and of an unknown one."""
+    there = [each for each in found if isinstance(each, (str, bool)) and each != ""]
+    if not there:
+        return len(listed)
+    last = there[-1]
+    if type(last) is Digits:
+        numbers = [Decimal(each) if NUMBER.fullmatch(each) else None for each in listed]
+        listed, last = numbers, number_of(last)
+    elif isinstance(last, bool):
+        last = "true" if last else "false"
+    return listed.index(last) if last is not None and last in listed else len(listed) + 1
 
 
 # --- Text → ids ----------------------------------------------------------------------------------
@@ -440,7 +595,10 @@ def main(read: Callable[[bytes], Model] = read) -> None:
     except (ModelError, OSError) as error:
         sys.exit(f"error: {sys.argv[1]!r}: {error}")
     for text in sys.argv[2:]:
-        ids, status = encode(model, text)
+        try:
+            ids, status = encode(model, row_text(model, text) if model.fields else text)
+        except ModelError as error:
+            sys.exit(f"error: {text[:80]!r}: {error}")
         answer = probabilities(model, ids)
         print(f"{labels_of(model, answer)!r}\t{answer.max():.6f}\t{status}")
 

@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import Any, Literal, NoReturn, get_args
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import CONTROL_CHARACTER, listed, shorten
+from edge_lstm.printable import CONTROL_CHARACTER, listed, shorten, well_formed
 
 Kind = Literal["text", "number", "category"]
 # What a number field is of the values at its path: the last one, or a figure of a list.
@@ -30,7 +30,10 @@ Part = Literal["value", "length", "least", "greatest", "sum"]
 
 FIRST_WORD = 0xF0000
 MOST_WORDS = 0xFFFD  # in plane 15
+# Begins a text that was made of a row already, for code that takes texts alone.
+READ_MARK = chr(0xFFFFD)
 MOST_FIELDS = 256  # and as many field words of a row
+MOST_PAIRS = 64
 MOST_DEPTH = 32  # of an object
 LONGEST_NUMBER = 64  # characters of a number or date in a string
 FIELD_WORDS = re.compile("[\U000f0000-\U000fffff]")
@@ -130,6 +133,8 @@ class Field:
         unknown = self.words - 1
         if self.kind == "category":
             value = None if found is None else found.last
+            if isinstance(value, str):
+                value = well_formed(value)
             return missing if value is None else self._places.get(value, unknown), None
         number = None if found is None else found.part(self.part)
         if number is None:
@@ -182,6 +187,7 @@ class Fields:
         _require(0 < len(self.fields) <= 2 * MOST_FIELDS, "it has no fields, or too many")
         named = {(each.name, each.kind, each.part) for each in self.fields}
         _require(len(named) == len(self.fields), "a field is there twice")
+        _require(len(self.pairs) <= MOST_PAIRS, f"it compares more than {MOST_PAIRS} pairs")
         for pair in self.pairs:
             _require(
                 len(pair) == 2
@@ -225,7 +231,10 @@ class Fields:
         """
         if isinstance(row, RowText):
             return row if row.fields is self else self.read(row.row)
-        text = RowText(self._text(self._object_of(row)))
+        if isinstance(row, str) and row.startswith(READ_MARK):
+            text = RowText(row.removeprefix(READ_MARK))
+        else:
+            text = RowText(self._text(self._object_of(row)))
         text.row = row
         text.fields = self
         return text

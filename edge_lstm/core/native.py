@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from edge_lstm.core.fields import READ_MARK, RowText
 from edge_lstm.core.model_checks import MOST_PROBABLE
 from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.errors import ModelFileError
@@ -81,6 +82,7 @@ class NativeSession:
 
         Returns the probabilities and the statuses as decide.Decisions has them.
         """
+        texts = [READ_MARK + text if type(text) is RowText else text for text in texts]
         answers, statuses = self._model._answer(texts, unfamiliar)  # noqa: SLF001
         return answers, statuses
 

@@ -14,6 +14,18 @@ export interface Prediction {
   score: { value: number; low: number; high: number } | null;
 }
 
+/** A row with fields, nested as JSON is. */
+export type Row = { readonly [name: string]: unknown };
+
+/** A field: its path, as `order.amount`, and how it is read. */
+export interface Field {
+  name: string;
+  kind: "text" | "number" | "category";
+  part?: "length" | "least" | "greatest" | "sum";
+  edges?: number[];
+  values?: string[];
+}
+
 /** The bytes are not a model file that the engine can run. The message is one line: what is wrong; what to do. */
 export class ModelError extends Error {}
 
@@ -38,10 +50,13 @@ export class Classifier {
   readonly precision: "int8" | "fp32"; readonly words: number; readonly length: number; readonly bytes: number;
   /** Shares of familiar texts that may be called unfamiliar, each with the score above which a text is. */
   readonly unfamiliar: readonly (readonly [share: number, threshold: number])[];
+  /** What the model reads of a row; null if it reads a text. Such a model takes objects, or their JSON; `predict` throws
+   * TypeError for a text that is neither, and that no field reads. */
+  readonly fields: readonly Field[] | null;
   /** `unfamiliar`: the share of familiar texts that may be marked, such as 0.05; without it, no text is. Throws
    * RangeError if it is not a share. */
-  predict(text: string, options?: { unfamiliar?: number }): Prediction;
-  encode(text: string): { ids: number[]; status: Status };
+  predict(text: string | Row, options?: { unfamiliar?: number }): Prediction;
+  encode(text: string | Row): { ids: number[]; status: Status };
   /** Runs the file's self-test. `difference`: the largest difference of a probability. */
   check(): { text: string; difference: number; ok: boolean }[];
 }

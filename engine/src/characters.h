@@ -108,11 +108,28 @@ static inline int is_surrogate(uint32_t unit) {
     return unit >= 0xD800 && unit < 0xE000;
 }
 
-/* Read a JSON escape behind its backslash. A pair of surrogates gives two U+FFFD. */
+/* Read the rest of an escape \uXXXX. A pair of them may be one character; half of it is U+FFFD. */
+static inline uint32_t read_unicode_escape(slice *s) {
+    uint32_t unit;
+    uint32_t low;
+    if (!read_code_unit(s, &unit))
+        return REPLACEMENT;
+    if (!is_surrogate(unit))
+        return unit;
+    slice next = *s;
+    int is_pair = unit < 0xDC00 && slice_length(next) >= 2 && read_byte(&next) == '\\' &&
+                  read_byte(&next) == 'u' && read_code_unit(&next, &low) && is_surrogate(low) &&
+                  low >= 0xDC00;
+    if (!is_pair)
+        return REPLACEMENT;
+    *s = next;
+    return 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+}
+
+/* Read a JSON escape behind its backslash. */
 static inline uint32_t read_escape(slice *s) {
     if (s->at == s->end)
         return END_OF_TEXT;
-    uint32_t unit;
     unsigned char c = read_byte(s);
     switch (c) {
     case '"':
@@ -130,7 +147,7 @@ static inline uint32_t read_escape(slice *s) {
     case 't':
         return '\t';
     case 'u':
-        return read_code_unit(s, &unit) && !is_surrogate(unit) ? unit : REPLACEMENT;
+        return read_unicode_escape(s);
     default:
         return REPLACEMENT;
     }

@@ -3,9 +3,12 @@
 #define EDGE_LSTM_ENCODE_H
 
 #include "characters.h"
+#include "fields.h"
 #include "model.h"
 #include "unicode.h"
 #include "vocabulary.h"
+
+static const char UNREADABLE[] = "error"; /* the status of a text that is no row */
 
 enum { LEAD_BYTE_OF_SIGMA = 0xCE }; /* the first byte of a capital sigma in UTF-8 */
 
@@ -23,6 +26,7 @@ typedef struct {
     uint32_t word_hash;
     int is_long;           /* the word is longer than any of the vocabulary: it becomes pieces */
     int32_t last_piece_id; /* of the word: unknown characters in a row share one id */
+    int has_fields;        /* no text may have one of their words */
 } encoder;
 
 static void push_id(encoder *e, int32_t id) {
@@ -178,6 +182,8 @@ static uint32_t replaced(const edge_lstm *m, uint32_t c) {
 ALWAYS_INLINE void push_lower(encoder *e, uint32_t c) {
     if (c >= 0x80)
         c = replaced(e->m, c);
+    if (e->has_fields && c >= FIRST_FIELD_WORD && c <= LAST_FIELD_WORD)
+        c = ' ';
     unsigned char kind = c < 0x80 ? e->m->char_kind[c] : LETTER;
     if (kind == REMOVED || c == NO_CHARACTER)
         return;
@@ -189,39 +195,126 @@ ALWAYS_INLINE void push_lower(encoder *e, uint32_t c) {
         push_word(e);
 }
 
-/* Turn a text into a sequence of ids. Return its status. */
-static const char *encode(edge_lstm_worker *w, sequence *out, char_reader text) {
-    const edge_lstm *m = w->model;
-    size_t length = (size_t)m->max_length;
+/* Add the words of a text. */
+static void push_text(encoder *e, char_reader text) {
+    const edge_lstm *m = e->m;
     int watches_sigma = m->lower_case == LOWER_UNICODE && may_have_sigma(text);
     enum case_property before = UNCASED;
-    encoder e = {.m = m,
-                 .ids = out->ids,
-                 .word = w->word,
-                 .word_capacity = word_capacity(m),
-                 .word_hash = WORD_SEED,
-                 .last_piece_id = NO_ID};
-    if (m->start_id != NO_ID)
-        push_id(&e, m->start_id);
     for (;;) {
-        if (!watches_sigma)
-            push_ascii_letters(&e, &text.left);
+        if (!watches_sigma && !text.is_json)
+            push_ascii_letters(e, &text.left);
         uint32_t c = next_char(&text);
         if (c == END_OF_TEXT)
             break;
-        push_lower(&e, lower_of(m, c, before, text));
+        push_lower(e, lower_of(m, c, before, text));
         if (c == CAPITAL_I_WITH_DOT && m->lower_case == LOWER_UNICODE)
-            push_lower(&e, COMBINING_DOT_ABOVE);
+            push_lower(e, COMBINING_DOT_ABOVE);
         if (watches_sigma) {
             enum case_property property = case_property(c);
             if (property != CASE_IGNORABLE)
                 before = property;
         }
     }
-    push_word(&e);
+    push_word(e);
+}
+
+/* Add the texts of a row. plain: a text instead, for the first field of that kind. Return whether
+ * there is such a field. */
+static int push_texts(encoder *e, slice row, const slice *plain) {
+    slice fields;
+    slice value;
+    row_field f;
+    int has_text = 0;
+    json_enter_member(e->m->metadata[FIELDS], "fields", '[', &fields);
+    while (next_row_field(&fields, &f) > 0) {
+        row_reader r = {.left = row};
+        if (f.kind != TEXT_FIELD)
+            continue;
+        if (plain && !has_text)
+            push_text(e, (char_reader){*plain, 0});
+        has_text = 1;
+        for (int kind = next_at_path(&r, &f, &value); kind > ROW_ENDS;
+             kind = next_at_path(&r, &f, &value))
+            if (kind == VALUE_STRING)
+                push_text(e, json_string(value));
+    }
+    return has_text;
+}
+
+static void push_field_word(encoder *e, int32_t number) {
+    push_char(e, (uint32_t)(FIRST_FIELD_WORD + number));
+    push_word(e);
+}
+
+/* Add the words of a row's fields and pairs. */
+static void push_fields(encoder *e, slice row) {
+    slice list;
+    slice value;
+    row_field f;
+    row_field pair[2];
+    int32_t first = 0;
+    json_enter_member(e->m->metadata[FIELDS], "fields", '[', &list);
+    for (; next_row_field(&list, &f) > 0; first += words_of_field(&f))
+        if (f.kind != TEXT_FIELD)
+            push_field_word(e, first + find_word(row, f));
+    json_enter_member(e->m->metadata[FIELDS], "pairs", '[', &list);
+    for (; json_next_value(&list, &value); first += 3) {
+        unsigned char rooms[2][MAX_NUMBER_CHARS];
+        computed numbers[2];
+        read_field_pair(e->m, value, pair);
+        if (find_number(row, &pair[0], &numbers[0], rooms[0]) == KNOWN &&
+            find_number(row, &pair[1], &numbers[1], rooms[1]) == KNOWN)
+            push_field_word(e, first + 1 +
+                                   compare_decimals(&numbers[0].number, &numbers[1].number));
+    }
+}
+
+/* Add the words of a row, or of a text for its first field. Return whether it is one of them. */
+static int push_row(encoder *e, slice text) {
+    slice start = text;
+    skip_space(&start);
+    int is_object = start.at < start.end && *start.at == '{';
+    if (is_object && !is_row(text))
+        return 0;
+    slice row = is_object ? text : slice_of("{}", 2);
+    e->has_fields = 1;
+    int has_text = push_texts(e, row, is_object ? NULL : &text);
+    e->has_fields = 0;
+    push_fields(e, row);
+    return is_object || has_text;
+}
+
+/* Return whether other code made this text of a row, and leave out the mark that says so. */
+static int accept_read_mark(slice *text) {
+    slice rest = *text;
+    if (rest.at == rest.end || read_utf8(&rest) != READ_MARK)
+        return 0;
+    *text = rest;
+    return 1;
+}
+
+/* Turn a text into a sequence of ids; a JSON string is never a row. Return its status. */
+static const char *encode(edge_lstm_worker *w, sequence *out, char_reader text) {
+    const edge_lstm *m = w->model;
+    size_t length = (size_t)m->max_length;
+    encoder e = {.m = m,
+                 .ids = out->ids,
+                 .word = w->word,
+                 .word_capacity = word_capacity(m),
+                 .word_hash = WORD_SEED,
+                 .last_piece_id = NO_ID};
+    int is_readable = 1;
+    if (m->start_id != NO_ID)
+        push_id(&e, m->start_id);
+    if (m->metadata[FIELDS].at && !text.is_json && !accept_read_mark(&text.left))
+        is_readable = push_row(&e, text.left);
+    else
+        push_text(&e, text);
 
     out->count = e.num_ids < length ? e.num_ids : length;
     memmove(e.ids, e.ids + e.num_kept - out->count, out->count * sizeof *e.ids);
+    if (!is_readable)
+        return UNREADABLE;
     if (e.has_known)
         return e.num_ids > length ? "truncated" : "ok";
     return e.num_words > 0 ? "unknown_words" : "empty";

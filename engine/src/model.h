@@ -41,6 +41,7 @@ enum {
     GOLDEN,
     MULTI_LABEL,
     ABSTENTION,
+    FIELDS,
     NUM_ENTRIES
 };
 
@@ -233,6 +234,7 @@ typedef struct {
     int32_t layer;           /* the LSTM that reads */
     size_t at;               /* its next step */
     size_t text;             /* the number of the text */
+    int is_unreadable;       /* it is no row, and the file reads rows */
     unsigned char *steps[2]; /* outputs of the LSTM before and of this one: even layers write [0] */
     lstm_state states[2];    /* of each direction */
 } sequence;

@@ -31,13 +31,15 @@ static const char *const ENTRY_NAMES[NUM_ENTRIES] = {
     [FORMAT] = "edge_lstm.format",           [TOKENIZER] = "edge_lstm.tokenizer",
     [VOCABULARY] = "edge_lstm.vocabulary",   [LABELS] = "edge_lstm.labels",
     [NETWORK] = "edge_lstm.network",         [GOLDEN] = "edge_lstm.golden",
-    [MULTI_LABEL] = "edge_lstm.multi_label", [ABSTENTION] = "edge_lstm.abstention"};
+    [MULTI_LABEL] = "edge_lstm.multi_label", [ABSTENTION] = "edge_lstm.abstention",
+    [FIELDS] = "edge_lstm.fields"};
 
 /* The largest size of each entry in bytes, far above that of any model. Each label adds to that of
  * the thresholds. */
 static const uint32_t MAX_ENTRY_BYTES[NUM_ENTRIES] = {
     [FORMAT] = 16,       [TOKENIZER] = 1 << 16, [VOCABULARY] = 1 << 25,  [LABELS] = 1 << 23,
-    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [MULTI_LABEL] = 1 << 16, [ABSTENTION] = 1 << 16};
+    [NETWORK] = 1 << 16, [GOLDEN] = 1 << 20,    [MULTI_LABEL] = 1 << 16, [ABSTENTION] = 1 << 16,
+    [FIELDS] = 1 << 20};
 enum { BYTES_OF_THRESHOLD = 32 };
 
 /* Return the value of an entry of the metadata: empty if the entry has none. at is NULL if there is

@@ -6,6 +6,7 @@
 #ifndef EDGE_LSTM_SETTINGS_H
 #define EDGE_LSTM_SETTINGS_H
 
+#include "fields.h"
 #include "json.h"
 #include "model.h"
 #include "model_file.h"
@@ -154,6 +155,8 @@ static const char *read_tokenizer(edge_lstm *m) {
     const char *error = read_rule(m);
     if (error)
         return error;
+    if (!fields_fit(m))
+        return UNKNOWN_RULE;
     return read_vocabulary(m);
 }
 

@@ -134,6 +134,8 @@ static const char *const STATUSES[] = {"ok", "empty", "unknown_words"};
 
 static char status_code(const char *status) {
     char code = OK;
+    if (strcmp(status, "error") == 0)
+        return NULL_TEXT;
     while (code < TRUNCATED && strcmp(status, STATUSES[(size_t)code]) != 0)
         code++;
     return code;

@@ -1,0 +1,590 @@
+/* Rows with fields: an object of JSON becomes the words of its texts and a word for each field.
+ *
+ * A row is never copied. It is walked through once to check it and once for each field, and a
+ * number stays where it is written: it is compared digit by digit, and never rounded. */
+#ifndef EDGE_LSTM_FIELDS_H
+#define EDGE_LSTM_FIELDS_H
+
+#include "json.h"
+#include "model.h"
+
+enum {
+    MAX_ROW_DEPTH = 32,
+    MAX_FIELD_WORDS = 256, /* of a row */
+    MAX_FIELD_PAIRS = 64,
+    FIRST_FIELD_WORD = 0xF0000,
+    READ_MARK = 0xFFFFD, /* begins a text that other code made of a row */
+    LAST_FIELD_WORD = 0xFFFFF,
+    MAX_FIELD_CODES = READ_MARK - FIRST_FIELD_WORD, /* words of all fields */
+    MAX_NUMBER_CHARS = 64,                          /* of a number or date in a string */
+    MAX_EXPONENT_DIGITS = 8
+};
+
+enum { TEXT_FIELD, NUMBER_FIELD, CATEGORY_FIELD };
+enum { PART_VALUE, PART_LENGTH, PART_LEAST, PART_GREATEST, PART_SUM };
+
+/* A field of the file. Its words are one for each bin or value, one for a missing value and one for
+ * an unknown one. */
+typedef struct {
+    slice name; /* JSON */
+    int kind;
+    int part;
+    slice list;    /* the edges or values, entered */
+    int32_t count; /* of them */
+} row_field;
+
+static int32_t words_of_field(const row_field *f) {
+    if (f->kind == TEXT_FIELD)
+        return 0;
+    return f->count + (f->kind == NUMBER_FIELD ? 3 : 2);
+}
+
+/* --- Decimals -------------------------------------------------------------------------------- */
+
+/* A number as it is written: 0.DIGITS times ten to the power of its magnitude. */
+typedef struct {
+    int sign;       /* -1, 0 or 1 */
+    long magnitude; /* the exponent is at most 8 digits long */
+    slice digits;   /* from the first that is not 0; a point is skipped */
+} decimal;
+
+/* A number that was computed, in digits of its own. */
+typedef struct {
+    decimal number;
+    unsigned char digits[20];
+} computed;
+
+static int is_digit(unsigned char c) {
+    return c >= '0' && c <= '9';
+}
+
+static size_t skip_digits(slice *s) {
+    const unsigned char *start = s->at;
+    while (s->at < s->end && is_digit(*s->at))
+        s->at++;
+    return (size_t)(s->at - start);
+}
+
+/* Read a number as JSON spells it. Return 1; 2 if its exponent is too long to be compared; or 0 if
+ * there is none. */
+static int read_decimal(slice *s, decimal *d) {
+    int is_negative = accept_char(s, '-');
+    long exponent = 0;
+    size_t exponent_digits = 0;
+    d->digits.at = s->at;
+    size_t whole = skip_digits(s);
+    if (whole == 0 || (whole > 1 && *d->digits.at == '0'))
+        return 0;
+    if (accept_char(s, '.') && skip_digits(s) == 0)
+        return 0;
+    d->digits.end = s->at;
+    if (s->at < s->end && (*s->at | 0x20) == 'e') {
+        s->at++;
+        int is_below = accept_char(s, '-');
+        if (!is_below)
+            accept_char(s, '+');
+        for (; s->at < s->end && is_digit(*s->at); exponent_digits++, s->at++)
+            if (exponent_digits < MAX_EXPONENT_DIGITS)
+                exponent = exponent * 10 + (*s->at - '0');
+        if (exponent_digits == 0)
+            return 0;
+        if (is_below)
+            exponent = -exponent;
+    }
+    d->magnitude = exponent + (long)whole;
+    for (; d->digits.at < d->digits.end; d->digits.at++) {
+        if (*d->digits.at == '0')
+            d->magnitude--;
+        else if (*d->digits.at != '.')
+            break;
+    }
+    d->sign = d->digits.at < d->digits.end;
+    if (is_negative)
+        d->sign = -d->sign;
+    return exponent_digits > MAX_EXPONENT_DIGITS ? 2 : 1;
+}
+
+/* Return the next digit; behind the last, 0. */
+static int next_digit(slice *digits) {
+    accept_char(digits, '.');
+    return digits->at < digits->end ? read_byte(digits) - '0' : 0;
+}
+
+/* Return -1, 0 or 1: whether a is less than b, equal or greater. */
+static int compare_decimals(const decimal *a, const decimal *b) {
+    slice left = a->digits;
+    slice right = b->digits;
+    if (a->sign != b->sign)
+        return a->sign < b->sign ? -1 : 1;
+    if (a->sign != 0 && a->magnitude != b->magnitude)
+        return a->magnitude < b->magnitude ? -a->sign : a->sign;
+    while (a->sign != 0 && (left.at < left.end || right.at < right.end)) {
+        int difference = next_digit(&left) - next_digit(&right);
+        if (difference != 0)
+            return difference < 0 ? -a->sign : a->sign;
+    }
+    return 0;
+}
+
+/* Make a number of a whole one. decimals: how many of its digits stand behind the point. */
+static void set_computed(computed *c, int64_t whole, int decimals) {
+    uint64_t left = whole < 0 ? (uint64_t)-whole : (uint64_t)whole;
+    unsigned char *end = c->digits + sizeof c->digits;
+    unsigned char *at = end;
+    for (; left > 0; left /= 10) {
+        at--;
+        *at = (unsigned char)('0' + left % 10);
+    }
+    c->number.sign = (whole > 0) - (whole < 0);
+    c->number.magnitude = (long)(end - at) - decimals;
+    c->number.digits = (slice){at, end};
+}
+
+/* Add a number, cut to whole millionths. Return whether both are small enough. */
+static int add_millionths(int64_t *sum, const decimal *d) {
+    const int64_t most = 8 * INT64_C(1000000000000000000);
+    int64_t value = 0;
+    slice digits = d->digits;
+    if (d->sign == 0)
+        return 1;
+    if (d->magnitude > 12)
+        return 0;
+    for (long i = 0; i < d->magnitude + 6; i++)
+        value = value * 10 + next_digit(&digits);
+    *sum += d->sign * value;
+    return *sum <= most && *sum >= -most;
+}
+
+/* Read numbers by a pattern: Y of four digits, N of two, and other characters as they are. */
+static int read_pattern(slice *s, const char *pattern, int32_t *numbers) {
+    for (; *pattern; pattern++) {
+        int digits = *pattern == 'Y' ? 4 : 2;
+        if (*pattern != 'Y' && *pattern != 'N') {
+            if (!accept_char(s, *pattern))
+                return 0;
+            continue;
+        }
+        for (*numbers = 0; digits > 0; digits--) {
+            if (s->at == s->end || !is_digit(*s->at))
+                return 0;
+            *numbers = *numbers * 10 + (read_byte(s) - '0');
+        }
+        numbers++;
+    }
+    return 1;
+}
+
+/* Find the days from 1970 to a day. Return whether there is such a day. */
+static int find_day(int32_t year, int32_t month, int32_t day, int64_t *days) {
+    static const int32_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+    int is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    int32_t y = year - 1; /* whole years before it */
+    if (year < 1 || month < 1 || month > 12 || day < 1 ||
+        day > before[month] - before[month - 1] + (month == 2 && is_leap))
+        return 0;
+    *days = 365 * (int64_t)y + y / 4 - y / 100 + y / 400 - 719162 + before[month - 1] + day - 1 +
+            (month > 2 && is_leap);
+    return 1;
+}
+
+/* Read an ISO date as its seconds since 1970. Return whether the text is one. */
+static int read_date(slice s, int64_t *seconds) {
+    int32_t n[8] = {0}; /* year, month, day, hour, minute, second, and the zone's hour and minute */
+    int64_t days;
+    int ahead = 1;
+    if (!read_pattern(&s, "Y-N-N", n))
+        return 0;
+    if (s.at < s.end) {
+        if (!(accept_char(&s, 'T') || accept_char(&s, ' ')) || !read_pattern(&s, "N:N", n + 3))
+            return 0;
+        if (accept_char(&s, ':') && (!read_pattern(&s, "N", n + 5) ||
+                                     (accept_char(&s, '.') && skip_digits(&s) == 0)))
+            return 0;
+        if (s.at < s.end && !accept_char(&s, 'Z')) {
+            ahead = accept_char(&s, '-') ? -1 : 1;
+            if ((ahead == 1 && !accept_char(&s, '+')) || !read_pattern(&s, "N", n + 6))
+                return 0;
+            accept_char(&s, ':');
+            if (!read_pattern(&s, "N", n + 7))
+                return 0;
+        }
+    }
+    if (s.at < s.end || n[3] > 23 || n[4] > 59 || n[5] > 59 || n[6] > 23 || n[7] > 59 ||
+        !find_day(n[0], n[1], n[2], &days))
+        return 0;
+    *seconds = ((days * 24 + n[3] - ahead * n[6]) * 60 + n[4] - ahead * n[7]) * 60 + n[5];
+    return 1;
+}
+
+/* --- A row ----------------------------------------------------------------------------------- */
+
+/* Walks through the JSON of a row. */
+typedef struct {
+    slice left;
+    int depth;                         /* containers that are open */
+    int is_list[MAX_ROW_DEPTH];        /* or an object */
+    slice keys[MAX_ROW_DEPTH];         /* of the value, from the quotation mark */
+    size_t num_items[MAX_ROW_DEPTH];   /* so far */
+} row_reader;
+
+enum { ROW_IS_NO_JSON = -1, ROW_ENDS, VALUE_STRING, VALUE_NUMBER, VALUE_WORD, VALUE_NULL, LIST_ENDS };
+
+static void skip_space(slice *s) {
+    while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
+        s->at++;
+}
+
+/* Read a string with its quotation marks. Return whether it is one of JSON. */
+static int read_row_string(slice *s, slice *string) {
+    uint32_t unit;
+    string->at = s->at;
+    if (!accept_char(s, '"'))
+        return 0;
+    while (s->at < s->end && *s->at >= 0x20) {
+        unsigned char c = read_byte(s);
+        if (c == '"') {
+            string->end = s->at;
+            return 1;
+        }
+        if (c != '\\')
+            continue;
+        if (s->at == s->end || *s->at == 0 || !strchr("\"\\/bfnrtu", *s->at))
+            return 0;
+        if (read_byte(s) == 'u' && !read_code_unit(s, &unit))
+            return 0;
+    }
+    return 0;
+}
+
+static int accept_word(slice *s, const char *word) {
+    size_t size = strlen(word);
+    if (slice_length(*s) < size || memcmp(s->at, word, size) != 0)
+        return 0;
+    s->at += size;
+    return 1;
+}
+
+/* Read a value that is no list or object. Return its kind. */
+static int read_scalar(slice *s, slice *value) {
+    decimal ignored;
+    value->at = s->at;
+    if (s->at < s->end && *s->at == '"')
+        return read_row_string(s, value) ? VALUE_STRING : ROW_IS_NO_JSON;
+    int kind = ROW_IS_NO_JSON;
+    if (accept_word(s, "null"))
+        kind = VALUE_NULL;
+    else if (accept_word(s, "true") || accept_word(s, "false"))
+        kind = VALUE_WORD;
+    else if (read_decimal(s, &ignored))
+        kind = VALUE_NUMBER;
+    value->end = s->at;
+    return kind;
+}
+
+/* Return the kind of the next value, or that a list or the row ends. The row is an object. A list
+ * that ends has its number of items in num_items[depth]. */
+static int next_value(row_reader *r, slice *value) {
+    for (;;) {
+        skip_space(&r->left);
+        int inner = r->depth - 1;
+        if (r->depth > 0 && accept_char(&r->left, r->is_list[inner] ? ']' : '}')) {
+            r->depth--;
+            if (r->is_list[inner])
+                return LIST_ENDS;
+            if (r->depth > 0)
+                continue;
+            skip_space(&r->left);
+            return r->left.at == r->left.end ? ROW_ENDS : ROW_IS_NO_JSON;
+        }
+        if (r->depth > 0) {
+            if (r->num_items[inner] > 0 && !accept_char(&r->left, ','))
+                return ROW_IS_NO_JSON;
+            r->num_items[inner]++;
+            skip_space(&r->left);
+            if (!r->is_list[inner]) {
+                if (!read_row_string(&r->left, &r->keys[inner]))
+                    return ROW_IS_NO_JSON;
+                skip_space(&r->left);
+                if (!accept_char(&r->left, ':'))
+                    return ROW_IS_NO_JSON;
+                skip_space(&r->left);
+            }
+        }
+        int is_object = accept_char(&r->left, '{');
+        if (!is_object && !accept_char(&r->left, '['))
+            return read_scalar(&r->left, value);
+        if (r->depth == MAX_ROW_DEPTH)
+            return ROW_IS_NO_JSON;
+        r->is_list[r->depth] = !is_object;
+        r->num_items[r->depth] = 0;
+        r->depth++;
+    }
+}
+
+/* Return whether a row is JSON, and not too deep. */
+static int is_row(slice text) {
+    row_reader r = {.left = text};
+    slice value;
+    int kind = ROW_IS_NO_JSON;
+    do
+        kind = next_value(&r, &value);
+    while (kind > ROW_ENDS);
+    return kind == ROW_ENDS;
+}
+
+/* Return whether the value that was read stands at a path: the keys with points between them. */
+static int is_at_path(const row_reader *r, slice name) {
+    char_reader path = json_string(name);
+    int is_begun = 0;
+    for (int i = 0; i < r->depth; i++) {
+        if (r->is_list[i])
+            continue;
+        char_reader key = json_string(r->keys[i]);
+        if (is_begun && next_char(&path) != '.')
+            return 0;
+        for (uint32_t c = next_char(&key); c != END_OF_TEXT; c = next_char(&key)) {
+            if (next_char(&path) != c)
+                return 0;
+            is_begun = 1;
+        }
+    }
+    return next_char(&path) == END_OF_TEXT;
+}
+
+/* Return the kind of the next value or list at a field's path, or that the row ends. */
+static int next_at_path(row_reader *r, const row_field *f, slice *value) {
+    int kind;
+    do
+        kind = next_value(r, value);
+    while (kind > ROW_ENDS && !is_at_path(r, f->name));
+    return kind;
+}
+
+/* --- The fields of a row --------------------------------------------------------------------- */
+
+/* Read a string as a number. Return whether it says one. */
+static int string_number(slice string, computed *c, unsigned char *room) {
+    char_reader r = json_string(string);
+    slice s = {room, room};
+    int64_t seconds;
+    for (uint32_t next = next_char(&r); next != END_OF_TEXT; next = next_char(&r)) {
+        if (next >= 0x80 || s.end == room + MAX_NUMBER_CHARS)
+            return 0;
+        room[s.end - room] = (unsigned char)next;
+        s.end++;
+    }
+    while (s.at < s.end && *s.at == ' ')
+        s.at++;
+    while (s.at < s.end && s.end[-1] == ' ')
+        s.end--;
+    slice digits = s;
+    if (read_decimal(&digits, &c->number) == 1 && digits.at == digits.end)
+        return 1;
+    if (!read_date(s, &seconds))
+        return 0;
+    set_computed(c, seconds, 0);
+    return 1;
+}
+
+enum { MISSING, UNKNOWN, KNOWN };
+
+/* Find the last value at a path that is neither null nor an empty string. Return its kind; ROW_ENDS
+ * without one. */
+static int last_value(slice row, const row_field *f, slice *last) {
+    row_reader r = {.left = row};
+    slice value;
+    int found = ROW_ENDS;
+    for (int kind = next_at_path(&r, f, &value); kind > ROW_ENDS;
+         kind = next_at_path(&r, f, &value)) {
+        if (kind == LIST_ENDS || kind == VALUE_NULL ||
+            (kind == VALUE_STRING && slice_length(value) == 2))
+            continue;
+        found = kind;
+        *last = value;
+    }
+    return found;
+}
+
+/* Find a figure of the lists at a path. Return MISSING, UNKNOWN or KNOWN. */
+static int find_figure(slice row, const row_field *f, computed *c) {
+    row_reader r = {.left = row};
+    slice value;
+    decimal d;
+    int64_t total = 0;
+    int found = MISSING;
+    for (int kind = next_at_path(&r, f, &value); kind > ROW_ENDS;
+         kind = next_at_path(&r, f, &value)) {
+        if (f->part == PART_LENGTH && kind == LIST_ENDS) {
+            total += (int64_t)r.num_items[r.depth];
+            found = KNOWN;
+        }
+        if (f->part == PART_LENGTH || kind != VALUE_NUMBER || found == UNKNOWN)
+            continue;
+        int is_first = found == MISSING;
+        found = read_decimal(&value, &d) == 1 ? KNOWN : UNKNOWN;
+        if (found == KNOWN && f->part == PART_SUM) {
+            if (!add_millionths(&total, &d))
+                found = UNKNOWN;
+        } else if (is_first || compare_decimals(&d, &c->number) == (f->part == PART_LEAST ? -1 : 1)) {
+            c->number = d;
+        }
+    }
+    if (f->part == PART_LENGTH || f->part == PART_SUM)
+        set_computed(c, total, f->part == PART_SUM ? 6 : 0);
+    return found;
+}
+
+/* Find a row's number. room: MAX_NUMBER_CHARS bytes that it may stand in. */
+static int find_number(slice row, const row_field *f, computed *c, unsigned char *room) {
+    slice value;
+    if (f->part != PART_VALUE)
+        return find_figure(row, f, c);
+    int kind = last_value(row, f, &value);
+    if (kind == ROW_ENDS)
+        return MISSING;
+    if (kind == VALUE_STRING)
+        return string_number(value, c, room) ? KNOWN : UNKNOWN;
+    return kind == VALUE_NUMBER && read_decimal(&value, &c->number) == 1 ? KNOWN : UNKNOWN;
+}
+
+/* Return whether a row's value is one of a category's. */
+static int is_value(slice value, int kind, slice listed) {
+    char_reader theirs = json_string(listed);
+    if (kind == VALUE_NUMBER) {
+        decimal number;
+        decimal own;
+        slice digits = theirs.left; /* up to the quotation mark */
+        digits.end--;
+        return read_decimal(&digits, &own) == 1 && digits.at == digits.end &&
+               read_decimal(&value, &number) == 1 && compare_decimals(&number, &own) == 0;
+    }
+    char_reader ours = kind == VALUE_STRING ? json_string(value) : (char_reader){value, 0};
+    for (;;) {
+        uint32_t c = next_char(&ours);
+        if (c != next_char(&theirs))
+            return 0;
+        if (c == END_OF_TEXT)
+            return 1;
+    }
+}
+
+/* Return the number of a row's word, from 0, among those of its field. */
+static int32_t find_word(slice row, row_field f) {
+    unsigned char room[MAX_NUMBER_CHARS];
+    computed c;
+    slice value;
+    slice listed;
+    decimal edge;
+    int32_t word = 0;
+    int found;
+    if (f.kind == CATEGORY_FIELD) {
+        int kind = last_value(row, &f, &value);
+        found = kind == ROW_ENDS ? MISSING : UNKNOWN;
+        for (; found == UNKNOWN && json_next_value(&f.list, &listed); word++)
+            if (is_value(value, kind, listed))
+                return word;
+    } else {
+        found = find_number(row, &f, &c, room);
+        for (; found == KNOWN && json_next_value(&f.list, &listed); word++)
+            if (read_decimal(&listed, &edge) != 1 || compare_decimals(&c.number, &edge) <= 0)
+                break;
+    }
+    if (found == KNOWN)
+        return word;
+    return words_of_field(&f) - (found == MISSING ? 2 : 1);
+}
+
+/* --- The fields of a file -------------------------------------------------------------------- */
+
+/* Read the next field. Return 1, 0 behind the last, or -1 if it is not one that this engine
+ * knows. */
+static int next_row_field(slice *fields, row_field *f) {
+    static const char *const kinds[] = {"\"text\"", "\"number\"", "\"category\""};
+    static const char *const parts[] = {NULL, "\"length\"", "\"least\"", "\"greatest\"", "\"sum\""};
+    slice value;
+    slice plain;
+    slice item;
+    if (fields->at == fields->end)
+        return 0;
+    *f = (row_field){.kind = -1, .part = PART_VALUE};
+    if (!json_next_value(fields, &value) || !json_get(value, "name", &f->name) ||
+        !json_get(value, "kind", &plain) || !json_string(f->name).left.at)
+        return -1;
+    for (int i = 0; i < 3; i++)
+        if (slice_equals(plain, kinds[i]))
+            f->kind = i;
+    if (json_get(value, "part", &plain)) {
+        for (int i = 1; i < 5; i++)
+            if (slice_equals(plain, parts[i]))
+                f->part = i;
+        if (f->part == PART_VALUE || f->kind != NUMBER_FIELD)
+            return -1;
+    }
+    if (f->kind == TEXT_FIELD)
+        return 1;
+    const char *list = f->kind == NUMBER_FIELD ? "edges" : "values";
+    if (f->kind < 0 || !json_enter_member(value, list, '[', &f->list))
+        return -1;
+    for (slice left = f->list; json_next_value(&left, &item); f->count++) {
+        decimal edge;
+        int is_one = f->kind == NUMBER_FIELD ? read_decimal(&item, &edge) == 1 && item.at == item.end
+                                             : json_string(item).left.at != NULL;
+        if (!is_one || f->count == MAX_FIELD_CODES)
+            return -1;
+    }
+    return 1;
+}
+
+/* Find the field with a number, from 0. Return whether there is one. */
+static int get_field(const edge_lstm *m, int32_t number, row_field *f) {
+    slice fields;
+    int more = json_enter_member(m->metadata[FIELDS], "fields", '[', &fields);
+    for (int32_t i = 0; more > 0 && i <= number; i++)
+        more = next_row_field(&fields, f);
+    return more > 0;
+}
+
+/* Read the places of a pair. Return whether it is one of two numbers. */
+static int read_field_pair(const edge_lstm *m, slice value, row_field pair[2]) {
+    for (int i = 0; i < 2; i++) {
+        slice place;
+        int32_t number;
+        if (i == 0 && !json_enter(&value, '['))
+            return 0;
+        if (!json_next_value(&value, &place) ||
+            !json_whole_number(place, 0, MAX_FIELD_CODES, &number) ||
+            !get_field(m, number, &pair[i]) || pair[i].kind != NUMBER_FIELD)
+            return 0;
+    }
+    return value.at == value.end;
+}
+
+/* Check the fields of a file. Return whether this engine can read its rows. */
+static int fields_fit(const edge_lstm *m) {
+    slice list;
+    slice value;
+    row_field f;
+    row_field pair[2];
+    int32_t row_words = 0;
+    int32_t words = 0;
+    int more = 1;
+    if (!m->metadata[FIELDS].at)
+        return 1;
+    if (!json_enter_member(m->metadata[FIELDS], "fields", '[', &list) || list.at == list.end)
+        return 0;
+    for (more = next_row_field(&list, &f); more > 0; more = next_row_field(&list, &f)) {
+        row_words += f.kind != TEXT_FIELD;
+        words += words_of_field(&f);
+        if (words > MAX_FIELD_CODES)
+            return 0;
+    }
+    if (more < 0 || !json_enter_member(m->metadata[FIELDS], "pairs", '[', &list))
+        return 0;
+    for (int32_t i = 0; json_next_value(&list, &value); i++, row_words++, words += 3)
+        if (i == MAX_FIELD_PAIRS || !read_field_pair(m, value, pair))
+            return 0;
+    return list.at == list.end && row_words <= MAX_FIELD_WORDS && row_words < m->max_length &&
+           words <= MAX_FIELD_CODES && !m->keeps_first;
+}
+
+#endif
