@@ -3,8 +3,7 @@
 A :class:`Policy` is what a caller asks for. :func:`decide` makes :class:`Decisions` by it, of the
 probabilities that a model gives and of how it read each text. Two functions follow it in other
 languages, and tests compare them with it: ``decide`` of the native engine's ``_engine.c``, which
-scores without NumPy, and ``predict`` of ``edge-lstm.mjs``; the page that calls it abstains by the
-model's ``threshold``.
+scores without NumPy, and ``#decide`` of ``edge-lstm.mjs``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 /** `empty`: no words; `unknown_words`: no known word; `truncated`: only the end was read; `unfamiliar`: unlike the
- * training texts. */
-export type Status = "ok" | "empty" | "unknown_words" | "truncated" | "unfamiliar";
+ * training texts; `abstained`: too unsure for a label. */
+export type Status = "ok" | "empty" | "unknown_words" | "truncated" | "unfamiliar" | "abstained";
 
-/** The answer for one text. `label`: the most probable label. `labels`: this label; or, if the model gives several, all
- * whose probability reaches their threshold. `probabilities`: of every label, in the model's order. `score`: if the
- * labels are numbers on a scale, the expected value and the ends of the central 80 % of the probability; else null. */
+/** The answer for one text. `label`: the most probable label; null if the model abstained. `labels`: this label, or none;
+ * or, if the model gives several, all whose probability reaches their threshold. `probability`: of the most probable
+ * label. `probabilities`: of every label, in the model's order. `score`: if the labels are numbers on a scale, the
+ * expected value and the ends of the central 80 % of the probability; else, and if the model abstained, null. */
 export interface Prediction {
-  label: string;
+  label: string | null;
   labels: string[];
   probability: number;
   probabilities: Map<string, number>;
@@ -41,7 +42,7 @@ export class Classifier {
   readonly question: { type: "choice" | "yes_no" | "score"; yes?: string };
   /** If the model gives several labels per text, the lowest probability at which a text has each label; else null. */
   readonly thresholds: readonly number[] | null;
-  /** The probability below which predict and score on the command line leave the label out; 0: none. */
+  /** The probability below which the model abstains, as predict and score on the command line do; 0: never. */
   readonly threshold: number;
   /** The texts of the file's self-test. `probabilities`: of the most probable labels, by their index. `example`: a
    * person put the text into the file to be shown. */

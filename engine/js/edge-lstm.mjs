@@ -150,12 +150,22 @@ export class Classifier {
 			const score = this.#c.edge_lstm_unfamiliarity(this.#worker, ...this.#put(text));
 			if (score > found[1] && ["ok", "truncated"].includes(status)) status = "unfamiliar";
 		}
+		return this.#decide(answer, status);
+	}
+
+	/** The prediction that Python's decide.py makes of an answer, by the file's own threshold. */
+	#decide(answer, status) {
 		const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
+		const probability = answer[order[0]];
+		const isUnsure = !this.thresholds && probability < this.threshold;
+		if (isUnsure) status = "abstained";
 		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
-		const [label, ...labels] = [order[0], ...had].map((i) => this.labels[i]);
+		const labels = isUnsure ? [] : had.map((i) => this.labels[i]);
+		const label = isUnsure ? null : this.labels[order[0]];
 		const probabilities = new Map(this.labels.map((x, i) => [x, answer[i]]));
-		const score = this.question.type === "score" ? scoreOf(this.labels, answer) : null;
-		return { label, labels, probability: answer[order[0]], probabilities, status, score };
+		const isScore = this.question.type === "score" && !isUnsure;
+		const score = isScore ? scoreOf(this.labels, answer) : null;
+		return { label, labels, probability, probabilities, status, score };
 	}
 
 	encode(row) {
