@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import command
 from hostile import run_here
-from model_files import EMBEDDED, SMALL
+from model_files import SMALL
 
 from edge_lstm import Classifier
 from edge_lstm.latency.measure import measure, run_block
@@ -139,21 +139,3 @@ def test_a_model_of_ones_own_is_measured_with_its_own_examples() -> None:
     assert result.texts.source == f"the golden rows of {SMALL.name}"
     (one,) = result.settings
     assert (one.runs, one.cold_starts, one.memory) == (64, (), None)  # a block, and no process
-
-
-@pytest.mark.parametrize(
-    ("models", "batch_sizes", "texts", "block", "blocks"),
-    [
-        (1, (1,), 5, 65, 1),
-        (1, (1,), 5000, 64, 1),
-        (2, (1,), 64, 64, 5),
-        (1, (1, 16), 5, 80, 5),
-        (1, (3,), 64, 66, 2),
-        (1, (2048,), 64, 8192, 10),
-    ],
-)
-def test_a_block_is_of_whole_passes_and_batches_and_blocks_suffice_for_medians_and_ratios(
-    models: int, batch_sizes: tuple[int, ...], texts: int, block: int, blocks: int
-) -> None:
-    settings = Settings(models=(SMALL, EMBEDDED)[:models], batch_sizes=batch_sizes, **QUICK)
-    assert (settings.block_texts(texts), settings.blocks(block)) == (block, blocks)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
-
-from edge_lstm.serving.log import DecisionLog
-from edge_lstm.tables.labelled import LabelOptions, read_labelled
+from table_files import read_jsonl
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "decisions.md"
 READERS = {
@@ -86,30 +83,7 @@ def test_a_reader_of_the_page_makes_rows_to_train_on(
     monkeypatch.chdir(tmp_path)
     Path(log).write_text(LOGS[log])
     exec(compile(READERS[log], log, "exec"), {})
-    labelled = read_labelled("log.jsonl", options=LabelOptions(label_column="team"))
-    assert (labelled.texts, labelled.names) == (TEXTS, TEAMS)
-
-
-def test_the_types_of_system_one_become_labels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("systemone.jsonl").write_text(LOGS["systemone.jsonl"])
-    exec(compile(READERS["systemone.jsonl"], "page", "exec"), {})
-    row = json.loads(Path("log.jsonl").read_text().splitlines()[0])
-    assert (row["urgent"], row["anger"]) == ("no", 2)
-
-
-def test_the_log_of_serve_needs_no_reader(tmp_path: Path) -> None:
-    log = DecisionLog(tmp_path / "decisions.jsonl")
-    for text, team in PAIRS:
-        log.write(text, {"team": (team, 0.9)}, model="m", because={})
-    log.write("Help!", {"urgent": ("yes", None)}, model="m", because={})
-    labelled = read_labelled(
-        log.path, options=LabelOptions(label_column="team", skip_unlabelled=True)
-    )
-    assert (labelled.texts, labelled.names) == (TEXTS, TEAMS)
-    urgent = read_labelled(
-        log.path, options=LabelOptions(label_column="urgent", skip_unlabelled=True)
-    )
-    assert (urgent.texts, urgent.names) == (["Help!"], ["yes"])
+    rows = read_jsonl("log.jsonl")
+    assert [(row["text"], row["team"]) for row in rows] == PAIRS
+    if log == "systemone.jsonl":  # the other types become labels too
+        assert (rows[0]["urgent"], rows[0]["anger"]) == ("no", 2)

@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import tokenize
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,19 @@ RETIRED = {
 }
 
 
+def lines_with(pattern: re.Pattern[str], paths: Iterable[Path]) -> list[str]:
+    """Each line that has the pattern, with its place."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in paths
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
 @pytest.mark.parametrize("pattern", RETIRED)
 def test_a_retired_word_does_not_come_back(pattern: str) -> None:
-    found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in (*CODE, *PAGES)
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if re.search(pattern, line, re.IGNORECASE)
-    ]
+    found = lines_with(re.compile(pattern, re.IGNORECASE), [*CODE, *PAGES])
     assert not found, f"write {RETIRED[pattern]!r} instead"
 
 
@@ -89,10 +95,5 @@ LINES_WITH_TURNS = 5  # only falls
 
 
 def test_pages_have_no_more_turns_of_our_own() -> None:
-    found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in (*PAGES, *sorted((ROOT / "benchmarks").glob("*.md")))
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if TURNS_OF_PAGES.search(line)
-    ]
+    found = lines_with(TURNS_OF_PAGES, [*PAGES, *(ROOT / "benchmarks").glob("*.md")])
     assert len(found) <= LINES_WITH_TURNS, "\n".join(found)

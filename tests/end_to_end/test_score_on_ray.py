@@ -113,26 +113,6 @@ def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(
 
 
 @pytest.mark.slow
-def test_a_node_that_dies_loses_nothing_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
-    rows = 4_000
-    source = make_inputs(tmp_path / "in", rows)
-    is_dead = False
-
-    def kill_a_node(_: Any) -> None:
-        nonlocal is_dead
-        if not is_dead:
-            is_dead = True
-            cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
-
-    summary = score_on_cluster(
-        source, tmp_path / "out", run=RunOptions(workers=2), on_progress=kill_a_node
-    )
-    assert summary.rows == FILES * rows
-    for path in source.iterdir():
-        assert (tmp_path / "out" / path.name).read_bytes().count(b"\n") > rows
-
-
-@pytest.mark.slow
 def test_a_job_resumes_after_a_node_and_its_driver_are_killed(cluster: Any, tmp_path: Path) -> None:
     rows = 2_000
     source = make_inputs(tmp_path / "in", rows)

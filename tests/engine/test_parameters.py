@@ -65,15 +65,15 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
 
 # Parameter, methods that have it, wrong types, values out of range, and what can be used: as JSON.
 VALUES = r"""
-threads | onnx_runtime | [null, "2", 1.5, true] | [0, -1, 1025, 1000000000000] | []
-processes | onnx_runtime | [null, "2", 1.5] | [0, -1] | []
+threads | onnx_runtime | [null, "2", 1.5, true] | [0, -1, 1025, 1000000000000] | [1]
+processes | onnx_runtime | [null, "2", 1.5] | [0, -1] | [2]
 engine | load run_options | [5, ["CPU"]] | ["tvm", "onnxruntime:"] | []
 engine | classifier | [null, "native"] | [] | []
 provider | onnx_runtime | [null, 5, ["CPU"]] | [] | ["cpu"]
 arena | onnx_runtime | [null, "no", 1] | [] | [false]
 path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
 batch_size | classify probabilities predict ids score run_options
-    | ["2", 1.5, true, [1]] | [0, -1] | [null]
+    | ["2", 1.5, true, [1]] | [0, -1] | [null, 1000000000000000000000000000000]
 texts | probabilities predict | [null, 5, "fine", [1], [null], {"a": "b"}] | [] | [[]]
 rows | ids
     | [null,5,"ab",[1],["ab"],[["a"]],[[1.0]],[[NaN]],[[true]],[[null]],[[[1]]],[[1,[2]]],{"1":[1]}]
@@ -81,7 +81,7 @@ rows | ids
 abstain | policy predict rows_options file_options | ["x", true, [0.1]]
     | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
 threshold | policy predict rows_options file_options | ["x", true, [0.1]]
-    | [-1, 1.5, NaN, Infinity] | [null, 0, 1]
+    | [-1, 1.5, NaN, Infinity] | [null, 0, 1, 0.5]
 unfamiliar | policy predict rows_options file_options | ["x", true, [0.1]]
     | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
 k | top | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
@@ -97,7 +97,7 @@ only_columns | rows_options file_options | [5, 1.5]
     | ["id", ["nope"], [5], [["id"]], ["id", "id"]] | [null, ["id", "label"]]
 all_probabilities | rows_options file_options | [null, "x", 1] | [] | [true]
 only_abstained | rows_options file_options | [null, "x", 1] | [true] | [false]
-window | score | [null, "x", 1.5, true] | [0, -1] | [1]
+window | score | [null, "x", 1.5, true] | [0, -1] | [1, 1000000000000000000000000000000]
 options | score files | [null, {}] | [] | []
 model | score files | [5, []] | ["no.onnx", "a\\u0000b"] | []
 inputs | files | [null, 5, [5], [null]]
@@ -125,23 +125,13 @@ delimiter | read_options | [5, [","]] | ["", "ab", "é", "\\n"] | [null, ","]
 # What JSON cannot say.
 BYTES = [b"fine"]
 MORE: dict[str, tuple[list[Any], list[Any], list[Any]]] = {
-    "threads": ([], [], [np.int64(1)]),
-    "processes": ([], [], [np.int64(2)]),
     "path": (BYTES, [], []),
-    "batch_size": ([], [-(10**30)], [10**30, np.int64(2)]),
     "texts": (BYTES, [], [(), iter(["fine"])]),
     "rows": (
         [],
         [[[-(2**70)]], [[1] * 601]],
         [np.array([[1, 2]]), iter([(1, 2)]), [[15_000] * 600]],
     ),
-    "abstain": ([], [], [np.float32(0.1)]),
-    "threshold": ([], [], [np.float32(0.5)]),
-    "unfamiliar": ([], [], [np.float32(0.1)]),
-    "k": ([], [], [np.int64(2)]),
-    "top": ([], [], [np.int64(2)]),
-    "keep": ([], [("nope",)], [("text", "id")]),
-    "window": ([], [], [10**30, np.int64(2)]),
     "options": ([RunOptions()], [], [ScoreOptions()]),
     "model": (BYTES, [], []),
     "inputs": (BYTES, [], [Path("in.csv"), ("in.csv", "in.csv")]),
@@ -149,8 +139,6 @@ MORE: dict[str, tuple[list[Any], list[Any], list[Any]]] = {
     "run": ([ScoreOptions()], [], [RunOptions(workers=1)]),
     "reading": ([RunOptions()], [], [ReadOptions()]),
     "on_progress": ([], [], [print]),
-    "workers": ([], [], [np.int64(1)]),
-    "chunk_rows": ([], [], [np.int64(2)]),
     "also_written": ([], [Path("a.json")], []),
 }
 TABLE = {
@@ -159,6 +147,9 @@ TABLE = {
 for name, more in MORE.items():
     for values, others in zip(TABLE[name][1:], more):
         values.extend(others)
+for *_, good in TABLE.values():
+    good += [np.int64(value) for value in good if type(value) is int and value < 2**62]
+    good += [np.float32(value) for value in good if type(value) is float]
 CASES = [(name, method) for name, (methods, *_) in TABLE.items() for method in methods]
 
 
