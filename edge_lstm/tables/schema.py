@@ -178,7 +178,7 @@ class Schema:
         Raises DataError that lists the columns.
         """
         chosen: dict[str, None] = {}
-        for name in names:
+        for name in map(str, names):
             parts = name.split(".")
             paths = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
             there = next((path for path in paths if path in self.columns), None)
