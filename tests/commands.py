@@ -1,8 +1,10 @@
-"""Commands of ``edge-lstm``, as they are typed."""
+"""Commands, of ``edge-lstm`` as they are typed and of others."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,3 +43,8 @@ def json_of(*arguments: str | Path) -> Any:
 def train(*arguments: str | Path) -> Result:
     """``edge-lstm train``."""
     return command("train", *arguments)
+
+
+def finished(line: Sequence[Any], **options: Any) -> subprocess.CompletedProcess[str]:
+    """A process that has run, with the texts of its streams."""
+    return subprocess.run(line, capture_output=True, text=True, **options)

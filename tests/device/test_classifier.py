@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ from model_files import SMALL
 from table_files import read_csv
 
 import edge_lstm
-from edge_lstm import Classifier, OnnxRuntime, Prediction, models
-from edge_lstm.errors import DataError
+from edge_lstm import Classifier, OnnxRuntime, models
 
 REVIEWS = [row["text"] for row in read_csv(Path(models.__path__[0]) / "reviews.csv")]
 CLASSIFIER = Classifier.load()
@@ -59,19 +57,12 @@ def test_the_status_says_what_to_know_of_a_text() -> None:
     assert of_pieces == ["ok", "empty", "unknown_words"]
 
 
-@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=9), st.data())
-def test_the_best_labels_come_in_the_order_of_their_probabilities(
-    values: list[float], data: Any
-) -> None:
-    probabilities = {f"label {i}": p for i, p in enumerate(values)}
-    best = f"label {int(np.argmax(values))}"
-    prediction = Prediction(best, probabilities[best], probabilities, "ok", (best,))
-    k = data.draw(st.integers(1, len(values)))
-    top = prediction.top(k)
-    assert len(dict(top)) == k and top[0] == (best, probabilities[best])
-    assert [p for _, p in top] == sorted(values, reverse=True)[:k]
-    with pytest.raises(DataError, match="must be from 1 to"):
-        prediction.top(len(values) + 1)
+def test_the_best_labels_come_in_the_order_of_their_probabilities() -> None:
+    for text in ("A wonderful film.", "Dull, and far too long!"):
+        (answer,) = CLASSIFIER.predict([text])
+        best, second = answer.top(2)
+        assert [best] == answer.top(1) == [(answer.label, answer.probability)]
+        assert dict([best, second]) == answer.probabilities and best[1] > second[1]
 
 
 def test_the_public_api_is_all_there() -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import finished
 from hostile import run_here
 
 from edge_lstm import Classifier, DataError
@@ -19,7 +20,7 @@ from edge_lstm.cli import COMMANDS
 def run_and_imports(*arguments: str, **env: str) -> tuple[str, set[str]]:
     """(standard output of a command that succeeds, the packages that it imports)"""
     command = [sys.executable, "-X", "importtime", "-m", "edge_lstm", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env})
+    done = finished(command, env={**os.environ, **env})
     assert done.returncode == 0, done.stderr
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     return done.stdout, {name.partition(".")[0] for name in imported} | set(imported)
@@ -128,6 +129,6 @@ def without(folder: Path, *packages: str) -> str:
 def test_workstation_commands_say_how_to_install_them(line: str, folder: Path) -> None:
     command = [sys.executable, "-m", "edge_lstm", *line.split()]
     environment = {**os.environ, "PYTHONPATH": without(folder, "torch", "onnx")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = finished(command, env=environment)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert re.search(r"pip install (?:-e )?'/.*\[train\]'", done.stderr)

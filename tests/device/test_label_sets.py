@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from cases import rows
 from commands import json_of
-from model_files import SMALL, edited, loaded, multi_label
+from model_files import edited, loaded, multi_label
 from table_files import read_jsonl, write_jsonl
 
 from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
@@ -44,18 +43,6 @@ def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier
     none = with_thresholds(1.0, 1.0).predict([GOOD])[0]
     assert none.labels == ()
     assert (none.label, none.status) == ("pos", "ok")
-
-
-def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alone(
-    classifier: Classifier,
-) -> None:
-    texts = [GOOD, BAD, MIXED, ""]
-    one = Classifier.load(SMALL)
-    assert np.allclose(classifier.probabilities(texts), one.probabilities(texts), rtol=0, atol=1e-6)
-    answer = one.predict([GOOD])[0]
-    assert not isinstance(answer, MultiLabelPrediction) and answer.labels == ("pos",)
-    assert json_of("inspect", "-m", "m.onnx")["thresholds"] == {"neg": 0.4, "pos": 0.6}
-    assert "thresholds" not in json_of("inspect", "-m", SMALL)
 
 
 def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:

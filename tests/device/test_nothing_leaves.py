@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import finished
 from model_files import SMALL
 
 # Of Python alone: that native code asks for no address is seen under strace.
@@ -58,12 +59,10 @@ def run(code: str, folder: Path, *, traced: bool = False, telemetry: str | None 
     if telemetry is not None:
         environment[TELEMETRY] = telemetry
     strace = ["strace", "-f", "-qq", "-e", "trace=network", "-o", str(trace)] if traced else []
-    done = subprocess.run(
+    done = finished(
         [*strace, sys.executable, "-c", code],
         cwd=folder,
         env=environment,
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert not asked.exists(), asked.read_text()

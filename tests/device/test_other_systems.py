@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from commands import finished
 from model_files import SMALL
 
 from edge_lstm import Classifier
@@ -130,12 +131,10 @@ def test_what_is_taken_away_is_gone(name: str, lines: str, tmp_path: Path) -> No
         f"try:\n    {line}\n    print({line!r}, 'works')\nexcept Exception: pass\n"
         for line in map(str.strip, lines.strip().splitlines())
     )
-    done = subprocess.run(
+    done = finished(
         [sys.executable, "-c", tries],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(SHIMS / name)},
-        capture_output=True,
-        text=True,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 

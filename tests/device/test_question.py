@@ -128,12 +128,6 @@ def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classi
         assert shown == pytest.approx(wanted, abs=1e-6)
 
 
-def test_an_abstained_row_has_no_number(classifier: Classifier) -> None:
-    (row,) = score([GOOD], model=classifier, options=ScoreOptions(threshold=1.0))
-    assert row.status == "abstained"
-    assert [row["score"], row["score_low"], row["score_high"]] == [None, None, None]
-
-
 def test_the_next_best_number_is_no_answer(classifier: Classifier) -> None:
     with pytest.raises(DataError, match="gives a score; leave --top out"):
         next(score([GOOD], model=classifier, options=ScoreOptions(top=2)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import finished
 from table_files import read_jsonl, write_jsonl
 from test_score import names
 
@@ -130,7 +130,7 @@ def test_a_small_file_that_becomes_large_takes_little_memory() -> None:
     code = "import sys, edge_lstm.tables as t\n"
     code += "rows = [row.error for row in t.open_inputs([sys.argv[1]]).rows()]\n"
     code += "print(rows, open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    run = finished([sys.executable, "-c", code, path])
     assert "314,572,801 bytes, more than 16 MiB" in run.stdout, run.stderr
     assert int(run.stdout.split()[-1]) < 200 * 2**10
 

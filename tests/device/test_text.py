@@ -17,9 +17,7 @@ from edge_lstm.core.text import (
     Tokenizer,
     front_coded,
     front_decoded,
-    text_key,
 )
-from edge_lstm.printable import well_formed
 
 KERAS = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
 WORDS = ("the", "film", "good", "!", "don't")
@@ -51,32 +49,6 @@ def specified(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
 def test_the_rule_is_what_the_specification_says(tokenizer: Tokenizer, text: str) -> None:
     encoded = tokenizer.encode_text(text)
     assert (encoded.ids, encoded.status) == specified(tokenizer, text)
-
-
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("\ud800", "\ufffd"),
-        ("\udfff good \ud83d", "\ufffd good \ufffd"),
-        ("go\ud800od\udfff", "go\ufffdod\ufffd"),
-        ("\ud801\udc00good\ud83c\udfac", "\U00010428good\U0001f3ac"),
-        ("\ud83c\ud83c\udfac\udfac", "\ufffd\U0001f3ac\ufffd"),
-        ("\ud842\udfb7好\ud842", "\U00020bb7好\ufffd"),
-    ],
-)
-def test_a_lone_surrogate_is_read_as_u_fffd_and_a_pair_as_its_character(
-    text: str, read: str
-) -> None:
-    words = ("\U00010428good\U0001f3ac", "good")
-    subwords = ("go", "good", "\U0001f3ac", "\U00020bb7", "好")
-    for tokenizer in (Tokenizer(words), Tokenizer.of_subwords(words, subwords)):
-        encoded = tokenizer.encode_text(text)
-        assert encoded == tokenizer.encode_text(read)
-        assert (encoded.ids, encoded.status) == specified(tokenizer, text)
-        assert [i for token in tokenizer.tokens(text) for i in token.ids] == encoded.ids[1:]
-        assert tokenizer.count_words(text) == tokenizer.count_words(read)
-    assert text_key(text) == text_key(read)
-    assert well_formed(text).lower() == read.lower()
 
 
 SPACES = "\t\n\x0b\x0c\r\x1c\x85\u00a0\u3000"

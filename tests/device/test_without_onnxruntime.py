@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import finished
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 MISSING = 'raise ModuleNotFoundError("No module named \'onnxruntime\'", name="onnxruntime")\n'
@@ -26,9 +27,7 @@ def run(tmp_path: Path) -> Run:
     def edge_lstm(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": found, "PYTHONSAFEPATH": "1", **variables}
         command = [sys.executable, "-m", "edge_lstm", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=tmp_path
-        )
+        return finished(command, env=environment, cwd=tmp_path)
 
     return edge_lstm
 

@@ -7,13 +7,14 @@ import json
 import platform
 import random
 import re
-import subprocess
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
+
+from tests.commands import finished
 
 pytest.importorskip("edge_lstm_export")
 
@@ -94,7 +95,7 @@ def test_a_stream_is_answered_by_the_file_or_by_its_teacher(
 def test_scoring_runs_what_it_compares() -> None:
     options = ["-m", "benchmarks.scoring", "--short", "--rows", "20", "--rounds", "1", "--only"]
     command = [sys.executable, *options, "csv, workers: 1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = finished(command, cwd=ROOT)
     assert "| edge-lstm score, csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
 
 
@@ -111,7 +112,7 @@ def test_amx_is_withheld_from_what_a_command_starts() -> None:
         "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
     )
     line = [sys.executable, "-m", "benchmarks.without_amx", sys.executable, "-c", starts, asks]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = finished(line, cwd=ROOT, check=True)
     # Where the CPU has no AMX, the kernel refuses the request too, but not with EPERM.
     assert done.stdout == "EPERM\n"
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import finished
 
 import edge_lstm
 from edge_lstm import Classifier, DataError, ModelFileError, OnnxRuntime
@@ -123,7 +123,7 @@ def ended(code: str, threads: int = 1, work: str = PREDICT) -> tuple[int, str]:
     program = DAEMONS.format(threads=threads, work=work) + code
     # Python 3.12 and later warn of a fork beside threads.
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = finished(command, timeout=60)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from hostile import Case, check, run_here
 from model_files import DATA, edited, loaded
 
 from edge_lstm import EdgeLSTMError
+from tests.commands import finished
 from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile, asks_for_memory, graph
 
 TEXTS = [
@@ -134,7 +134,7 @@ def test_a_run_takes_its_share_of_half_of_the_memory_in_every_mode(
         values = int((megabytes * 2**20 / 4) ** 0.5)
         (tmp_path / "m.onnx").write_bytes(graph("", "", asks_for_memory(values)).data())
         line = [sys.executable, "-c", SMALL_MACHINE, code]
-        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+        done = finished(line, cwd=tmp_path)
         said.append(done.stdout + done.stderr)
     assert said[0] == "fine\n"
     assert said[1] == (

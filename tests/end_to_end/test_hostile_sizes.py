@@ -8,7 +8,6 @@ larger.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import pytest
 
 from edge_lstm.core import onnx_file
 from edge_lstm.core.text import front_coded
+from tests.commands import finished
 from tests.engine.conftest import compiled, program  # noqa: F401
 from tests.model_files import DATA, compact, edited, encode, field, message, sealed, tensor
 
@@ -159,9 +159,7 @@ def test_a_file_cannot_take_all_memory(
     path = tmp_path / "m.onnx"
     path.write_bytes(hostile(name))
     code = OPEN.format(engine=str(PROJECT / "engine"), limit=1024 * MIB)
-    run = subprocess.run(
-        [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=PROJECT, timeout=100
-    )
+    run = finished([sys.executable, "-c", code, path], cwd=PROJECT, timeout=100)
     assert run.returncode == 0, run.stderr[-500:]
     told = run.stdout.splitlines()
     assert len(told) == 2 and "opened" not in told[0], run.stdout
@@ -169,7 +167,7 @@ def test_a_file_cannot_take_all_memory(
     start = time.monotonic()
     limited = f'ulimit -v {1024 * 1024}; exec "$@"'
     command = ["bash", "-c", limited, "engine", *program, str(path), "-", "one"]
-    run = subprocess.run(command, capture_output=True, text=True, input="", timeout=100)
+    run = finished(command, input="", timeout=100)
     assert run.returncode >= 0, "killed"
     assert time.monotonic() - start < 60  # a hang, not a slow day
 
@@ -216,6 +214,6 @@ def test_the_engine_refuses_words_that_were_chosen_to_make_it_slow(
     for count, says in ((5000, "to make a search slow"), (2000, "")):
         path.write_bytes(crowded(count))
         line = [*program, str(path), "-", "one"]
-        run = subprocess.run(line, capture_output=True, text=True, input="")
+        run = finished(line, input="")
         assert (run.returncode > 0) == bool(says), run.stderr
         assert says in run.stderr

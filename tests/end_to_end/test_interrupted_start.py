@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import finished
 
 from edge_lstm.system import signals
 
@@ -76,7 +77,7 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         "print(*(signal.getsignal(n) == signal.SIG_IGN for n in (signal.SIGINT, signal.SIGTERM)))"
     )
     shell = f"trap '' INT TERM; exec '{sys.executable}' -c '{code}'"
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    done = finished(["bash", "-c", shell])
     assert done.stdout.split() == ["True", "True"], done.stderr
 
 

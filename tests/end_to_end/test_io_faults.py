@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import finished
 
 HERE = Path(__file__).parent
 # Command → the fewest faults that its run must have met.
@@ -37,11 +38,9 @@ def test_each_operation_on_a_file_fails_once(command: str, tmp_path: Path) -> No
     subprocess.run(build, check=True)
     folder = tmp_path / "runs"
     folder.mkdir()
-    run = subprocess.run(
+    run = finished(
         [sys.executable, HERE / "io_faults.py", library, command, folder],
         env={**os.environ, "LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
     )
     assert run.returncode == 0, run.stderr[-3000:]
     met = json.loads(run.stdout)

@@ -7,11 +7,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import finished
 
 from edge_lstm import Classifier, ScoreOptions, score_files
 
@@ -53,12 +53,10 @@ def test_an_example_runs_as_it_stands(tmp_path: Path, name: str) -> None:
             all_probabilities=True, only_columns=("id", "text", "probability_pos")
         )
         score_files(tmp_path / "docs.jsonl", tmp_path / "scored.jsonl", options=columns)
-    run = subprocess.run(
+    run = finished(
         [sys.executable, "-c", EXAMPLES[name].replace("billing", "pos")],
         cwd=tmp_path,
         env={**os.environ, "PYSPARK_PYTHON": sys.executable, "HF_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
     )
     assert run.returncode == 0, run.stderr[-3000:]
     if name == "datatrove":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commands import command
+from commands import command, finished
 from table_files import read_csv
 
 from edge_lstm import Classifier
@@ -18,7 +17,7 @@ from edge_lstm.cli import run
 @pytest.mark.slow
 def test_the_quickstart_does_everything_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edge_lstm", "quickstart"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = finished(command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     steps = re.findall(r"^\d\. .+\n\$ edge-lstm (\w+)", done.stdout, re.MULTILINE)
     assert steps == ["train", "export", "predict", "score", "evaluate", "latency"]

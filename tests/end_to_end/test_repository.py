@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import finished
 
 import edge_lstm
 from edge_lstm.core.model_checks import OPERATORS
@@ -59,9 +60,7 @@ def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() ->
 
 
 def test_contributing_md_draws_the_rooms_that_there_are() -> None:
-    drawn = subprocess.run(
-        [sys.executable, "tools/rooms.py", "--check"], cwd=ROOT, capture_output=True, text=True
-    )
+    drawn = finished([sys.executable, "tools/rooms.py", "--check"], cwd=ROOT)
     assert drawn.returncode == 0, drawn.stderr
 
 
@@ -81,7 +80,7 @@ def whole_check(tmp_path: Path) -> WholeCheck:
         make.chmod(0o755)
         environment = {**os.environ, "PATH": path}
         command = [tmp_path / ".ci" / "run"]
-        return subprocess.run(command, env=environment, capture_output=True, text=True)
+        return finished(command, env=environment)
 
     return run
 
@@ -113,7 +112,7 @@ def test_make_goes_on_after_a_part_that_fails_and_ends_with_what_was_skipped(
     parts = f"one:\n\t@{'false' if fails else 'true'}\ntwo:\n\t@echo '{line}'\n"
     (tmp_path / "Makefile").write_text(parts, encoding="utf-8")
     command = [sys.executable, str(ROOT / "tools" / "parts.py"), "make", "one", "two"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = finished(command, cwd=tmp_path)
     assert done.returncode == fails
     assert f"\nSkipped tests, and why:\n{line}\n" in done.stdout
     assert ("\nfailed: one\n" in done.stderr) == fails

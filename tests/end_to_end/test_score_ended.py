@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from commands import finished
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
 HANGS = 60  # seconds: nothing here takes so long
@@ -143,5 +144,5 @@ go.wait()
 def test_a_program_ends_while_a_daemon_thread_scores(tmp_path: Path, source: Path) -> None:
     (tmp_path / "in.csv").symlink_to(source)
     command = [sys.executable, "-c", DAEMON]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS)
+    ended = finished(command, cwd=tmp_path, timeout=HANGS)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

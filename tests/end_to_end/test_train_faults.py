@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import finished
 
 PROGRAM = Path(__file__).with_name("train_faults.py")
 KILLS = os.environ.get("EDGE_LSTM_KILLS", "10")
@@ -17,7 +17,7 @@ KILLS = os.environ.get("EDGE_LSTM_KILLS", "10")
 def faults(*arguments: str | Path) -> dict[str, int]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     line = [sys.executable, PROGRAM, *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment)
+    done = finished(line, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, int] = json.loads(done.stdout)
     return found

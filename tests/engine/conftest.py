@@ -11,16 +11,16 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from edge_lstm import Classifier
+from tests.commands import finished
 from tests.model_files import compact, edited
 from tests.ports.conftest import (  # noqa: F401
     LABELS,
@@ -69,11 +69,6 @@ def _texts() -> list[bytes]:
 
 RECORDS = _texts()
 DECODED = [record.decode("utf-8", "replace") for record in RECORDS]
-
-
-def finished(command: Sequence[Any], **options: Any) -> subprocess.CompletedProcess[str]:
-    """A command that has run, with the texts of its streams."""
-    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 Bits = npt.NDArray[np.uint32]  # of probabilities, [texts, labels]

@@ -14,6 +14,7 @@ import pytest
 
 from edge_lstm import Classifier, __version__
 from edge_lstm.printable import well_formed
+from tests.commands import finished
 from tests.engine.conftest import Compile, answers, compiled, program, strange, zig  # noqa: F401
 from tests.model_files import EMBEDDED, compact, edited
 from tests.ports.conftest import PROJECT, Case
@@ -28,9 +29,7 @@ def in_node(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What answers.mjs says of each {path, texts}."""
     request = json.dumps({"module": str(MODULE), "models": models})
     script = Path(__file__).with_name("answers.mjs")
-    run = subprocess.run(
-        [NODE, str(script)], input=request, capture_output=True, text=True, timeout=300
-    )
+    run = finished([NODE, str(script)], input=request, timeout=300)
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.split("\n") if line]
 

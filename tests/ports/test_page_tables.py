@@ -8,7 +8,6 @@ import io
 import json
 import random
 import re
-import subprocess
 from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -19,7 +18,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, Policy, Prediction, ScorePrediction
-from tests.commands import command
+from tests.commands import command, finished
 from tests.model_files import EMBEDDED, compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium
 from tests.ports.conftest import Case
@@ -87,9 +86,7 @@ def drop(
     files = [str(folder / name) for name in tables]
     request = {"page": str(folder / "page.html"), "files": files, "unfamiliar": unfamiliar}
     script = Path(__file__).with_name("page_tables.mjs")
-    run = subprocess.run(
-        [NODE, str(script)], input=json.dumps(request), capture_output=True, text=True, timeout=300
-    )
+    run = finished([NODE, str(script)], input=json.dumps(request), timeout=300)
     assert run.returncode == 0, run.stderr
     return dict(zip(tables, map(json.loads, run.stdout.splitlines()), strict=True))
 
@@ -229,7 +226,7 @@ def test_the_page_abstains_from_the_threshold_that_score_takes(
     model = model_with_curve(tmp_path, default, points)
     code = f"const {{ Classifier }} = await import({json.dumps(str(MODULE))});"
     code += f"console.log((await Classifier.load({json.dumps(str(model))})).threshold)"
-    run = subprocess.run([NODE, "--input-type=module", "-e", code], capture_output=True, text=True)
+    run = finished([NODE, "--input-type=module", "-e", code])
     try:
         threshold = Policy.of(Classifier.load(model).model).threshold
     except DataError:

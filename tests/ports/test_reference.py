@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import reference
 import reference_checks
 
 from edge_lstm import Classifier
+from tests.commands import finished
 from tests.model_files import compact, edited
 from tests.ports.conftest import PROJECT, TOLERANCE, Case
 
@@ -55,7 +55,7 @@ def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
     text = "A wonderful film."
     for arguments in ([path, text], [path], [tmp_path / "none\x1b"], [tmp_path / "\x1b", text]):
         source = SOURCES[len(arguments) == 1]
-        run = subprocess.run([sys.executable, source, *arguments], capture_output=True, text=True)
+        run = finished([sys.executable, source, *arguments])
         shown = (run.stdout or run.stderr).rstrip("\n").replace("\t", " ")
         assert shown and shown.isprintable(), shown
 
