@@ -159,17 +159,6 @@ JSON_LINES += scored(
 )
 
 
-def long_document(folder: Path) -> None:
-    text = "good film " * 10**7
-    (folder / "a.jsonl").write_text(f'{{"text": "{text}"}}\n{{"text": "good"}}\n')
-
-
-def long_line(folder: Path) -> None:
-    (folder / "a.txt").write_text("good film " * 10**7)
-
-
-JSON_LINES += scored("a document of 100 MB | a.jsonl -o o.jsonl | error ok", long_document)
-JSON_LINES += scored("a line of 100 MB without an end | a.txt -o o.csv | error", long_line)
 JSON_LINES += scored(
     "a number of 10,000 digits | a.jsonl -o o.csv | ok",
     put("a.jsonl", f'{{"text": "good", "n": {"9" * 10_000}}}\n'),

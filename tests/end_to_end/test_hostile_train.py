@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cases import rows
 from edge_lstm_export.checkpoint import checkpoint as checkpoints
 from edge_lstm_export.checkpoint import stages
 from edge_lstm_export.checkpoint.sealed import sealed
@@ -366,8 +367,6 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "has bytes behind": (changed_bytes(lambda b: b + b"x"), NONE),
     "has one bit changed": (changed_bytes(lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:]),
                             "was changed"),
-    "is of another format": (altered(format=99),
-                             "was made by another version; train it again, or upgrade"),
     "holds NaN": (altered(filled("head.weight", np.nan)), "not numbers"),
     "holds halves": (updated("head.weight", torch.Tensor.half), "float32"),
     "has a weight of another shape": (updated("head.weight", lambda _: torch.ones(1, 5)),
@@ -376,17 +375,22 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
                                    "do not fit"),
     "says it has 10^12 units": (network(layers=[{**LSTM, "lstm": 10**12}]), "units must be"),
     "has a setting too many": (network(depth=1), "depth"),
-    "has a network that is a list": (altered(network=[1]), "network"),
-    "has three labels for two answers": (altered(labels=["a", "b", "c"]), "labels"),
-    "has a label twice": (altered(labels=["no", "no"]), "label"),
-    "has no training": (altered(training=None), "training"),
-    "has a vocabulary that is a list": (altered(vocabulary=["a"]), "do not fit"),
     "has more words than rows": (altered(vocabulary=front_coded(f"w{i}" for i in range(99))),
                                  "ids"),
     "has a length of 0": (tokenizer(length=0), "do not fit"),
-    "has a curve that is none": (altered(abstention={"points": 7}), "do not fit"),
 }
 # fmt: on
+# What stands in the description of the checkpoint instead.
+DESCRIBED = """
+is of another format | {"format": 99} | was made by another version; train it again, or upgrade
+has a network that is a list | {"network": [1]} | network
+has three labels for two answers | {"labels": ["a", "b", "c"]} | labels
+has a label twice | {"labels": ["no", "no"]} | label
+has no training | {"training": null} | training
+has a vocabulary that is a list | {"vocabulary": ["a"]} | do not fit
+has a curve that is none | {"abstention": {"points": 7}} | do not fit
+"""
+DAMAGED |= {name: (altered(**json.loads(more)), says) for name, more, says in rows(DESCRIBED)}
 
 
 def export(table: str, *steps: Prepare, **shared: Any) -> list[Case]:

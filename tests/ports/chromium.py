@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import http.server
@@ -178,7 +177,3 @@ class Chromium:
         """The window's size."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
         self.send("Emulation.setDeviceMetricsOverride", **metrics)
-
-    def picture(self) -> bytes:
-        """A PNG of the window."""
-        return base64.b64decode(self.send("Page.captureScreenshot")["data"])
