@@ -26,7 +26,7 @@ from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
 from edge_lstm_export.options import SourceFile, TrainingRequest, Validation
-from edge_lstm_export.train.plan.defaults import PRESETS, loop_defaults
+from edge_lstm_export.train.plan.defaults import LOOPS, PRESETS
 from edge_lstm_export.train.plan.planning import plan_training
 from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.sources.memory import dataset_from
@@ -75,7 +75,7 @@ def start_off(plan: Plan, _: DatasetStats) -> Plan:
     """Return the plan with random first weights, and the rate for these."""
     if not plan.start.source:
         return plan
-    rate = loop_defaults(plan.kind).learning_rate
+    rate = LOOPS[plan.kind].learning_rate
     return replace(plan, start=SourceFile(), loop=replace(plan.loop, learning_rate=rate))
 
 

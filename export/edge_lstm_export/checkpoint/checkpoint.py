@@ -108,12 +108,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
 
     Raise DataError, ValueError, KeyError or TypeError.
     """
-    weights: dict[str, torch.Tensor] = {}
-    for name, value in tensors.items():
-        part, _, rest = name.partition(".")
-        if part != "network":
-            raise ValueError(f"{name} is not a part of a network")
-        weights[rest] = value
+    weights = {name.removeprefix("network."): value for name, value in tensors.items()}
     config = NetworkConfig.from_dict(description["network"])
     for name in description["network"].keys() - config.to_dict().keys():
         raise ValueError(f"its network has no {name!r}")

@@ -16,6 +16,7 @@ from edge_lstm.cli.options import (
     check_outputs,
     column_names,
 )
+from edge_lstm.core.layers import Activation
 from edge_lstm_export.cli.options import option
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def command(
         ),
     ] = None,
     activation: Annotated[
-        Literal["relu", "tanh", "sigmoid", "linear"] | None,
+        Activation | None,
         option(
             "NAME",
             "PyTorch: activation of hidden dense layers: relu, tanh, sigmoid or linear.",

@@ -439,7 +439,7 @@ def _decide_loop(
     made: Decisions,
 ) -> None:
     put = made.put
-    loop = defaults.loop_defaults(stats.kind)
+    loop = defaults.LOOPS[stats.kind]
     if transfer and not _is_few(stats) and not stats.is_long:
         loop = replace(loop, epochs=defaults.TRANSFER_EPOCHS)
     texts = stats.rows + transfer

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge_lstm_export.options import Kind, LoopOptions
+from edge_lstm_export.options import LoopOptions
 
 # --- Kinds of data --------------------------------------------------------------------------------
 
@@ -127,6 +127,7 @@ ENGLISH_SHAPE = (46, 62)
 
 # --- The training loop ----------------------------------------------------------------------------
 
+# By the kind of data, and of the preset seed.
 LOOPS: Mapping[str, LoopOptions] = {
     "long": LoopOptions(
         epochs=8,
@@ -146,8 +147,9 @@ LOOPS: Mapping[str, LoopOptions] = {
         word_dropout=0.1,
         crops=0.7,
     ),
-    "short": LoopOptions(
-        epochs=14, batch_size=64, learning_rate=5e-3, patience=14, word_dropout=0.1
+    **dict.fromkeys(
+        ("short", "many labels", "unsegmented"),
+        LoopOptions(epochs=14, batch_size=64, learning_rate=5e-3, patience=14, word_dropout=0.1),
     ),
     "seed": LoopOptions(epochs=6, batch_size=64, learning_rate=4e-3),
 }
@@ -219,8 +221,3 @@ TRIAL_ACCURACY_GAIN = 1.0
 TRIAL_LOG_LOSS_GAIN = 4.0
 # Probability of a label that no row has, for a comparison with always answering the frequent one.
 TRIAL_UNSEEN = 1e-6
-
-
-def loop_defaults(kind: Kind) -> LoopOptions:
-    """Return the loop's options that the kind of data decides alone."""
-    return LOOPS[kind] if kind in ("long", "topics") else LOOPS["short"]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.core.fields import Fields
+from edge_lstm.core.question import number
 from edge_lstm.core.text import text_key
 from edge_lstm.errors import DataError
 from edge_lstm.printable import LABEL_JOINT, shorten, well_formed
@@ -222,7 +223,8 @@ def label_names(names: Sequence[str], where: str, *, multi_label: bool = False) 
     for name in distinct:
         if reason := _fault(name, multi_label):
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
-    numbers = _numbers(distinct)
+    values = [value for value in map(number, distinct) if value is not None]
+    numbers = values if len(values) == len(distinct) else []
     there = f"{len(distinct):,} different labels for {len(names):,} texts"
     # Then a label column may be one of ids or of numbers.
     is_many = len(distinct) > 20
@@ -252,15 +254,6 @@ def _fault(name: str, multi_label: bool) -> str | None:
     if multi_label and LABEL_JOINT in name:
         return f"which holds {LABEL_JOINT!r}; rename it, or give --label-separator '{LABEL_JOINT}'"
     return None
-
-
-def _numbers(names: Sequence[str]) -> list[float]:
-    """Return the values of names that are all numbers; else none."""
-    try:
-        values = [float(name) for name in names]
-    except ValueError:
-        return []
-    return values if all(map(math.isfinite, values)) else []
 
 
 def _units(split: Split) -> tuple[Ints, Ints, Ints]:
