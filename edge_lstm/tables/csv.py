@@ -178,7 +178,7 @@ class CsvFormat(Format):
                 raise DataError(
                     f"{source.name}: the header is longer than {MAX_ROW}; check that it is a table"
                 )
-        dialect = sniff(body, options.delimiter or self._delimiter)
+        dialect = sniff(body, self._delimiter)
         columns, is_open = _header(body, dialect)
         # A quoted name may go on after the bytes that were looked at.
         if is_open and len(head) >= HEAD_BYTES:

@@ -72,7 +72,6 @@ class ReadOptions:
     """Options for reading inputs. An option that is None is detected.
 
     text_column: name of the column with the texts, or its number (from 1).
-    delimiter: delimiter of CSV and TSV.
     label_column: name or number of the column with the labels, for labelled data.
     format: name of the format, if the suffix of the file does not say it.
     encoding: of text files: a name that Python has for it. None: UTF-8, or UTF-16 with a mark.
@@ -83,7 +82,6 @@ class ReadOptions:
     """
 
     text_column: str | None = None
-    delimiter: str | None = None
     label_column: str | None = None
     format: str | None = None
     encoding: str | None = None
@@ -91,7 +89,7 @@ class ReadOptions:
     fields: Sequence[str] | None = None
 
     def check(self) -> None:
-        """Check the types, the delimiter and the encoding.
+        """Check the types and the encoding.
 
         Raises TypeError if an option has another type, DataError if it cannot have its value.
         """
@@ -104,11 +102,6 @@ class ReadOptions:
         if self.encoding_errors not in ("strict", "replace"):
             raise DataError(
                 f"encoding errors cannot be {self.encoding_errors!r}; give strict or replace"
-            )
-        value = self.delimiter
-        if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
-            raise DataError(
-                f"delimiter must be one ASCII character, not {value!r}; give one character"
             )
 
     def find_text(self, columns: tuple[str, ...], source: Source) -> int:

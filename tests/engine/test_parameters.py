@@ -121,7 +121,6 @@ encoding | read_options | [5, ["utf-8"]]
     | ["no","","rot13","zip","idna","punycode","unicode_escape","utf-7","undefined","a\\u0000b"]
     | [null, "cp1252"]
 encoding_errors | read_options | [null, 5] | ["", "ignore"] | ["replace"]
-delimiter | read_options | [5, [","]] | ["", "ab", "é", "\\n"] | [null, ","]
 """
 # What JSON cannot say.
 BYTES = [b"fine"]

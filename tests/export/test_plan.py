@@ -104,17 +104,17 @@ def changed(**values: Any) -> Values:
 MEANINGLESS = r"""
 "format": 1 | the plan does not have format 2
 "colour": "red" | the plan has no 'colour'
-"loop": 3 | \[loop\] must be a table of epochs
-"loop__speed": 3 | \[loop\] has no 'speed'
+"loop": 3 | \\[loop\\] must be a table of epochs
+"loop__speed": 3 | \\[loop\\] has no 'speed'
 "loop__epochs": 0 | epochs must be from 1
-"teachers": ["linear"] | \[teachers\] must be a table of source, sha256, kind
+"teachers": ["linear"] | \\[teachers\\] must be a table of source, sha256, kind
 "teachers": [{"source": "", "sha256": "", "kind": "oracle"}] | kind must be one of linear, model
 "teachers": [LINEAR, LINEAR] | a teacher twice
 "augmentation__texts_per_row": 3, "teachers": [] | augmented texts need a teacher
 "sparse__shortest": 6 | shortest must be from 1 to 5
 "word_table": "encoder" | set word_table to none
 "preset": "best" | preset must be one of tiny, small, medium, base, seed, not 'best'$
-"loop__epochs": 1.5 | \[loop\]: epochs must be a whole number, not 1.5
+"loop__epochs": 1.5 | \\[loop\\]: epochs must be a whole number, not 1.5
 "loop__learning_rate": NaN | learning_rate must be above 0
 "loop__word_vectors": 1 | word_vectors must be true or false, not 1
 "network__dropout": 1.0 | dropout must be from 0 to below 1, not 1.0
