@@ -55,6 +55,17 @@ static inline uint32_t read_utf8(slice *s) {
     return c;
 }
 
+/* Return whether a text is UTF-8 throughout. */
+static inline int is_utf8(slice left) {
+    while (left.at < left.end) {
+        const unsigned char *start = left.at;
+        if (read_utf8(&left) == REPLACEMENT)
+            if (left.at - start != 3 || memcmp(start, "\xEF\xBF\xBD", 3) != 0)
+                return 0;
+    }
+    return 1;
+}
+
 static inline unsigned char continuation_byte(uint32_t bits) {
     return (unsigned char)(0x80 | (bits & 0x3F));
 }

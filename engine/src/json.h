@@ -134,11 +134,13 @@ static int json_number(slice value, double *number) {
     if (exponent_is_negative)
         exponent = -exponent;
     exponent -= decimals;
-    for (; exponent > 0; exponent--)
+    long powers = exponent < 0 ? -exponent : exponent;
+    for (; powers > 0; powers--)
         power *= 10;
-    for (; exponent < 0; exponent++)
-        power /= 10;
-    *number = (is_negative ? -mantissa : mantissa) * power;
+    if (is_negative)
+        mantissa = -mantissa;
+    /* The division is rounded once: 0.35 is the double that other readers take it for. */
+    *number = exponent < 0 ? mantissa / power : mantissa * power;
     return value.at == value.end;
 }
 

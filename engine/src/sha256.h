@@ -74,12 +74,11 @@ static void sha256_compress(uint32_t *state, const unsigned char *block) {
     state[7] += h;
 }
 
-/* Return whether the 64 hexadecimal digits behind the data are its digest. */
-static int has_digest(slice data) {
+/* Write the digest of the data, 64 hexadecimal digits. */
+static void sha256(slice data, char *written) {
     static const char digits[] = "0123456789abcdef";
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    const unsigned char *expected = data.end;
     uint64_t bits = (uint64_t)slice_length(data) * 8;
     while (slice_length(data) >= SHA256_BLOCK) {
         sha256_compress(state, data.at);
@@ -99,10 +98,15 @@ static int has_digest(slice data) {
 
     for (size_t i = 0; i < SHA256_DIGITS; i++) {
         uint32_t digit = state[i / 8] >> (28 - 4 * (i % 8)) & 0xF;
-        if (expected[i] != digits[digit])
-            return 0;
+        written[i] = digits[digit];
     }
-    return 1;
+}
+
+/* Return whether the 64 hexadecimal digits behind the data are its digest. */
+static int has_digest(slice data) {
+    char digits[SHA256_DIGITS];
+    sha256(data, digits);
+    return memcmp(digits, data.end, SHA256_DIGITS) == 0;
 }
 
 #endif
