@@ -28,6 +28,7 @@ import edge_lstm  # noqa: E402
 from edge_lstm import cli  # noqa: E402
 from edge_lstm.core.modelfile import open_model  # noqa: E402
 from edge_lstm.live_page import build_page  # noqa: E402
+from edge_lstm.sqlite import register  # noqa: E402
 
 _LINK = re.compile(r"(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
@@ -70,7 +71,10 @@ def python_page() -> str:
     """The reference of the Python API, Markdown."""
     parts = [
         "# Python",
-        "These are the public names of `edge_lstm`. Everything else may change in any version.",
+        (
+            "These are the public names of `edge_lstm`, and one of `edge_lstm.sqlite`. Everything "
+            "else may change in any version."
+        ),
     ]
     for name in sorted(edge_lstm.__all__, key=_rank):
         thing = getattr(edge_lstm, name)
@@ -78,6 +82,7 @@ def python_page() -> str:
             parts += _class(name, thing)
         elif callable(thing):
             parts += _function(f"edge_lstm.{name}", f"## {name}", thing)
+    parts += _function("edge_lstm.sqlite.register", "## sqlite.register", register)
     return "\n\n".join(parts) + "\n"
 
 

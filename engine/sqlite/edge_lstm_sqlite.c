@@ -1,8 +1,8 @@
 /* Functions for SQL, a loadable extension of SQLite; docs/how-to/sql.md describes them.
  *
  * A schema may be a stranger's. So no file is looked at unless allow_model or EDGE_LSTM_MODEL named
- * it, and only a statement can call allow_model. A model argument "path#digest" is the file with this
- * SHA-256. Without one an answer depends on the environment: the function is not deterministic
+ * it, and only a statement can call allow_model. A model argument "path#digest" is the file with
+ * this SHA-256. Without one an answer depends on the environment: the function is not deterministic
  * then, and SQLite takes it neither in an index nor in a generated column. */
 #define _POSIX_C_SOURCE 200809L
 #include "../edge_lstm.c"
@@ -195,13 +195,11 @@ static int is_direct(sqlite3 *db) {
 static void run_allow_model(sqlite3_context *context, int count, sqlite3_value **values) {
     const char *given = (const char *)sqlite3_value_text(values[count - 1]);
     const char *path = given ? given : "";
-    if (!is_direct(sqlite3_context_db_handle(context))) {
-        fail(context, "write SELECT allow_model(path), while no other statement runs");
-        return;
-    }
     model *m = find_model(sqlite3_user_data(context), slice_of(path, strlen(path)));
-    if (!m)
+    if (!m && is_direct(sqlite3_context_db_handle(context)))
         m = open_model(context, path);
+    else if (!m)
+        fail(context, "write SELECT allow_model(path), while no other statement runs");
     if (m)
         sqlite3_result_text(context, m->digest, -1, SQLITE_TRANSIENT);
 }

@@ -1,4 +1,4 @@
-"""The examples of docs/how-to/pipelines.md, for the libraries that are installed."""
+"""The Python of docs/how-to/pipelines.md and sql.md, for the libraries that are installed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from commands import finished
 from edge_lstm import Classifier, ScoreOptions, score_files
 
 PROJECT = Path(__file__).parents[2]
-PAGE = (PROJECT / "docs" / "how-to" / "pipelines.md").read_text(encoding="utf-8")
+PAGES = [PROJECT / "docs" / "how-to" / name for name in ("pipelines.md", "sql.md")]
 EXAMPLES = {
     section.partition("\n")[0]: code[1]
-    for section in PAGE.split("\n## ")
+    for page in PAGES
+    for section in page.read_text(encoding="utf-8").split("\n## ")
     if (code := re.search(r"```python\n(.*?)```", section, re.DOTALL))
 }
 NEEDED = {
@@ -29,6 +31,7 @@ NEEDED = {
     "datatrove": ("datatrove", "orjson", "regex"),
     "dolma": (),
     "Spark": ("pyspark", "pandas", "pyarrow"),
+    "Python": (),
 }
 
 
@@ -38,7 +41,7 @@ def test_each_example_is_tested() -> None:
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_an_example_runs_as_it_stands(tmp_path: Path, name: str) -> None:
-    for package in ("edge_lstm_native", *NEEDED[name]):
+    for package in (*NEEDED[name], *(() if name == "Python" else ("edge_lstm_native",))):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"no {package}")
     if name == "Spark" and not shutil.which("java"):
@@ -48,6 +51,9 @@ def test_an_example_runs_as_it_stands(tmp_path: Path, name: str) -> None:
     texts = ["A wonderful film.", "Dull, far too long.", "漢字 é"] * 20
     rows = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
     (tmp_path / "docs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with sqlite3.connect(tmp_path / "tickets.db") as database:
+        database.execute("CREATE TABLE tickets (body TEXT)")
+        database.executemany("INSERT INTO tickets VALUES (?)", [(text,) for text in texts])
     if name == "dolma":
         columns = ScoreOptions(
             all_probabilities=True, only_columns=("id", "text", "probability_pos")

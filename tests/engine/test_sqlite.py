@@ -21,7 +21,7 @@ from edge_lstm.core.decide import STATUSES, decide
 from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.printable import to_json
 from edge_lstm.sqlite import register
-from tests.engine.conftest import ENGINE, HERE, NO_COMPILER, RECORDS, finished
+from tests.engine.conftest import ENGINE, HERE, NO_COMPILER, PROJECT, RECORDS, finished
 from tests.model_files import DATA, compact, curve, edited, multi_label
 from tests.ports.texts import VOCABULARY
 
@@ -198,6 +198,19 @@ def test_an_index_a_stored_column_and_a_trigger(query: Query) -> None:
     assert "function: classify" in finished(["sqlite3", "t.db", insert]).stderr
 
 
+def test_the_page_shows_sql_that_runs(query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_LSTM_MODEL", "m.onnx")
+    page = (PROJECT / "docs" / "how-to" / "sql.md").read_text(encoding="utf-8")
+    sql = "\n".join(re.findall("```sql\n(.*?)```", page, re.DOTALL))
+    sql = re.sub(r"^\.load .*", "", sql, flags=re.MULTILINE).replace("tickets.onnx", "m.onnx")
+    sql = sql.replace("DIGEST", Classifier.load("m.onnx").model.sha256()).replace("billing", "pos")
+    tickets = "CREATE TABLE tickets (id INTEGER PRIMARY KEY, body TEXT, label TEXT)"
+    rows = query(tickets, "INSERT INTO tickets (body) VALUES ('good'), ('bad'), (NULL)", sql)
+    assert rows and not any("error" in row for row in rows)
+    insert = "INSERT INTO tickets (body) VALUES ('good')"
+    assert query(insert, "SELECT label FROM tickets WHERE id = 4")[0] in ("neg", "pos")
+
+
 HOSTILE = {
     "view": ("CREATE VIEW v{0} AS SELECT {1}",),
     "check": ("CREATE TABLE v{0} (x, CHECK ({1}))", "INSERT INTO v{0} VALUES (1)"),
@@ -366,12 +379,13 @@ def test_hostile_texts_under_the_sanitizers(build: Build, tmp_path: Path) -> Non
         rows = ((text,) for text in texts)
         connection.executemany("INSERT INTO texts (text) VALUES (CAST(? AS TEXT))", rows)
     lines = [f".load {extension} {ENTRY}"]
-    for name, data in MODELS.items():
+    for number, (name, data) in enumerate(MODELS.items()):
         path = tmp_path / f"{name}.onnx"
         path.write_bytes(data)
         lines.append(f"SELECT allow_model('{path}');")
         both = f"SELECT classify_json(text, '{path}'), classify(text, '{path}') FROM texts"
-        lines += [f"{both} WHERE id = {i + 1};" for i in range(len(texts))]
+        # Each file gets a share of them: an error ends its statement.
+        lines += [f"{both} WHERE id = {i + 1};" for i in range(number, len(texts), len(MODELS))]
     library = finished(["gcc", "-print-file-name=libasan.so"]).stdout.strip()
     environment = {**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
     run = subprocess.run(
@@ -383,4 +397,4 @@ def test_hostile_texts_under_the_sanitizers(build: Build, tmp_path: Path) -> Non
     errors = [line for line in run.stderr.splitlines() if b"the text is not UTF-8" not in line]
     assert not errors, errors[:20]
     valid = sum(1 for text in texts if text.decode("utf-8", "replace").encode() == text)
-    assert run.stdout.count(b'"status"') == valid * len(MODELS) and 500 < valid < 4500
+    assert run.stdout.count(b'"status"') == valid and 500 < valid < 4500
