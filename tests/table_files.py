@@ -1,9 +1,12 @@
-"""Tables in the working folder, written and read by Python's own modules."""
+"""Tables in the working folder, written and read by other modules than the package's own."""
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,34 @@ def write_jsonl(name: str | Path, rows: Iterable[object]) -> None:
     Path(name).write_text("".join(json.dumps(row) + "\n" for row in whole))
 
 
-def read_jsonl(name: str | Path) -> list[Any]:
-    """The value of each line."""
-    return [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
+def read_rows(name: str | Path) -> list[dict[str, Any]]:
+    """The rows of a CSV, TSV, JSONL or Parquet file, perhaps compressed by gzip."""
+    path = Path(name)
+    if path.suffix == ".parquet":
+        from pyarrow.parquet import read_table
+
+        return list(read_table(path).to_pylist())
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        data = gzip.decompress(data)
+        path = path.with_suffix("")
+    text = data.decode("utf-8-sig", "surrogateescape")
+    if path.suffix == ".jsonl":
+        return [json.loads(line, parse_constant=_refuse) for line in text.split("\n") if line]
+    lines = io.StringIO(text, newline="")
+    return list(csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ","))
 
 
-def read_csv(name: str | Path, delimiter: str = ",") -> list[dict[str, str]]:
-    """The rows, by the names of their columns."""
-    with Path(name).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        return list(csv.DictReader(file, delimiter=delimiter))
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def zstd(data: bytes) -> bytes:
+    """A frame with a checksum."""
+    if sys.version_info >= (3, 14):
+        from compression.zstd import CompressionParameter, compress
+
+        return compress(data, options={CompressionParameter.checksum_flag: 1})
+    from zstandard import ZstdCompressor
+
+    return bytes(ZstdCompressor(write_checksum=True).compress(data))

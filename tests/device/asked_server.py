@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from model_files import compact, edited
-from table_files import read_jsonl
+from table_files import read_rows
 
 from edge_lstm.core.onnx_runtime import OnnxRuntime
 from edge_lstm.serving.app import App
@@ -121,7 +121,7 @@ class Server:
         return httpx.AsyncClient(transport=transport, base_url="http://test")
 
     def logged(self) -> list[dict[str, Any]]:
-        return read_jsonl(self.log)
+        return read_rows(self.log)
 
 
 def replied(**answers: Any) -> Handler:

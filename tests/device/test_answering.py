@@ -13,7 +13,7 @@ from commands import command, json_of
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import SMALL, curve, edited, loaded
-from table_files import read_jsonl, write_jsonl
+from table_files import read_rows, write_jsonl
 
 from edge_lstm import (
     Classifier,
@@ -168,7 +168,7 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
             shares = [float(str(np.float32(share))) for share in (p, q)]  # their shortest digits
             row = [text, None, predicted, shares[0], second, shares[1], "abstained", None]
             expected.append(row)
-    assert [list(row.values()) for row in read_jsonl("out.jsonl")] == expected
+    assert [list(row.values()) for row in read_rows("out.jsonl")] == expected
     assert summary.written == summary.below_threshold == len(expected) > 0
     assert summary.statuses["abstained"] == len(expected) and summary.errors == 1
 

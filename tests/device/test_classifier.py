@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_files import SMALL
-from table_files import read_csv
+from table_files import read_rows
 
 import edge_lstm
 from edge_lstm import Classifier, OnnxRuntime, models
 
-REVIEWS = [row["text"] for row in read_csv(Path(models.__path__[0]) / "reviews.csv")]
+REVIEWS = [row["text"] for row in read_rows(Path(models.__path__[0]) / "reviews.csv")]
 CLASSIFIER = Classifier.load()
 ALONE = CLASSIFIER.probabilities(REVIEWS, batch_size=1)
 

@@ -14,7 +14,7 @@ from commands import command, json_of
 from hostile import run_here
 from model_files import EMBEDDED, SMALL, compact, edited, loaded
 from pages import Page
-from table_files import read_csv, write_jsonl
+from table_files import read_rows, write_jsonl
 
 from edge_lstm import Classifier
 from edge_lstm.core.text import Tokenizer
@@ -169,7 +169,7 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
     ]
     write(["neg"] * 4, texts)
     command("evaluate", "x.jsonl", "--mistakes", "mistakes.csv")
-    written = read_csv("mistakes.csv")
+    written = read_rows("mistakes.csv")
     answers = enumerate(zip(texts, Classifier.load().predict(texts)), 1)
     wrong = [(p.probability, i, text) for i, (text, p) in answers if p.label != "neg"]
     assert written == [

@@ -13,7 +13,7 @@ import pytest
 from cases import rows
 from commands import json_of
 from model_files import edited, loaded, multi_label
-from table_files import read_jsonl, write_jsonl
+from table_files import read_rows, write_jsonl
 
 from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
 from edge_lstm.errors import DataError
@@ -53,7 +53,7 @@ def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
     Path("in.txt").write_text(f"{GOOD}\n{BAD}\n")
     summary = score_files("in.txt", "out.jsonl", model=both)
     assert summary.labels == {"pos": 1, "neg": 2}
-    assert [row["label"] for row in read_jsonl("out.jsonl")] == ["pos|neg", "neg"]
+    assert [row["label"] for row in read_rows("out.jsonl")] == ["pos|neg", "neg"]
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])

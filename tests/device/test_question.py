@@ -11,7 +11,7 @@ import pytest
 from cases import rows
 from commands import Result, command, json_of
 from model_files import compact, edited, loaded
-from table_files import read_csv, read_jsonl, write_jsonl
+from table_files import read_rows, write_jsonl
 
 from edge_lstm import (
     Classifier,
@@ -118,7 +118,7 @@ def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classi
     options = ScoreOptions(all_probabilities=True)
     summary = score_files("in.csv", f"out{suffix}", model=HERE, options=options)
     assert summary.labels == {"1": 1, "5": 1}
-    written = {".csv": read_csv, ".jsonl": read_jsonl}[suffix](f"out{suffix}")
+    written = read_rows(f"out{suffix}")
     names = "text score score_low score_high probability_1 probability_5 status error"
     assert list(written[0]) == names.split()
     for row, prediction in zip(written, classifier.predict([GOOD, BAD])):

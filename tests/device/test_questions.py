@@ -9,7 +9,7 @@ import pytest
 from cases import rows
 from commands import command, json_of
 from model_files import compact, edited, multi_label
-from table_files import read_csv, read_jsonl, write_jsonl
+from table_files import read_rows, write_jsonl
 
 from edge_lstm import Classifier, Policy, RunOptions, ScoreOptions, score_files
 from edge_lstm.core.questions import Questions
@@ -62,7 +62,7 @@ def test_score_adds_columns_for_each_question_in_one_pass() -> None:
     score_files("in.csv", "team.csv", model="team.onnx")
     score_files("in.csv", "u.csv", model="urgent.onnx")
     names = "id text team team_probability team_status u u_probability u_status error"
-    for row, *alone in zip(*map(read_csv, ("out.csv", "team.csv", "u.csv"))):
+    for row, *alone in zip(*map(read_rows, ("out.csv", "team.csv", "u.csv"))):
         added = [each[name] for each in alone for name in ("label", "probability", "status")]
         assert list(row) == names.split()
         assert list(row.values()) == [row["id"], row["text"], *added, ""]
@@ -83,7 +83,7 @@ def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resum
     assert summary.rows == summary.written == 54
     assert summary.labels["team=returns"] + summary.labels["team=billing"] <= 54
     assert summary.model == "team=team.onnx, stars=stars.onnx"
-    assert ",".join(read_csv("one.csv")[0]) == (
+    assert ",".join(read_rows("one.csv")[0]) == (
         "id,text,team,team_probability,team_probability_returns,team_probability_billing,"
         "team_status,stars,stars_low,stars_high,stars_probability_1,stars_probability_5,"
         "stars_status,error"
@@ -94,7 +94,7 @@ def test_rows_without_a_text_are_errors_of_the_row() -> None:
     write_jsonl("in.jsonl", ["good", None])
     models = {"team": "team.onnx", "urgent": "urgent.onnx"}
     summary = score_files("in.jsonl", "out.jsonl", model=models)
-    good, bad = read_jsonl("out.jsonl")
+    good, bad = read_rows("out.jsonl")
     assert good["team_status"] == "ok" and good["error"] is None
     assert bad["team"] is None and bad["urgent_status"] == "error" and bad["error"]
     assert summary.errors == 1
@@ -103,7 +103,7 @@ def test_rows_without_a_text_are_errors_of_the_row() -> None:
 def test_a_file_of_several_labels_may_be_one_of_the_questions() -> None:
     Path("many.onnx").write_bytes(edited(multi_label([0.5, 0.5])))
     score_files("in.csv", "out.csv", model={"team": "team.onnx", "many": "many.onnx"})
-    assert read_csv("out.csv")[0]["many"] == "pos"
+    assert read_rows("out.csv")[0]["many"] == "pos"
 
 
 def test_names_that_the_input_has_get_a_prefix() -> None:
@@ -184,4 +184,4 @@ def test_windows_and_chosen_columns_go_with_several_questions() -> None:
     models = {"team": "team.onnx", "u": "urgent.onnx"}
     score_files("in.jsonl", "out.jsonl", model=models, options=options)
     alone = Classifier.load("team.onnx").predict([text], windows=True)[0]
-    assert read_jsonl("out.jsonl") == [{"id": 1, "team": alone.label, "u_status": "ok"}]
+    assert read_rows("out.jsonl") == [{"id": 1, "team": alone.label, "u_status": "ok"}]

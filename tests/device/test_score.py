@@ -16,11 +16,16 @@ import pytest
 from cases import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_files import read_csv, read_jsonl, write_jsonl
+from table_files import read_rows, write_jsonl
 
-from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
-from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.tables import ReadOptions, open_inputs
+from edge_lstm import (
+    Classifier,
+    DataError,
+    EdgeLSTMError,
+    RunOptions,
+    ScoreOptions,
+    score_files,
+)
 
 PARQUET = pytest.param("out.parquet", marks=pytest.mark.needs("pyarrow"))
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "好 的", 'He said "no"\nand left.']
@@ -46,7 +51,7 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
     classifier: Classifier,
 ) -> None:
     summary = score_files(csv_file("in.csv", TEXTS), "out.csv")
-    assert read_csv("out.csv") == [
+    assert read_rows("out.csv") == [
         {
             "id": str(i),
             "text": text,
@@ -155,14 +160,9 @@ def test_each_format_is_read_and_written_with_the_same_answers(
     texts = [text.replace("\n", " ") for text in TEXTS]
     out = f"out.{target}"
     score_files(make_input(source, texts), out)
-    for text, answer, row in zip(texts, classifier.predict(texts), written(out), strict=True):
+    for text, answer, row in zip(texts, classifier.predict(texts), read_rows(out), strict=True):
         assert (row["text"] or "", row["label"]) == (text, answer.label)
         assert float(row["probability"]) == pytest.approx(answer.probability, rel=1e-7)
-
-
-def written(name: str) -> list[dict[str, Any]]:
-    rows = open_inputs([name], options=ReadOptions(text_column="text")).rows()
-    return [dict(row.values) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_row_without_usable_text_is_kept_with_the_reason() -> None:
     )
     summary = score_files("in.jsonl", "out.jsonl")
     assert Path("out.jsonl").read_text().startswith('{"text": "fine", "n": 1.0e2, ')
-    _, null, broken, encoded, missing, last = read_jsonl("out.jsonl")
+    _, null, broken, encoded, missing, last = read_rows("out.jsonl")
     assert null["edge_lstm_error"] == "the text is null"
     assert (broken["raw"], missing["n"]) == ("broken", 7)
     assert "�" in encoded["raw"]
@@ -251,7 +251,7 @@ def test_a_row_without_usable_text_is_kept_with_the_reason() -> None:
 def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line() -> None:
     Path("in.csv").write_text('id,text,x\n1,fine,a\n2\n3,many,a,b,"c,d"\n\n4,fine,"never closed\n')
     summary = score_files("in.csv", "out.csv")
-    rows = read_csv("out.csv")
+    rows = read_rows("out.csv")
     assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
     assert rows[2]["x"] == "a,b,c,d"
     assert [bool(row["error"]) for row in rows] == [False, True, True, True]
@@ -262,7 +262,7 @@ def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line() -> None:
 def test_all_probabilities_have_columns_of_their_own() -> None:
     source = csv_file("in.csv", TEXTS)
     score_files(source, "out.csv", options=ScoreOptions(keep=("id",), all_probabilities=True))
-    for row in read_csv("out.csv"):
+    for row in read_rows("out.csv"):
         columns = "id,label,probability,probability_neg,probability_pos,status,error"
         assert ",".join(row) == columns
         assert max(row["probability_neg"], row["probability_pos"]) == row["probability"]
@@ -273,7 +273,7 @@ def test_rows_of_one_label_can_be_written_alone(classifier: Classifier, target: 
     source = csv_file("in.csv", TEXTS)
     options = ScoreOptions(only_label=("pos",))
     summary = score_files(source, target, options=options, run=RunOptions(chunk_rows=1))
-    found = [row["text"] for row in written(target)]
+    found = [row["text"] for row in read_rows(target)]
     labels = [answer.label for answer in classifier.predict(TEXTS)]
     assert found == [text for text, label in zip(TEXTS, labels) if label == "pos"]
     assert (summary.rows, summary.written) == (len(TEXTS), len(found))
@@ -292,7 +292,7 @@ def test_the_next_best_labels_have_columns_of_their_own(
         lines = Path(target).read_text().splitlines()
         found: list[dict[str, Any]] = [dict(zip(ADDED, line.split("\t"))) for line in lines]
     else:
-        found = written(target)
+        found = read_rows(target)
         assert list(found[0]) == ["text", *ADDED]
     for row, prediction in zip(found, classifier.predict(TEXTS)):
         (first, p), (second, q) = prediction.top(2)
@@ -363,4 +363,4 @@ def test_an_output_that_is_a_loop_of_links_is_replaced_by_the_file() -> None:
     Path("a.csv").symlink_to("b.csv")
     Path("b.csv").symlink_to("a.csv")
     score_files(csv_file("in.csv", TEXTS), "a.csv")
-    assert len(read_csv("a.csv")) == len(TEXTS)
+    assert len(read_rows("a.csv")) == len(TEXTS)

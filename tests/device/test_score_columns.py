@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 from commands import finished
-from table_files import read_jsonl, write_jsonl
+from model_files import SMALL
+from table_files import read_rows, write_jsonl, zstd
 from test_score import names
 
 from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score, score_files
-from edge_lstm.tables import open_inputs
-from edge_lstm.tables.compression import compressed
 
 ROWS = [
     {"id": "a", "text": "A wonderful film.", "n": 1},
@@ -62,8 +61,8 @@ def test_only_the_columns_that_are_named_are_written(
     score_files(source, "all.jsonl", model=classifier)
     for name in ("out.jsonl", "out.csv"):
         score_files(source, name, model=classifier, options=ScoreOptions(only_columns=only))
-    expected = [{name: row[name] for name in columns} for row in read_jsonl("all.jsonl")]
-    found = read_jsonl("out.jsonl")
+    expected = [{name: row[name] for name in columns} for row in read_rows("all.jsonl")]
+    found = read_rows("out.jsonl")
     assert [list(row.items()) for row in found] == [list(row.items()) for row in expected]
     with Path("out.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -91,8 +90,10 @@ needs_zstd = (
 )
 
 
-def texts(path: Path) -> list[str | None]:
-    return [row.text for row in open_inputs([path]).rows()]
+def texts(path: str | Path) -> list[str | None]:
+    """The texts that score reads in a file."""
+    score_files(path, "again.jsonl", model=SMALL)
+    return [row["text"] for row in read_rows("again.jsonl")]
 
 
 @pytest.mark.parametrize("suffix", [".gz", pytest.param(".zst", marks=needs_zstd)])
@@ -114,11 +115,11 @@ def test_a_compressed_output_is_the_plain_one(
 @needs_zstd
 def test_many_frames_are_one_file() -> None:
     lines = [f"{i} {'word ' * (i % 50)}\n".encode() for i in range(3_000)]
-    frames = [compressed(b"".join(lines[i : i + 7]), "zstd") for i in range(0, len(lines), 7)]
+    frames = [zstd(b"".join(lines[i : i + 7])) for i in range(0, len(lines), 7)]
     frames.insert(5, b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc")  # a frame that is to be skipped
-    frames.insert(9, compressed(b"", "zstd"))
+    frames.insert(9, zstd(b""))
     Path("in.TXT.ZST").write_bytes(b"".join(frames))
-    assert [f"{text}\n".encode() for text in texts(Path("in.TXT.ZST"))] == lines
+    assert [f"{text}\n".encode() for text in texts("in.TXT.ZST")] == lines
 
 
 @needs_zstd
@@ -126,7 +127,7 @@ def test_many_frames_are_one_file() -> None:
 def test_a_small_file_that_becomes_large_takes_little_memory() -> None:
     path = Path("in.txt.zst")
     frames = (b"good\n", b"x" * 300 * 2**20, b"\ngood\n")
-    path.write_bytes(b"".join(compressed(frame, "zstd") for frame in frames))
+    path.write_bytes(b"".join(zstd(frame) for frame in frames))
     code = "import sys, edge_lstm.tables as t\n"
     code += "rows = [row.error for row in t.open_inputs([sys.argv[1]]).rows()]\n"
     code += "print(rows, open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
@@ -144,12 +145,12 @@ def test_a_small_file_that_becomes_large_takes_little_memory() -> None:
         (lambda data: data + b"more", "is damaged or has a wrong suffix"),
         (lambda data: data[:40] + b"\xff\xff\xff" + data[43:], "is damaged or has a wrong suffix"),
         (lambda data: b"text\n" * 20, "is damaged or has a wrong suffix"),
-        (lambda data: compressed(data, "zstd"), r"is twice compressed \(zstd\)"),
+        (zstd, r"is twice compressed \(zstd\)"),
     ],
 )
 def test_a_damaged_frame_is_one_line(classifier: Classifier, damage: Any, error: str) -> None:
     lines = "".join(f"good {i * 7919 % 1000}\n" for i in range(500)).encode()
-    Path("in.txt.zst").write_bytes(damage(compressed(lines, "zstd") * 2))
+    Path("in.txt.zst").write_bytes(damage(zstd(lines) * 2))
     with pytest.raises(DataError, match=error):
         score_files("in.txt.zst", "out.csv", model=classifier)
     assert names() == ["in.txt.zst"]
@@ -157,6 +158,6 @@ def test_a_damaged_frame_is_one_line(classifier: Classifier, damage: Any, error:
 
 @needs_zstd
 def test_zstd_by_another_name_is_refused() -> None:
-    Path("in.csv").write_bytes(compressed(b"text\ngood\n", "zstd"))
+    Path("in.csv").write_bytes(zstd(b"text\ngood\n"))
     with pytest.raises(DataError, match=r"compressed \(zstd\); name it .*in.csv.zst"):
-        open_inputs(["in.csv"])
+        texts("in.csv")

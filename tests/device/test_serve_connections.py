@@ -26,7 +26,7 @@ for package in ("uvicorn", "httpx"):
 from cases import rows  # noqa: E402
 from commands import command  # noqa: E402
 from model_files import SMALL, edited  # noqa: E402
-from table_files import read_jsonl  # noqa: E402
+from table_files import read_rows  # noqa: E402
 
 SURE = "A wonderful film."
 TEAM = {"type": "choice", "criteria": {"billing": None, "returns": None}}
@@ -140,7 +140,7 @@ def test_a_server_without_files_passes_on_and_logs_until_the_upstream_is_gone(
             assert answer["error"]["type"] == "upstream_unavailable"
             assert (answer["error"]["questions"], answer["answers"]) == (["team"], {})
             assert server.end() == "ended\n"
-    (line,) = read_jsonl(log)
+    (line,) = read_rows(log)
     assert (line["text"], line["team"], line["model"]) == (SURE, "billing", "edge-lstm")
 
 

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from table_files import read_csv
+from table_files import read_rows
 
-from edge_lstm import DataError, ScoreOptions, score_files
-from edge_lstm.tables import ReadOptions, read_rows
+from edge_lstm import DataError, ReadOptions, ScoreOptions, score_files
 from edge_lstm.tables.csv import cells
 
 pytestmark = pytest.mark.needs("pyarrow")
@@ -27,20 +26,7 @@ import pyarrow.parquet as pq  # noqa: E402
 def scored(table: Any, target: str, **options: Any) -> list[dict[str, Any]]:
     pq.write_table(table, "in.parquet", use_deprecated_int96_timestamps=False)
     score_files("in.parquet", target, options=ScoreOptions(**options))
-    return read(target)
-
-
-def refuse(constant: str) -> None:
-    raise ValueError(f"not JSON: {constant}")
-
-
-def read(name: str) -> list[dict[str, Any]]:
-    path = Path(name)
-    if path.suffix == ".jsonl":
-        return [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
-    if path.suffix == ".parquet":
-        return list(pq.read_table(path).to_pylist())
-    return read_csv(path)
+    return read_rows(target)
 
 
 def table(**columns: Any) -> Any:
@@ -127,22 +113,23 @@ def test_a_string_that_is_not_utf8_is_no_traceback() -> None:
 
 def test_a_text_that_is_not_utf8_is_an_error_row() -> None:
     pq.write_table(arrow.table({"text": forged(b"\xff\xfe")}), "a.parquet")
-    [row] = read_rows(["a.parquet"])
-    assert (row.text, row.error) == (None, "the text is not UTF-8 (byte 0xff at position 0)")
+    score_files("a.parquet", "out.csv")
+    [row] = read_rows("out.csv")
+    assert row["error"] == "the text is not UTF-8 (byte 0xff at position 0)"
 
 
 @pytest.mark.parametrize("target", ["out.parquet", "out.jsonl"])
 def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(target: str) -> None:
     Path("in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
     summary = score_files("in.csv", target)
-    first, second = read(target)
+    first, second = read_rows(target)
     assert first["error"] == "column 'id' is not UTF-8; leave it out with --keep"
     assert (first["label"], first["status"]) == (None, "error")
     assert (second["id"], second["status"]) == ("2", "ok")
     assert summary.errors == 1
     # What is not written is not looked at.
     score_files("in.csv", target, options=ScoreOptions(keep=("text",)))
-    assert [row["status"] for row in read(target)] == ["ok", "ok"]
+    assert [row["status"] for row in read_rows(target)] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize("target", ["o.csv", "o.parquet", "o.jsonl"])
@@ -156,7 +143,7 @@ def test_a_lone_surrogate_gets_the_answer_of_what_it_is_written_as(target: str) 
         score_files("in.jsonl", target)
         if target == "o.jsonl":  # which has an escape for it
             columns = ("label", "probability", "status")
-            written.append([[row[name] for name in columns] for row in read(target)])
+            written.append([[row[name] for name in columns] for row in read_rows(target)])
         else:
             written.append(Path(target).read_bytes())
             assert written[-1].count(b"\xef\xbf\xbd") >= 8
@@ -169,7 +156,7 @@ def test_names_that_repeat_are_told_apart_by_number() -> None:
     for number, label in (("1", "pos"), ("2", "neg")):
         for target in ("o.csv", "o.jsonl", "o.parquet"):
             score_files("a.parquet", target, reading=ReadOptions(text_column=number))
-            [row] = read(target)
+            [row] = read_rows(target)
             assert row["label"] == label
 
 

@@ -23,7 +23,7 @@ from cases import rows as cases
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from model_files import SMALL
-from table_files import read_jsonl
+from table_files import read_rows
 
 from edge_lstm import Classifier, DataError, ReadOptions, RunOptions, score_files
 from edge_lstm.tables import open_inputs
@@ -345,7 +345,7 @@ def test_a_quoted_field_over_the_limit_is_one_error_row(line: str, size: int) ->
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
-    one, long, *others = read_jsonl("out.jsonl")
+    one, long, *others = read_rows("out.jsonl")
     assert "more than 16 MiB" in long["error"]
     assert [row["text"] for row in (one, *others)] == ["one", "three", "four"]
 

@@ -10,7 +10,7 @@ import pytest
 from commands import command, json_of
 from hypothesis import given
 from hypothesis import strategies as st
-from table_files import read_jsonl, write_jsonl
+from table_files import read_rows, write_jsonl
 
 from edge_lstm import Classifier, DataError, ScoreOptions, score_files
 from edge_lstm.core.windows import combine, cut
@@ -84,7 +84,7 @@ def test_evaluate_measures_what_score_and_predict_answer(classifier: Classifier)
     write_jsonl("a.jsonl", [{"text": text, "label": label} for text, label in zip(texts, labels)])
     options = ScoreOptions(windows=True, all_probabilities=True)
     score_files("a.jsonl", "out.jsonl", model=classifier, options=options)
-    rows = read_jsonl("out.jsonl")
+    rows = read_rows("out.jsonl")
     predicted = classifier.predict(texts, windows=True)
     assert [row["edge_lstm_label"] for row in rows] == [p.label for p in predicted]
     asked = ("evaluate", "a.jsonl", "-m", "sentiment")

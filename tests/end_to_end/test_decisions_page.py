@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from table_files import read_jsonl
+from table_files import read_rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "decisions.md"
 READERS = {
@@ -83,7 +83,7 @@ def test_a_reader_of_the_page_makes_rows_to_train_on(
     monkeypatch.chdir(tmp_path)
     Path(log).write_text(LOGS[log])
     exec(compile(READERS[log], log, "exec"), {})
-    rows = read_jsonl("log.jsonl")
+    rows = read_rows("log.jsonl")
     assert [(row["text"], row["team"]) for row in rows] == PAIRS
     if log == "systemone.jsonl":  # the other types become labels too
         assert (rows[0]["urgent"], rows[0]["anger"]) == ("no", 2)

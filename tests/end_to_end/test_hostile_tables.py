@@ -6,7 +6,6 @@ what it may leave (see ``hostile.cases``).
 from __future__ import annotations
 
 import gzip
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 from hostile import Case, Prepare, both, cases, check, put
-from table_files import read_csv
+from table_files import read_rows
 
 
 def parquet(**columns: Any) -> Prepare:
@@ -34,30 +33,12 @@ def statuses(name: str, *wanted: str) -> Callable[[Path], object]:
     """The output's rows have these statuses, and it is of its format."""
 
     def look(folder: Path) -> None:
-        rows = rows_of(folder / name)
+        rows = read_rows(folder / name)
         assert [row["status"] for row in rows] == list(wanted), rows
         for row in rows:
             assert (row["status"] == "error") == bool(row["error"])
 
     return look
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    """Read with other readers than the package's own."""
-    if path.suffix == ".jsonl":
-
-        def refuse(constant: str) -> None:
-            raise ValueError(f"{constant} is not JSON")
-
-        return [
-            json.loads(line, parse_constant=refuse)
-            for line in path.read_bytes().decode().splitlines()
-        ]
-    if path.suffix == ".parquet":
-        from pyarrow.parquet import read_table
-
-        return list(read_table(path).to_pylist())
-    return read_csv(path, "\t" if path.suffix == ".tsv" else ",")
 
 
 def scored(table: str, given: Prepare = lambda _: None) -> list[Case]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import command, finished
-from table_files import read_csv
+from table_files import read_rows
 
 from edge_lstm import Classifier
 from edge_lstm.cli import run
@@ -66,7 +66,7 @@ def test_the_example_tickets_are_written_and_fit_together(tmp_path: Path) -> Non
     assert command(*line).stdout.count("wrote") == len(list(folder.iterdir())) == 5
     names = ("tickets", "few", "labelled", "test")
     tickets, few, corrected, test = (
-        [row["text"] for row in read_csv(folder / f"{name}.csv")] for name in names
+        [row["text"] for row in read_rows(folder / f"{name}.csv")] for name in names
     )
     log = (folder / "log.txt").read_text(encoding="utf-8").splitlines()
     assert (
