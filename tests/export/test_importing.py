@@ -837,6 +837,14 @@ def test_claimed_sizes_take_no_memory(good: Path, tmp_path: Path) -> None:
     assert "far too large" in refused(tmp_path / "m.keras")
 
 
+def test_a_place_of_thousands_of_groups_is_named_by_its_beginning(good: Path) -> None:
+    with h5py.File(good, "r+") as file:
+        group = file["model_weights/embedding_0"]
+        group["again"] = group
+        group.attrs["weight_names"] = ["/".join(["again"] * 4000)]
+    assert len(refused(good, padding="pre")) < len(str(good)) + 200
+
+
 def test_a_link_to_another_file_is_not_followed(good: Path, tmp_path: Path) -> None:
     other = write_hdf5(tmp_path / "other.h5", "embedding; lstm; dense")
     place = "model_weights/dense_2/dense_2"
