@@ -55,7 +55,7 @@ from edge_lstm_export.train.data import (
 )
 from edge_lstm_export.train.lstm import SILENT, Callbacks, LoopResult, fit_lstm, lstm_examples
 from edge_lstm_export.train.provenance import Measured, provenance
-from edge_lstm_export.train.sources import Dataset, Split, letters
+from edge_lstm_export.train.sources import Dataset, Split
 from edge_lstm_export.train.sparse import (
     Baseline,
     SparsePart,
@@ -121,13 +121,7 @@ def fit(
     predictions = ask_teachers(teachers, rows, transfer, plan, stages, say)
     of_sizes = replace(plan, network=sizes)
     data = TrainingData(
-        dataset.labels,
-        of_sizes,
-        rows,
-        transfer,
-        tokenizer,
-        predictions,
-        letters(dataset.fields),
+        dataset.labels, of_sizes, rows, transfer, tokenizer, predictions, dataset.fields
     )
 
     embeddings = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.question import SCORE, Question
 from edge_lstm.core.text import Tokenizer
 from edge_lstm_export.arrays import Floats, Ints, Names
@@ -27,7 +28,7 @@ class TrainingData:
     plan: with the network of this vocabulary.
     tokenizer: the text rule with its vocabulary.
     predictions: of the teachers; None without any.
-    letters: of words that share letters in another way than by their spelling.
+    fields: that the texts were made of; None if they are texts.
     """
 
     labels: Names
@@ -36,7 +37,17 @@ class TrainingData:
     transfer: TransferSet
     tokenizer: Tokenizer
     predictions: EnsemblePredictions | None
-    letters: Mapping[str, str] = field(default_factory=dict)
+    fields: Fields | None = None
+
+    @cached_property
+    def letters(self) -> dict[str, str]:
+        """The letters of each word of a number: one for each edge that it exceeds.
+
+        Neighbouring words share letters, as words of one stem do, so they share their weights.
+        """
+        if self.fields is None:
+            return {}
+        return {word: "".join(below) for word, below in self.fields.below()}
 
     @cached_property
     def row_examples(self) -> Examples:

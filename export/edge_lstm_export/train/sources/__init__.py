@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_lstm_export.train.sources.dataset import Dataset, Split, few_groups, folds_of, hold_out
-from edge_lstm_export.train.sources.fields import ALL, field_options, letters, objects
+from edge_lstm_export.train.sources.fields import ALL, field_options, objects
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import check_sources, read_dataset
 from edge_lstm_export.train.sources.warnings import checked, scale_notes
@@ -19,7 +19,6 @@ __all__ = [
     "field_options",
     "folds_of",
     "hold_out",
-    "letters",
     "objects",
     "read_dataset",
     "scale_notes",

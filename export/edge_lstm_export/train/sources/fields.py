@@ -306,16 +306,6 @@ def _in_words(made: Field) -> str:
     return "text"
 
 
-def letters(fields: Fields | None) -> dict[str, str]:
-    """Return the letters of each word of a number: one for each edge that it exceeds.
-
-    Neighbouring words share letters, as words of one stem do, so they share their weights.
-    """
-    if fields is None:
-        return {}
-    return {word: "".join(below) for word, below in fields.below()}
-
-
 def objects(rows: Any) -> list[Any] | None:
     """Return the rows of a table of pandas, or a list of objects; None for other things."""
     if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
