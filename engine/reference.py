@@ -115,8 +115,8 @@ def read(data: bytes) -> Model:
     entries = [dict(fields(value)) for number, value in message if number == 14]
     metadata = {entry[1].decode(): entry.get(2, b"").decode() for entry in entries}
     version = metadata["edge_lstm.format"]
-    if version != "11":
-        raise ModelError(f"format version {version[:20]!r} is not supported; this reads 11")
+    if version != "1":
+        raise ModelError(f"the file was made by a newer version ({version[:20]!r}); this reads 1")
     network = json.loads(metadata["edge_lstm.network"])
     rule = json.loads(metadata["edge_lstm.tokenizer"])
     entries = vocabulary_entries(metadata["edge_lstm.vocabulary"])
@@ -157,12 +157,15 @@ def replacements(rule: dict[str, Any]) -> dict[int, str]:
 
 def with_tables(weights: dict[str, np.ndarray], network: dict[str, Any]) -> dict[str, np.ndarray]:
     """Return the weights with their tables unpacked."""
-    columns = {"head_w": weights["head_b"].size}
+    shapes = {}
     if network["layers"]:
-        columns["embedding"] = network["embedding_dim"]
-    if network["ngram_words"] + network["ngram_slots"]:
-        columns["ngram_vectors"] = network["ngram_dim"]
-    weights |= {name: unpacked(weights, name, width) for name, width in columns.items()}
+        shapes["embedding"] = network["num_words"] + 1, network["embedding_dim"]
+    if ngrams := network["ngram_words"] + network["ngram_slots"]:
+        shapes["ngram_vectors"] = ngrams, network["ngram_dim"]
+    weights |= {name: unpacked(weights, name, *shape) for name, shape in shapes.items()}
+    # The head has a row for each of its inputs.
+    rows = len(weights.get("head_w_scales", ()))
+    weights["head_w"] = unpacked(weights, "head_w", rows, weights["head_b"].size)
     if "embedding_scale" in weights:
         # The two sentinel columns of int8 are not stored.
         sentinels = np.full((len(weights["embedding"]), 2), [127, -128], np.int8)
@@ -170,7 +173,11 @@ def with_tables(weights: dict[str, np.ndarray], network: dict[str, Any]) -> dict
     return weights
 
 
-def unpacked(weights: dict[str, np.ndarray], name: str, columns: int) -> np.ndarray:
+# A table of fewer columns is narrow.
+NARROWEST = 4
+
+
+def unpacked(weights: dict[str, np.ndarray], name: str, rows: int, columns: int) -> np.ndarray:
     """Return a table, which an int8 file may have in codes or in 4 bits."""
     if f"{name}_c" in weights:
         # A code stands for four columns: a row of the book.
@@ -180,8 +187,11 @@ def unpacked(weights: dict[str, np.ndarray], name: str, columns: int) -> np.ndar
         packed = weights[f"{name}_q"]
         # Even columns have the low half of a byte.
         halves = np.stack([packed & 15, packed >> 4], axis=2).reshape(len(packed), -1)
-        numbers = halves[:, :columns].astype(np.int8) - 8
-        return numbers * weights[f"{name}_m"].astype(np.int8)
+        numbers = (halves.astype(np.int8) - 8) * weights[f"{name}_m"].astype(np.int8)
+        if columns >= NARROWEST:
+            return numbers[:, :columns]
+        # A narrow table has its numbers one after another, and zeros behind the last.
+        return numbers.reshape(-1)[: rows * columns].reshape(rows, columns)
     return weights[name]
 
 
@@ -462,8 +472,7 @@ def lstm(model: Model, k: int, x: np.ndarray, direction: int, row: int) -> np.nd
     scales = [weights.get(f"lstm{k}_{part}_scale", (None, None))[direction] for part in "wr"]
     slope = model.layers("lstm")[k].get("hard_sigmoid")
     gate = sigmoid if slope is None else lambda x: np.clip(F32(slope) * x + F32(0.5), 0, 1)
-    bias = np.add(*np.split(b, 2))
-    h = np.zeros(len(bias) // 4, F32)
+    h = np.zeros(len(b) // 4, F32)
     c = h
     ends = (0, 0)
     if f"lstm{k}_h" in weights:
@@ -474,7 +483,7 @@ def lstm(model: Model, k: int, x: np.ndarray, direction: int, row: int) -> np.nd
     outputs = [h]
     # Later LSTMs read outputs. The sentinels of the embedding fix its range.
     for step in product(x, w, scales[0], ends if k else (0, 0)):
-        gates = step + product(h[None], r, scales[1], ends)[0] + bias
+        gates = step + product(h[None], r, scales[1], ends)[0] + b
         # Input, output and forget gate, and the cell's candidate.
         i, o, f, g = np.split(gates, 4)
         i, o, f = map(gate, (i, o, f))
@@ -531,7 +540,7 @@ def slot_of_pair(a: int, b: int, displacements: np.ndarray, slots: int) -> tuple
     g = key * MULTIPLIERS[1] % PRIME
     buckets = len(displacements)
     step = 1 + h // buckets % max(slots - 1, 1)
-    return (g % slots + int(displacements[h % buckets]) * step) % slots, 1 + g % 65521
+    return (g % slots + int(displacements[h % buckets]) * step) % slots, 1 + g % 255
 
 
 def ngram_rows(model: Model, ids: list[int]) -> dict[int, int]:

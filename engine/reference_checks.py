@@ -61,7 +61,9 @@ HIGHEST_FIRST_WORD_ID = 4
 # Start, unknown word and first word of a rule with pieces of words.
 IDS_WITH_PIECES = (1, 2, 4)
 MARKS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'
-MOST_FINGERPRINTS = 65521
+# A table of fewer columns has its 4-bit numbers in rows of TOGETHER.
+NARROWEST = 4
+TOGETHER = 16
 MOST_MULTIPLIER = 18
 
 
@@ -80,7 +82,7 @@ def read(data: bytes) -> Model:
             raise ModelError(DAMAGED)
         entries = [dict(fields(value)) for value in properties]
         metadata = {entry[1].decode(): entry.get(2, b"").decode() for entry in entries}
-        if metadata["edge_lstm.format"] == "11":
+        if metadata["edge_lstm.format"] == "1":
             check(dict(message)[7], metadata)
         return reference.read(data)
     except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
@@ -301,9 +303,8 @@ def check_weights(model: Model) -> None:
         buckets = weights["pair_displacements"].size
         if not 1 <= buckets <= MOST_SLOTS:
             raise ModelError("this network is not supported: it has no displacements of its pairs")
-        constant(weights, "pair_displacements", np.uint16, buckets)
-        if constant(weights, "pair_fingerprints", np.uint16, slots).max() > MOST_FINGERPRINTS:
-            raise ModelError("this network is not supported: its fingerprints are out of range")
+        constant(weights, "pair_displacements", np.uint8, buckets)
+        constant(weights, "pair_fingerprints", np.uint8, slots)
     has_one_logit = len(model.labels) == 2 and model.thresholds is None
     logits = 1 if has_one_logit else len(model.labels)
     check_table(weights, "head_w", inputs, logits, int8)
@@ -327,11 +328,20 @@ def check_table(
 
 def check_packed(weights: dict[str, np.ndarray], name: str, rows: int, columns: int) -> None:
     """Check a table of 4 bits."""
+    count = rows * columns
+    is_narrow = columns < NARROWEST
+    if is_narrow:
+        rows = -(-count // TOGETHER)
+        columns = TOGETHER
     packed = constant(weights, f"{name}_q", np.uint8, rows, (columns + 1) // 2)
     multipliers = constant(weights, f"{name}_m", np.uint8, rows, 1)
     # Behind an odd number of columns is the half of a byte that stands for 0.
     is_usable = (packed & 15).all() and (packed >> 4).all()
     if columns % 2 and (packed[:, -1] >> 4 != 8).any():
+        is_usable = False
+    # And so behind the last number of a narrow one.
+    halves = np.stack([packed & 15, packed >> 4], axis=2).ravel()
+    if is_narrow and (halves[count:] != 8).any():
         is_usable = False
     if not is_usable or multipliers.min() < 1 or multipliers.max() > MOST_MULTIPLIER:
         raise ModelError(f"this network is not supported: its {name} is not usable")
@@ -353,7 +363,7 @@ def check_lstm(
     directions = 1 + layer["bidirectional"]
     hidden = layer["lstm"] + 2 * int8
     gates = 4 * hidden
-    constant(weights, f"{name}_b", F32, directions, 2 * gates)
+    constant(weights, f"{name}_b", F32, directions, gates)
     for part, columns in ((f"{name}_w", inputs), (f"{name}_r", hidden)):
         if int8:
             constant(weights, part, np.int8, directions, columns, gates)

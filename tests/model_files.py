@@ -115,15 +115,18 @@ def graph_of_multi_label() -> bytes:
     """The small model's graph with a logit for each of its two labels: -z and z, of its one logit
     z."""
     parts = []
+    logits = both = b""
     for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):
         fields = list(onnx_file._fields(value)) if number in (1, 5) else []
         # the constant, and the operator that multiplies by it
         if any(v == b"signs" for _, v in fields):
+            if number == 1:
+                logits, _, both = (bytes(v) for n, v in fields if n in (1, 2))
             continue
         name = dict(fields).get(8) if number == 5 else None
         data = bytes(value) if not isinstance(value, int) else value
         if number == 1:
-            data = message((n, b"logits" if v == b"both_logits" else v) for n, v in fields)
+            data = message((n, logits if v == both else v) for n, v in fields)
         elif name == b"head_w":
             weights = np.frombuffer(dict(fields)[9], np.int8).reshape(-1, 1)
             data = tensor("head_w", 3, np.hstack([-weights, weights]))

@@ -136,12 +136,13 @@ class Lstm:
         directions = self.directions
         hidden = self.units + sentinels(quantized)
         gates = 4 * hidden
-        wanted: Constants = {f"{name}_b": ("float32", (directions, 2 * gates))}
+        wanted: Constants = {f"{name}_b": ("float32", (directions, gates))}
+        if quantized:
+            wanted[f"{name}_zero"] = "int8", (directions,)
         for part, columns in ((f"{name}_w", inputs), (f"{name}_r", hidden)):
             if quantized:
                 wanted[part] = "int8", (directions, columns, gates)
                 wanted[f"{part}_scale"] = "float32", (directions,)
-                wanted[f"{part}_zero"] = "int8", (directions,)
             else:
                 wanted[part] = "float32", (directions, gates, columns)
         return wanted
@@ -358,7 +359,7 @@ class NetworkConfig:
         if quantized and self.ngrams:
             wanted["ngram_scales"] = "float32", (self.ngram_dim,)
         if self.ngram_slots:
-            wanted["pair_fingerprints"] = "uint16", (self.ngram_slots,)
+            wanted["pair_fingerprints"] = "uint8", (self.ngram_slots,)
         if self.logits == 1:
             wanted["signs"] = "float32", (1, 2)
         return wanted

@@ -55,9 +55,11 @@ MAX_GOLDEN = 64
 # Most probable labels that a golden row has the probabilities of.
 GOLDEN_LABELS = 5
 
-# The range of a fingerprint of a pair of words, and of the factor of a row of 4-bit numbers.
-MAX_FINGERPRINT = 65_521
+# The range of the factor of a row of 4-bit numbers. The numbers of a table of fewer columns than
+# NARROWEST are packed in rows of TOGETHER.
 MAX_FACTOR = 18
+NARROWEST = 4
+TOGETHER = 16
 
 # Bytes of all words together.
 MAX_VOCABULARY = 32 * 2**20
@@ -353,9 +355,6 @@ def _check_values(name: str, dtype: str, raw: bytes) -> None:
     shown = f"constant {name[:40]!r}"
     if name.endswith(("_zero", "zero_float")):
         require(not raw.strip(b"\0"), f"{shown} is not 0")
-    if name == "pair_fingerprints" and dtype == "uint16":
-        most = max(_numbers("H", raw))
-        require(most <= MAX_FINGERPRINT, f"{shown} holds a number above {MAX_FINGERPRINT}")
     if name.endswith("_q"):
         require(not raw.translate(None, _WHOLE_HALVES), f"{shown} holds a half-byte of 0")
     if name.endswith("_m"):
@@ -389,8 +388,8 @@ def check_fit(
     if network.ngram_slots:
         # As many as it has, but at least one.
         given = constants.get("pair_displacements")
-        count = len(given.raw) // 2 if given else 1
-        wanted["pair_displacements"] = "uint16", (min(max(count, 1), MAX_NGRAMS),)
+        count = len(given.raw) if given else 1
+        wanted["pair_displacements"] = "uint8", (min(max(count, 1), MAX_NGRAMS),)
     for name, (dtype, shape) in wanted.items():
         require(name in constants, f"its graph has no constant {name!r}")
         fits = (constants[name].dtype, constants[name].shape) == (dtype, shape)
@@ -401,9 +400,9 @@ def check_fit(
         require(is_known, f"constant {name!r} is none of its network's")
     for name in states:
         _check_states(name, constants[name], quantized=quantized)
-    for name, (_, columns) in network.tables(quantized=quantized).items():
-        if columns % 2 and f"{name}_q" in tables:
-            _check_last_halves(f"{name}_q", constants[f"{name}_q"], columns)
+    for name, (rows, columns) in network.tables(quantized=quantized).items():
+        if f"{name}_q" in tables:
+            _check_last_halves(f"{name}_q", constants[f"{name}_q"], rows, columns)
     # No other operator makes zeros of nothing. The longest padding pads the n-grams' columns.
     most = FIRST_WORD_ID + network.ngrams
     for node in graph.nodes:
@@ -437,6 +436,9 @@ def _tables(
             wanted[f"{name}_c"] = "uint8", (rows, (columns + 3) // 4)
             wanted[f"{name}_b"] = "int8", (256, 4)
         elif quantized and name not in constants:
+            if columns < NARROWEST:
+                rows = -(-rows * columns // TOGETHER)
+                columns = TOGETHER
             wanted[f"{name}_q"] = "uint8", (rows, (columns + 1) // 2)
             wanted[f"{name}_m"] = "uint8", (rows, 1)
         else:
@@ -479,8 +481,17 @@ def _check_states(name: str, constant: Tensor, *, quantized: bool) -> None:
         require(holds, f"constant {name!r} lacks the states of the sentinels")
 
 
-def _check_last_halves(name: str, constant: Tensor, columns: int) -> None:
-    """Refuse a number behind the last column of a table of 4 bits. columns: an odd number."""
-    last = constant.raw[columns // 2 :: columns // 2 + 1]
-    fits = all(byte >> 4 == 8 for byte in last)
-    require(fits, f"constant {name!r} has a number behind its last column")
+def _check_last_halves(name: str, constant: Tensor, rows: int, columns: int) -> None:
+    """Refuse a number behind the last column of a table of 4 bits, or behind a narrow one's last.
+
+    rows, columns: of the table.
+    """
+    raw = constant.raw
+    ends = b""
+    if columns < NARROWEST:
+        ends = bytes(raw[-(-rows * columns // 2) :])
+        if rows * columns % 2:
+            ends += bytes([raw[rows * columns // 2] & 0xF0 | 8])
+    elif columns % 2:
+        ends = bytes(byte & 0xF0 | 8 for byte in raw[columns // 2 :: columns // 2 + 1])
+    require(not ends.strip(b"\x88"), f"constant {name!r} has a number behind its last column")

@@ -27,15 +27,14 @@ from edge_lstm.core.text import Tokenizer
 from edge_lstm.errors import (
     DamagedModelFileError,
     DataError,
-    ModelFileError,
     NewerFormatError,
     NotAModelFileError,
     read_error,
 )
 from edge_lstm.system.os_file import open_regular
 
-# Release 1.0 has format 11. The versions before it wrote formats 1 to 3, and 10.
-FORMAT_VERSION = 11
+# The only format so far.
+FORMAT_VERSION = 1
 PRODUCER = "edge-lstm"
 INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
@@ -271,8 +270,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
 
     path: the file's name in errors.
 
-    Raises ModelFileError for a file of a version before 1.0, else NotAModelFileError,
-    DamagedModelFileError or NewerFormatError, if the file is unusable.
+    Raises NotAModelFileError, DamagedModelFileError or NewerFormatError if the file is unusable.
     """
     onnx = _parse_whole(data, path)
     try:
@@ -400,7 +398,7 @@ def _digest(data: bytes | memoryview) -> bytes:
 
 
 def _check_format(version: str, path: Path) -> None:
-    """Raise ModelFileError (or a subclass) unless this version reads the file's format."""
+    """Raise a ModelFileError unless this version reads the file's format."""
     if not _FORMAT.fullmatch(version):
         raise DamagedModelFileError(
             f"{path}: format version {version[:20]!r} is not numeric; export it again"
@@ -410,8 +408,6 @@ def _check_format(version: str, path: Path) -> None:
             f"{path} has format version {version}, this edge-lstm reads version {FORMAT_VERSION}; "
             "upgrade edge-lstm, or export the model again with this version"
         )
-    if int(version) < FORMAT_VERSION:
-        raise ModelFileError(f"{path} was made by a version before 1.0; export it again")
 
 
 def _check_input(graph: onnx_file.Graph, path: Path) -> None:

@@ -120,7 +120,7 @@ typedef struct {
 typedef struct {
     size_t columns;
     const unsigned char *values;
-    const unsigned char *multipliers; /* one a row of 4-bit numbers; NULL if there are none */
+    const unsigned char *multipliers; /* of rows of 4-bit numbers; NULL if there are none */
     const unsigned char *book; /* what codes stand for, CODED numbers each; NULL without codes */
 } table;
 enum { ROW_PADDING = 7 }; /* bytes behind a row that reading it may write */
@@ -209,8 +209,8 @@ struct edge_lstm {
     const unsigned char *embedding_scales;
     table ngram_vectors;
     const unsigned char *ngram_scales;
-    const unsigned char *pair_displacements; /* [pair_buckets], of 16 bits */
-    const unsigned char *pair_fingerprints;  /* [ngram_slots], of 16 bits */
+    const unsigned char *pair_displacements; /* [pair_buckets] */
+    const unsigned char *pair_fingerprints;  /* [ngram_slots] */
 
     /* In the memory that the caller gives. */
     char **label_names;         /* [num_labels] */

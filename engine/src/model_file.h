@@ -13,7 +13,7 @@ static const char NOT_A_MODEL[] = "not a model file of edge-lstm, or cut short; 
 static const char CHANGED[] =
     "the file was cut short or changed after it was written; copy it again";
 static const char OTHER_FORMAT[] =
-    "this format version is not supported; export the model again, or use a newer engine";
+    "the file was made by a newer version; use a newer engine, or export it with this version";
 static const char UNKNOWN_RULE[] = "this text rule is not supported; use a newer engine";
 static const char UNUSABLE[] =
     "the file's metadata is unusable or does not fit together; export it again";
@@ -73,7 +73,7 @@ static const char *read_file(edge_lstm *m, slice file, int checks_digest) {
         m->metadata[i] = find_entry(file, ENTRY_NAMES[i]);
     if (!m->metadata[FORMAT].at)
         return NOT_A_MODEL;
-    if (!slice_equals(m->metadata[FORMAT], "11"))
+    if (!slice_equals(m->metadata[FORMAT], "1"))
         return OTHER_FORMAT;
     if (slice_length(file) < SHA256_DIGITS || !is_message(m->graph) ||
         !are_messages(m->graph, GRAPH_CONSTANT))

@@ -8,12 +8,7 @@
 #define PRIME 0x7FFFFFFFu /* 2^31 - 1 */
 #define BUCKET_MULTIPLIER 950706376u
 #define SLOT_MULTIPLIER 742938285u
-enum { MAX_FINGERPRINT = 65521 };
-
-/* Return the i-th of 16-bit numbers that may lie at any address. */
-ALWAYS_INLINE uint32_t load_u16(const unsigned char *numbers, size_t i) {
-    return numbers[2 * i] | (uint32_t)numbers[2 * i + 1] << 8;
-}
+enum { MAX_FINGERPRINT = 255 };
 
 /* Return n modulo the prime, for n < 2^62. 2^31 is 1 there, so the bits above are added. */
 ALWAYS_INLINE uint32_t modulo_prime(uint64_t n) {
@@ -32,9 +27,9 @@ static int find_pair(const edge_lstm *m, int32_t left, int32_t right, uint32_t *
     uint32_t h = modulo_prime(key * BUCKET_MULTIPLIER);
     uint32_t g = modulo_prime(key * SLOT_MULTIPLIER);
     uint32_t step = 1 + h / buckets % (slots > 1 ? slots - 1 : 1);
-    uint64_t displacement = load_u16(m->pair_displacements, h % buckets);
+    uint64_t displacement = m->pair_displacements[h % buckets];
     *slot = (uint32_t)((g + displacement * step) % slots);
-    return load_u16(m->pair_fingerprints, *slot) == 1 + g % MAX_FINGERPRINT;
+    return m->pair_fingerprints[*slot] == 1 + g % MAX_FINGERPRINT;
 }
 
 #endif

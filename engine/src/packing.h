@@ -80,7 +80,7 @@ static void pack_int8(const edge_lstm *m, const unsigned char *w, int32_t inputs
     }
 }
 
-/* Pack the weights of a direction, and add the two biases up. */
+/* Pack the weights of a direction. */
 static void pack_direction(const edge_lstm *m, lstm_layer *layer, int32_t d) {
     packed_weights *packed = &layer->packed[d];
     int32_t inputs = layer->inputs;
@@ -89,7 +89,7 @@ static void pack_direction(const edge_lstm *m, lstm_layer *layer, int32_t d) {
     size_t part = weight_size(m) * gates * (size_t)d;
     const unsigned char *w = layer->w + part * (size_t)inputs;
     const unsigned char *r = layer->r + part * (size_t)hidden;
-    const unsigned char *bias = layer->b + 2 * sizeof(float) * gates * (size_t)d;
+    const unsigned char *bias = layer->b + sizeof(float) * gates * (size_t)d;
     if (m->is_int8) {
         pack_int8(m, w, inputs, hidden, packed->w);
         pack_int8(m, r, hidden, hidden, packed->r);
@@ -101,7 +101,7 @@ static void pack_direction(const edge_lstm *m, lstm_layer *layer, int32_t d) {
     }
     for (size_t i = 0; i < gates; i++) {
         size_t offset = packed_offset(m, hidden, i, row_size(m));
-        packed->bias[offset / sizeof(float)] = load_f32(bias, i) + load_f32(bias, gates + i);
+        packed->bias[offset / sizeof(float)] = load_f32(bias, i);
     }
 }
 

@@ -1,12 +1,13 @@
-/* The tables of the file: embedding, vectors of n-grams, head. fp32: floats. int8: signed bytes or,
- * in wider tables, rows of 4-bit numbers times one number a row, or of codes of CODED numbers. Rows
- * are unpacked as they are read, so that a table takes no memory but the file's. */
+/* The tables of the file: embedding, vectors of n-grams, head. fp32: floats. int8: signed bytes,
+ * rows of 4-bit numbers times one number a row, or of codes of CODED numbers. A narrow table has
+ * its 4-bit numbers one after another, in rows of TOGETHER. Rows are unpacked as they are read, so
+ * that a table takes no memory but the file's. */
 #ifndef EDGE_LSTM_TABLE_H
 #define EDGE_LSTM_TABLE_H
 
 #include "model.h"
 
-enum { LEAST_PACKED_COLUMNS = 4, MAX_MULTIPLIER = 18 };
+enum { NARROWEST = 4, TOGETHER = 16, MAX_MULTIPLIER = 18 };
 enum { HALF_OF_ZERO = 8 };    /* the four bits of the number 0 */
 enum { PAIRS_AT_A_TIME = 4 }; /* of such numbers, two in a byte */
 
@@ -25,20 +26,39 @@ ALWAYS_INLINE size_t codes_size(size_t columns) {
     return (columns + CODED - 1) / CODED;
 }
 
-/* Return whether 4-bit numbers and their multipliers are in range, and whether whole groups of them
- * can be read up to the last. */
+/* The rows in which a table is packed, and their columns. */
+typedef struct {
+    size_t rows;
+    size_t columns;
+} packed_shape;
+
+static packed_shape shape_of_packed(size_t rows, size_t columns) {
+    if (columns >= NARROWEST)
+        return (packed_shape){rows, columns};
+    return (packed_shape){(rows * columns + TOGETHER - 1) / TOGETHER, TOGETHER};
+}
+
+/* Return the i-th four bits. */
+ALWAYS_INLINE unsigned load_half(const unsigned char *pairs, size_t i) {
+    return pairs[i / 2] >> 4 * (i % 2) & 15;
+}
+
+/* Return whether 4-bit numbers and their multipliers are in range, with zeros behind a last odd
+ * column and a narrow table's last number, and whether whole groups can be read up to the last. */
 static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
-    size_t size = packed_size(t->columns);
-    unsigned least_last_half = t->columns % 2 ? HALF_OF_ZERO : 1;
-    unsigned most_last_half = t->columns % 2 ? HALF_OF_ZERO : 15;
-    int has_wrong = m->file.end - (t->values + rows * size) < PAIRS_AT_A_TIME;
-    for (size_t i = 0; i < rows * size; i++)
+    packed_shape packed = shape_of_packed(rows, t->columns);
+    size_t size = packed_size(packed.columns);
+    size_t num_halves = 2 * packed.rows * size;
+    int has_wrong = m->file.end - (t->values + packed.rows * size) < PAIRS_AT_A_TIME;
+    for (size_t i = 0; i < packed.rows * size; i++)
         has_wrong |= (t->values[i] & 15) == 0 || t->values[i] >> 4 == 0;
-    for (size_t row = 0; row < rows; row++) {
-        unsigned last_half = t->values[row * size + size - 1] >> 4;
-        has_wrong |= last_half < least_last_half || last_half > most_last_half;
+    for (size_t row = 0; row < packed.rows; row++) {
         has_wrong |= t->multipliers[row] < 1 || t->multipliers[row] > MAX_MULTIPLIER;
+        if (packed.columns % 2)
+            has_wrong |= load_half(t->values, 2 * (row + 1) * size - 1) != HALF_OF_ZERO;
     }
+    for (size_t i = rows * t->columns; t->columns < NARROWEST && i < num_halves; i++)
+        has_wrong |= load_half(t->values, i) != HALF_OF_ZERO;
     return !has_wrong;
 }
 
@@ -74,11 +94,22 @@ static void multiply_row(const table *t, size_t row, uint32_t zero, unsigned cha
     }
 }
 
+/* Write a row of a narrow table of 4-bit numbers as bytes, of which `zero` stands for 0. */
+static void multiply_narrow_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
+    for (size_t k = 0; k < t->columns; k++) {
+        size_t i = row * t->columns + k;
+        uint32_t number = load_half(t->values, i) - HALF_OF_ZERO;
+        out[k] = (unsigned char)(number * t->multipliers[i / TOGETHER] + zero);
+    }
+}
+
 /* Write a packed row as bytes, of which `zero` stands for 0, and up to ROW_PADDING bytes behind
  * it. */
 static void unpack_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
     if (t->book)
         look_up_row(t, row, zero, out);
+    else if (t->columns < NARROWEST)
+        multiply_narrow_row(t, row, zero, out);
     else
         multiply_row(t, row, zero, out);
 }

@@ -14,7 +14,7 @@
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_BYTES = 9 };
 
 /* ONNX's types of constants, and one for scales, which are floats above 0. */
-enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, UINT16 = 4, TYPE_BITS = 0xFF, SCALES = FLOAT32 | 0x100 };
+enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, TYPE_BITS = 0xFF, SCALES = FLOAT32 | 0x100 };
 
 /* The name of a constant is a word, a number of one digit or NO_NUMBER, and a part, which may be
  * empty: "lstm", 0, "_w" is lstm0_w. */
@@ -65,8 +65,6 @@ static int find_constant(const edge_lstm *m, const char *word, int32_t number, c
     field f;
     if (type == INT8 || type == UINT8)
         size = 1;
-    if (type == UINT16)
-        size = 2;
     int more = next_field(&tensor, &f);
     for (; more > 0; more = next_field(&tensor, &f)) {
         if (f.number == TENSOR_DIMS) {
@@ -91,14 +89,23 @@ static int weight_type(const edge_lstm *m) {
     return m->is_int8 ? INT8 : FLOAT32;
 }
 
+/* Find the packed rows of a table: 4-bit numbers (_q), and a multiplier for each row (_m). */
+static int find_packed(const edge_lstm *m, const char *word, size_t rows, table *t) {
+    const int none = NO_NUMBER;
+    packed_shape shape = shape_of_packed(rows, t->columns);
+    const int32_t *numbers = SHAPE((int32_t)shape.rows, (int32_t)packed_size(shape.columns));
+    return find_constant(m, word, none, "_q", UINT8, numbers, &t->values) &&
+           find_constant(m, word, none, "_m", UINT8, SHAPE((int32_t)shape.rows, 1),
+                         &t->multipliers) &&
+           is_packed_table(m, t, rows);
+}
+
 /* Find a table. An int8 file has it in one of three forms, see table.h: signed bytes, under the
- * word alone; 4-bit numbers (_q), and a multiplier for each row (_m); or codes (_c), and the book
- * of their numbers (_b). */
+ * word alone; packed; or codes (_c), and the book of their numbers (_b). */
 static int find_table(const edge_lstm *m, const char *word, int32_t rows, int32_t columns,
                       table *t) {
     const int none = NO_NUMBER;
     const int32_t *plain = SHAPE(rows, columns);
-    const int32_t *packed = SHAPE(rows, (int32_t)packed_size((size_t)columns));
     const int32_t *codes = SHAPE(rows, (int32_t)codes_size((size_t)columns));
     int is_plain = constant_bytes(m, word, none, "").at != NULL;
     int is_packed = constant_bytes(m, word, none, "_q").at != NULL;
@@ -113,9 +120,7 @@ static int find_table(const edge_lstm *m, const char *word, int32_t rows, int32_
     if (is_coded)
         return find_constant(m, word, none, "_c", UINT8, codes, &t->values) &&
                find_constant(m, word, none, "_b", INT8, SHAPE(NUM_CODES, CODED), &t->book);
-    return find_constant(m, word, none, "_q", UINT8, packed, &t->values) &&
-           find_constant(m, word, none, "_m", UINT8, SHAPE(rows, 1), &t->multipliers) &&
-           is_packed_table(m, t, (size_t)rows);
+    return find_packed(m, word, (size_t)rows, t);
 }
 
 /* Find the range of the embedding, which the sentinels give. Return whether it is exact: beyond
@@ -170,7 +175,7 @@ static int find_lstm(edge_lstm *m, int32_t k) {
     /* fp32: [directions, gates, inputs]; int8: [directions, inputs, gates] */
     const int32_t *w = m->is_int8 ? SHAPE(directions, x, gates) : SHAPE(directions, gates, x);
     const int32_t *r = m->is_int8 ? SHAPE(directions, h, gates) : SHAPE(directions, gates, h);
-    const int32_t *b = SHAPE(directions, 2 * gates);
+    const int32_t *b = SHAPE(directions, gates);
     const int32_t *scale = SHAPE(directions);
     if (!find_constant(m, "lstm", k, "_w", weight_type(m), w, &layer->w) ||
         !find_constant(m, "lstm", k, "_r", weight_type(m), r, &layer->r) ||
@@ -259,18 +264,10 @@ static int find_dense_layers(edge_lstm *m) {
            find_dense(m, head, "head", NO_NUMBER);
 }
 
-/* Return whether the slots of pairs have only fingerprints that pairs may have. */
-static int are_fingerprints(const edge_lstm *m) {
-    for (size_t slot = 0; slot < (size_t)m->ngram_slots; slot++)
-        if (load_u16(m->pair_fingerprints, slot) > MAX_FINGERPRINT)
-            return 0;
-    return 1;
-}
-
 /* Find the vectors of n-grams, and the hash table of pairs. */
 static int find_ngrams(edge_lstm *m) {
     const int none = NO_NUMBER;
-    size_t buckets = slice_length(constant_bytes(m, "pair", none, "_displacements")) / 2;
+    size_t buckets = slice_length(constant_bytes(m, "pair", none, "_displacements"));
     m->pair_buckets = buckets > MAX_SLOTS ? 0 : (int32_t)buckets;
     if (!find_table(m, "ngram_vectors", m->num_ngrams, m->ngram_dim, &m->ngram_vectors))
         return 0;
@@ -280,11 +277,10 @@ static int find_ngrams(edge_lstm *m) {
     if (m->ngram_slots == 0)
         return 1;
     return m->pair_buckets > 0 &&
-           find_constant(m, "pair", none, "_displacements", UINT16, SHAPE(m->pair_buckets),
+           find_constant(m, "pair", none, "_displacements", UINT8, SHAPE(m->pair_buckets),
                          &m->pair_displacements) &&
-           find_constant(m, "pair", none, "_fingerprints", UINT16, SHAPE(m->ngram_slots),
-                         &m->pair_fingerprints) &&
-           are_fingerprints(m);
+           find_constant(m, "pair", none, "_fingerprints", UINT8, SHAPE(m->ngram_slots),
+                         &m->pair_fingerprints);
 }
 
 /* Find all weights. Return NULL, or an error. */

@@ -39,7 +39,7 @@ def drawn(count: int, ids: int = 16_000) -> np.ndarray:
 
 
 @given(st.lists(st.tuples(IDS, IDS), max_size=60, unique=True))
-def test_every_pair_finds_its_slot_and_no_pair_with_padding_any(pairs: list) -> None:
+def test_nearly_every_pair_finds_its_slot_and_no_pair_with_padding_any(pairs: list) -> None:
     listed = np.array(pairs, np.int64).reshape(-1, 2)
     first, second = listed.T
     table, own = table_of(listed, 1000)
@@ -47,8 +47,12 @@ def test_every_pair_finds_its_slot_and_no_pair_with_padding_any(pairs: list) -> 
         assert table == NO_PAIRS and len(own) == 0
         return
     slots, found = table.find(first, second)
-    assert found.all() and len(table.displacements) == buckets_of(len(own))
-    assert (pair_keys(*own[slots].T) == pair_keys(first, second)).all()
+    assert len(table.displacements) == buckets_of(len(own))
+    kept = {*pair_keys(*own[own[:, 0] > 0].T).tolist()}
+    keys = pair_keys(first, second)
+    assert len(kept) >= 0.95 * len(np.unique(keys)) - 1 and kept <= {*keys.tolist()}
+    is_kept = np.isin(keys, [*kept])
+    assert found[is_kept].all() and (pair_keys(*own[slots[is_kept]].T) == keys[is_kept]).all()
     assert ((table.fingerprints == 0) == (own[:, 0] == 0)).all()
     for with_padding in ((first, 0 * second), (0 * first, second)):
         assert not table.find(*with_padding)[1].any()
@@ -65,15 +69,14 @@ def test_of_two_pairs_with_one_key_the_first_has_the_vector() -> None:
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 100, 400])
-def test_the_first_pairs_stay_if_not_all_find_room(most: int) -> None:
+def test_of_the_first_pairs_nearly_all_stay_if_not_all_find_room(most: int) -> None:
     pairs = drawn(500)
     table, own = table_of(pairs, most)
     assert len(own) == len(table.fingerprints) <= most
     assert len(own) > 0.9 * most or most < 100
-    kept = (own[:, 0] > 0).sum()
-    # A small table has few displacements, so that some pairs find no place.
-    assert 0.5 * len(own) <= kept <= 0.98 * len(own)
-    assert {*map(tuple, own[own[:, 0] > 0].tolist())} == {*map(tuple, pairs[:kept].tolist())}
+    kept = own[own[:, 0] > 0].tolist()
+    assert len(kept) >= 0.95 * len(own) or most < 100
+    assert {*map(tuple, kept)} <= {*map(tuple, pairs[: len(own)].tolist())}
 
 
 def test_a_table_is_nearly_full_the_same_each_time_and_made_in_a_moment() -> None:
@@ -81,14 +84,15 @@ def test_a_table_is_nearly_full_the_same_each_time_and_made_in_a_moment() -> Non
     start = time.process_time()
     table, own = table_of(pairs, 10**6)
     assert time.process_time() - start < 4  # a table of this size takes half a second
-    assert 20_600 <= len(own) < 20_700 and table.displacements.max() < 65_536
+    assert 20_000 <= len(own) < 20_100 and table.displacements.max() < 256
+    assert (own[:, 0] > 0).sum() > 0.99 * len(pairs)
     again, _ = table_of(pairs, 10**6)
     assert (again.displacements == table.displacements).all()
     rng = np.random.default_rng(1)
-    others = rng.integers(1, 16_000, (10**6, 2))
+    others = rng.integers(1, 16_000, (10**5, 2))
     slots, found = table.find(others[:, 0], others[:, 1])
     foreign = found & (own[slots] != others).any(axis=1)
-    assert 2 <= foreign.sum() <= 40, "one in 65,521"
+    assert 300 <= foreign.sum() <= 500, "one in 255"
 
 
 @pytest.mark.parametrize("int8", [False, True], ids=["fp32", "int8"])
@@ -101,16 +105,18 @@ def test_the_graph_counts_what_network_and_training_count_alone_and_in_any_batch
     settings = {"ngram_words": words, "ngram_slots": 300, "ngram_dim": 1}
     network = make_checkpoint(300, ngram_counts=counts, **settings).network
     model = build(weights_from_network(network), network.config, 300, int8=int8, long=False)
-    model.graph.output.append(helper.make_empty_tensor_value_info("ngrams_present"))
+    # What the vectors of the n-grams are multiplied by.
+    present = next(node.input[0] for node in model.graph.node if "MatMul" in node.op_type)
+    model.graph.output.append(helper.make_empty_tensor_value_info(present))
     session = InferenceSession(model.SerializeToString())
     rng = np.random.default_rng(2)
     rows = [[1, *rng.integers(2, 200, size).tolist()] for size in (1, 2, 3, 30, 59)]
     rows += [[], [1], [1, 199, 199], [4, 5, 6, 7, 4], [4, 4], [4] * 3, [4] * 4]
     rows += [[4] * 256]  # a byte would count it as none
     ids = to_matrix(rows, 300)
-    (found,) = session.run(["ngrams_present"], {"input_ids": ids})
+    (found,) = session.run([present], {"input_ids": ids})
     for row, together in zip(ids, found):
-        (alone,) = session.run(["ngrams_present"], {"input_ids": row[None]})
+        (alone,) = session.run([present], {"input_ids": row[None]})
         assert np.array_equal(alone[0], together)
 
     found = found[:, 2:]  # two columns stand for what is no n-gram

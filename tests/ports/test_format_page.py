@@ -52,7 +52,7 @@ def model_of(network: dict[str, Any], weights: dict[str, Any]) -> reference.Mode
 def test_every_metadata_key_is_described() -> None:
     keys = {value for name, value in vars(modelfile).items() if name.startswith("KEY_")}
     assert {name for name, *_ in rows("## Metadata", len(keys))} == keys
-    assert f"| `edge_lstm.format` | `{modelfile.FORMAT_VERSION}`." in PAGE
+    assert f"| `edge_lstm.format` | `{modelfile.FORMAT_VERSION}` |" in PAGE
     assert set(asdict(NetworkConfig())) <= set(re.findall(r"`(\w+)`", PAGE))
     settings = {*Tokenizer(()).to_metadata(), *Tokenizer((), pieces=()).to_metadata()}
     of_texts = PAGE[PAGE.index("## Text → ids") : PAGE.index("encode(text):")]
@@ -127,8 +127,21 @@ def test_the_rows_of_4_bits_are_these() -> None:
             with pytest.raises(reference.ModelError):
                 reference_checks.check_packed(weights, "table", 1, int(columns))
         else:
-            table = reference.unpacked(weights, "table", int(columns))
+            table = reference.unpacked(weights, "table", 1, int(columns))
             assert (table.dtype, table.tolist()) == (np.int8, [numbers(row)])
+
+
+def test_the_numbers_of_a_narrow_table_are_these() -> None:
+    told = re.search(r"whose `_m` is (\d+) and whose `_q` is ([\d ]+) and then 4 times 136", PAGE)
+    assert told is not None
+    halves = [*numbers(told[2]), *[136] * 4]
+    weights = {"table_q": np.array([halves], np.uint8), "table_m": np.array([[told[1]]], np.uint8)}
+    reference_checks.check_packed(weights, "table", 3, 3)
+    table = reference.unpacked(weights, "table", 3, 3)
+    assert f"times 136: {table.tolist()}." in PAGE.replace("\n", " ")
+    weights["table_q"][0, -1] = 120
+    with pytest.raises(reference.ModelError):
+        reference_checks.check_packed(weights, "table", 3, 3)
 
 
 def test_the_rows_of_codes_are_these() -> None:
@@ -138,11 +151,11 @@ def test_the_rows_of_codes_are_these() -> None:
     book[255] = [127, 0, -128, 5]
     for columns, codes, row in rows("Rows of a table of codes", 2):
         weights = {"table_c": np.array([codes.split()], np.uint8), "table_b": book}
-        table = reference.unpacked(weights, "table", int(columns))
+        table = reference.unpacked(weights, "table", 1, int(columns))
         assert table.tolist() == [numbers(row)]
 
 
-DISPLACEMENTS = np.array([3, 40000], np.uint16)
+DISPLACEMENTS = np.array([3, 200], np.uint8)
 
 
 def test_the_slots_of_pairs_are_these() -> None:
@@ -165,7 +178,7 @@ def test_the_n_grams_are_these() -> None:
                 "ngram_vectors": np.array(tables["ngram_vectors"], dtype),
                 "ngram_scales": np.array(tables["ngram_scales"], np.float32),
                 "pair_displacements": DISPLACEMENTS,
-                "pair_fingerprints": np.array(tables["pair_fingerprints"], np.uint16),
+                "pair_fingerprints": np.array(tables["pair_fingerprints"], np.uint8),
             }
             network = {
                 "ngram_words": 3,
@@ -208,7 +221,7 @@ def lstm(more: dict[str, Any], **settings: float) -> list[float]:
     weights = {
         "lstm0_w": np.array([[[1], [2], [3], [4]]], np.float32),
         "lstm0_r": np.array([[[0.1], [0.2], [0.3], [0.4]]], np.float32),
-        "lstm0_b": np.array([[0, 0, 1, 0, 0, 0, 0, 0]], np.float32),
+        "lstm0_b": np.array([[0, 0, 1, 0]], np.float32),
     }
     model = model_of({"layers": [{"lstm": 1, **settings}]}, weights | more)
     x = np.array([[0.5], [-0.5]], np.float32)

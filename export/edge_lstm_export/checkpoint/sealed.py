@@ -30,8 +30,8 @@ _DIGEST = re.compile(
     rb'.{8}\{"__metadata__":\{"edge_lstm_checkpoint":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"',
     re.DOTALL,
 )
-# The format of release 1.0.
-CHECKPOINT_FORMAT = 11
+# The only format so far.
+CHECKPOINT_FORMAT = 1
 
 
 def write_sealed(

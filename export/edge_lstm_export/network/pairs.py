@@ -1,7 +1,7 @@
 """The table of word pairs: the vector of each pair, without a list of the pairs.
 
 A pair is hashed to a bucket, and the bucket's displacement leads to a slot ("hash, displace and
-compress"; Belazzougui, Botelho & Dietzfelbinger, 2009). The slot keeps 16 bits of the pair, its
+compress"; Belazzougui, Botelho & Dietzfelbinger, 2009). The slot keeps 8 bits of the pair, its
 fingerprint. A foreign pair that has both counts as the slot's own: this table decides which n-grams
 a network has, in training as on the device. docs/file-format.md has the arithmetic.
 """
@@ -26,16 +26,12 @@ BUCKET_FACTOR = 950706376
 SLOT_FACTOR = 742938285
 # A pair's key is its left id times this, plus its right id; no id is as large.
 LEFT_FACTOR = 2**17
-# Prime; a fingerprint is 1 to this, and 0 marks an empty slot.
-FINGERPRINTS = 65521
-# Bytes of a displacement and of a fingerprint.
-NUMBER_BYTES = 2
-
-SLOTS_PER_PAIR = 1.03  # fewer empty slots cost more displacements, more of them more bytes
-SLOTS_PER_BUCKET = 4
-MOST_DISPLACEMENT = 2**16 - 1
-# Displacements that are tried at once.
-_TRIED = 64
+# A fingerprint is 1 to this, and 0 marks an empty slot. It takes a byte, as a displacement does.
+FINGERPRINTS = 255
+MOST_DISPLACEMENT = 255
+# More slots would leave more pairs without one, and fewer take more bytes than they save.
+SLOTS_PER_BUCKET = 3
+SPARE_SLOTS = 8  # of a table that may be larger: in a small one, each pair finds a slot
 
 
 def buckets_of(slots: int) -> int:
@@ -95,7 +91,8 @@ def table_of(pairs: Ints, most_slots: int) -> tuple[PairTable, Ints]:
     """Make the table of these pairs.
 
     pairs: int64 [n, 2], ids, both at least 1; the most important first. If several have one key,
-        the first stays. As many stay as find room.
+        the first stays. The least important of a bucket are left out while it finds no place: of a
+        full table, one pair in a hundred.
     most_slots: slots that the table may have.
 
     Returns the table, and int64 [slots, 2]: the pair in each slot, 0 in an empty one. The same
@@ -104,48 +101,28 @@ def table_of(pairs: Ints, most_slots: int) -> tuple[PairTable, Ints]:
     keys = pair_keys(pairs[:, 0], pairs[:, 1])
     pairs = pairs[np.sort(np.unique(keys, return_index=True)[1])]
     largest = next((n for n in range(most_slots, 1, -1) if _is_prime(n)), 0)
-    pairs = pairs[: int(largest / SLOTS_PER_PAIR)]
-    while len(pairs):
-        slots = math.ceil(SLOTS_PER_PAIR * len(pairs))
-        while slots <= largest:
-            if _is_prime(slots):
-                made = _placed(pair_keys(pairs[:, 0], pairs[:, 1]), slots)
-                if made is not None:
-                    table, place = made
-                    own = np.zeros((slots, 2), np.int64)
-                    own[place] = pairs
-                    return table, own
-            slots += 1
-        pairs = pairs[:-1]
-    return NO_PAIRS, np.zeros((0, 2), np.int64)
-
-
-def _placed(keys: Ints, slots: int) -> tuple[PairTable, Ints] | None:
-    """Return a table of this size and the slot of each key; None if a bucket finds no place.
-
-    The largest buckets choose first, each the smallest displacement by which its keys have slots of
-    their own.
-    """
-    bucket, step, first, fingerprint = _hashed(keys, slots)
+    slots = next((n for n in range(len(pairs) + SPARE_SLOTS, largest) if _is_prime(n)), largest)
+    pairs = pairs[:slots]
+    if not len(pairs):
+        return NO_PAIRS, np.zeros((0, 2), np.int64)
+    bucket, step, first, fingerprint = _hashed(pair_keys(pairs[:, 0], pairs[:, 1]), slots)
     sizes = np.bincount(bucket, minlength=buckets_of(slots))
-    members = np.argsort(bucket, kind="stable")
-    ends = np.cumsum(sizes)
-    is_free = np.ones(slots, np.bool_)
+    members = np.split(np.argsort(bucket, kind="stable"), np.cumsum(sizes))
     displacements = np.zeros(len(sizes), np.int64)
-    place = np.zeros(len(keys), np.int64)
-    for chosen in np.argsort(-sizes, kind="stable").tolist():
-        size = int(sizes[chosen])
-        if not size:
-            break
-        own = members[ends[chosen] - size : ends[chosen]]
-        found = _displacement(first[own], step[own], is_free)
-        if found is None:
-            return None
-        displacements[chosen], place[own] = found
-        is_free[place[own]] = False
     fingerprints = np.zeros(slots, np.int64)
-    fingerprints[place] = fingerprint
-    return PairTable(displacements, fingerprints), place
+    own = np.zeros((slots, 2), np.int64)
+    # The largest buckets choose first.
+    for chosen in np.argsort(-sizes, kind="stable").tolist():
+        held = members[chosen]
+        while len(held):
+            found = _displacement(first[held], step[held], fingerprints == 0)
+            if found is not None:
+                displacements[chosen], places = found
+                fingerprints[places] = fingerprint[held]
+                own[places] = pairs[held]
+                break
+            held = held[:-1]
+    return PairTable(displacements, fingerprints), own
 
 
 def _displacement(
@@ -155,16 +132,10 @@ def _displacement(
 
     None if no displacement up to MOST_DISPLACEMENT does.
     """
-    start = 0
-    count = _TRIED
-    while start <= MOST_DISPLACEMENT:
-        tried = np.arange(start, min(start + count, MOST_DISPLACEMENT + 1))
-        slots = (first + tried[:, None] * step) % len(is_free)
-        for i in np.flatnonzero(is_free[slots].all(axis=1)).tolist():
-            if len(set(slots[i].tolist())) == len(first):
-                return start + i, slots[i]
-        start += count
-        count *= 4
+    slots = (first + np.arange(MOST_DISPLACEMENT + 1)[:, None] * step) % len(is_free)
+    for i in np.flatnonzero(is_free[slots].all(axis=1)).tolist():
+        if len(set(slots[i].tolist())) == len(first):
+            return i, slots[i]
     return None
 
 

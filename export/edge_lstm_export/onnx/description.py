@@ -15,8 +15,7 @@ from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm.core.text import Tokenizer, front_coded
 from edge_lstm_export.onnx.codes import BOOK, CODED
 from edge_lstm_export.onnx.lstm_rounding import REDUCED
-from edge_lstm_export.onnx.rounding import NARROWEST
-from edge_lstm_export.onnx.weights import SENTINELS
+from edge_lstm_export.onnx.rounding import NARROWEST, TOGETHER
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,6 @@ def description(
         described[modelfile.KEY_QUANTIZATION] = {
             "precision": "int8",
             **_roundings(config, packs),
-            "sentinel_units": SENTINELS,
-            "promises": [
-                "same bits in every batch",
-                "same bits on every x86 CPU with AVX2 or later",
-            ],
         }
     return described
 
@@ -83,6 +77,8 @@ def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
     parts["head"] = f"{_bits(config.logits, packs)}, symmetric per input; float32 products"
     if config.ngrams:
         rounding = f"{_bits(config.ngram_dim, packs)}, symmetric per column"
+        if packs and config.ngram_dim < NARROWEST:
+            rounding = f"4 bits and a factor for {TOGETHER} numbers, symmetric per column"
         if packs and config.codes_ngrams:
             rounding = f"a code for {CODED} numbers, of {BOOK}, symmetric per tensor"
         parts["ngrams"] = f"{rounding}; sums in int32"

@@ -64,14 +64,13 @@ def _lstm(weights: Weights, prefix: str, directions: int) -> LstmWeights:
         i, f, g, o = np.split(np.stack([weights[key] for key in names]), 4, axis=1)
         return np.concatenate([i, o, f, g], axis=1)
 
-    bias = gates("bias_ih") + gates("bias_hh")
     first = None
     if f"{prefix}h" in weights:
         first = np.stack([weights[f"{prefix}h"], weights[f"{prefix}c"]])
     return LstmWeights(
         gates("weight_ih"),
         gates("weight_hh"),
-        np.concatenate([bias, np.zeros_like(bias)], axis=1),
+        gates("bias_ih") + gates("bias_hh"),
         first,
     )
 

@@ -8,6 +8,7 @@ length of the input, T time steps that are run, E embedding, H hidden units, D d
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,9 +76,15 @@ class GraphBuilder:
     packs: bool
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+
+    def weight(self, name: str, value: Any) -> str:
+        """Add a constant that docs/file-format.md names, and return its name."""
+        self.named.add(name)
+        return self.constant(name, value)
 
     def constant(self, name: str, value: Any) -> str:
-        """Add a constant, and return its name.
+        """Add a constant that gets a short name in the file. Return its long name.
 
         value: an array or a number of NumPy. Whole numbers of Python become int64, as shapes and
             axes are.
@@ -290,7 +297,8 @@ def _add_mean_and_max(g: GraphBuilder, outputs: str, layer: Lstm, units: int, bl
             outputs = _add_floor(g, outputs)
         highest = _add_highest(g, outputs, layer.directions, units, block)
         if layer.floor == 0:
-            highest = g.add("max = Max(highest, zero_float)", zero_float=np.float32(0))
+            zero = g.weight("zero_float", np.float32(0))
+            highest = g.add(f"max = Max(highest, {zero})")
         parts.append(highest)
     if len(parts) == 1:
         return parts[0]
@@ -355,23 +363,24 @@ def _add_embedding(g: GraphBuilder) -> Seen | None:
     """
     embedding = g.weights.embedding
     if not g.int8:
-        g.add("embedded = Gather(embedding, steps)", embedding=embedding)
+        table = g.weight("embedding", embedding)
+        g.add(f"embedded = Gather({table}, steps)")
         return None
     # The LSTM's last inputs are the sentinels.
     metric = metric_of(g.weights.lstms[0].w[:, :, : embedding.shape[1]])
     rounded_table = rounded(embedding, packs=g.packs, metric=metric)
     table = _add_table(g, "embedding", rounded_table)
+    scale = g.weight("embedding_scale", rounded_table.scales.ravel())
     g.add(
         f"""
         embedding_highest = Pad<mode = "constant">({table}, one_column, highest_end)
         embedding_lowest = Pad<mode = "constant">(embedding_highest, one_column, lowest_end)
         embedded_int8 = Gather(embedding_lowest, steps)
-        embedded = DequantizeLinear(embedded_int8, embedding_scale)
+        embedded = DequantizeLinear(embedded_int8, {scale})
         """,
         highest_end=np.int8(127),
         lowest_end=np.int8(-128),
         one_column=(0, 0, 0, 1),
-        embedding_scale=rounded_table.scales.ravel(),
     )
     return seen_inputs(g.weights, rounded_table)
 
@@ -385,8 +394,8 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
     """
     rows, columns = table.values.shape
     if table.codes is not None and table.book is not None:
-        codes = g.constant(f"{name}_c", table.codes)
-        book = g.constant(f"{name}_b", table.book)
+        codes = g.weight(f"{name}_c", table.codes)
+        book = g.weight(f"{name}_b", table.book)
         each = CODED
         g.add(
             f"""
@@ -395,8 +404,8 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
             """
         )
     elif table.levels is not None and table.factors is not None:
-        held = g.constant(f"{name}_q", packed(table.levels))
-        factors = g.constant(f"{name}_m", table.factors)
+        held = g.weight(f"{name}_q", packed(table.levels))
+        factors = g.weight(f"{name}_m", table.factors)
         each = 2
         g.add(
             f"""
@@ -413,14 +422,20 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
             """
         )
     else:
-        return g.constant(name, table.values)
-    shape = g.constant(f"{name}_shape", (rows, -1))
+        return g.weight(name, table.values)
+    # The numbers of a narrow table are packed in other rows: they become one row first.
+    is_narrow = table.levels is not None and table.levels.shape[1] != columns
+    cut = (1, rows * columns) if is_narrow else (rows, columns)
+    shape = g.constant(f"{name}_shape", (cut[0], -1))
     numbers = g.add(f"{name}_rows = Reshape({name}_numbers, {shape})")
-    if columns % each == 0:
-        return numbers
-    # The last group of a row is cut off at its columns.
-    bounds = {f"{name}_from": 0, f"{name}_to": columns, f"{name}_by": 1}
-    return g.add(f"{name}_cut = Slice({numbers}, {', '.join(bounds)})", **bounds)
+    if is_narrow or columns % each:
+        # Behind the last column are zeros.
+        bounds = {f"{name}_from": 0, f"{name}_to": cut[1], f"{name}_axis": 1}
+        numbers = g.add(f"{name}_cut = Slice({numbers}, {', '.join(bounds)})", **bounds)
+    if is_narrow:
+        shape = g.constant(f"{name}_table_shape", (rows, columns))
+        numbers = g.add(f"{name}_table = Reshape({numbers}, {shape})")
+    return numbers
 
 
 def _add_products(g: GraphBuilder) -> None:
@@ -468,7 +483,7 @@ def _add_lstm(
     states = ["", ""]
     if lstm.first is not None:
         for i, part in enumerate("hc"):
-            table = g.constant(f"{name}_{part}", lstm.first[i])
+            table = g.weight(f"{name}_{part}", lstm.first[i])
             states[i] = g.add(f"first_{part}_of_{name} = Gather<axis = 1>({table}, start_row)")
     op_type = "LSTM"
     weights = {"w": lstm.w, "r": lstm.r, "b": lstm.b}
@@ -480,11 +495,19 @@ def _add_lstm(
         weights = {"w": w.transpose(0, 2, 1), "r": r.transpose(0, 2, 1), "b": bias}
     inputs = [x]
     for part, values in weights.items():
-        inputs.append(g.constant(f"{name}_{part}", values))
+        inputs.append(g.weight(f"{name}_{part}", values))
+    # The operator's second bias, of the recurrence, is zeros.
+    inputs[-1] = g.add(
+        f"""
+        {name}_no_bias = Sub({name}_b, {name}_b)
+        {name}_biases = Concat<axis = 1>({name}_b, {name}_no_bias)
+        """
+    )
     inputs += [lengths, *states, ""]  # "": no peepholes
-    for part, scale in scales.items():
-        inputs.append(g.constant(f"{name}_{part}_scale", scale.ravel()))
-        inputs.append(g.constant(f"{name}_{part}_zero", np.zeros(directions, np.int8)))
+    if scales:
+        zero = g.weight(f"{name}_zero", np.zeros(directions, np.int8))
+        for part, scale in scales.items():
+            inputs += [g.weight(f"{name}_{part}_scale", scale.ravel()), zero]
     while not inputs[-1]:
         inputs.pop()
     outputs = [f"{name}_outputs", f"{name}_last"]
@@ -500,7 +523,7 @@ def _add_ngram_sums(g: GraphBuilder) -> None:
     """
     vectors = g.weights.ngram_vectors
     if not g.int8:
-        table = g.constant("ngram_vectors", vectors)
+        table = g.weight("ngram_vectors", vectors)
         _add_present(g)
         g.add(f"ngrams_present_float = Cast<to = {FLOAT}>(ngrams_present)")
         table = _add_no_ngrams(g, table)
@@ -511,13 +534,13 @@ def _add_ngram_sums(g: GraphBuilder) -> None:
     scaled = coded(vectors) if has_codes else rounded(vectors, 0, packs=g.packs)
     table = _add_no_ngrams(g, _add_table(g, "ngram_vectors", scaled))
     _add_present(g)
+    scales = g.weight("ngram_scales", scaled.scales[0])
     g.add(
         f"""
         ngram_sums_int = MatMulInteger(ngrams_present, {table})
         ngram_sums_float = Cast<to = {FLOAT}>(ngram_sums_int)
-        ngram_sums = Mul(ngram_sums_float, ngram_scales)
-        """,
-        ngram_scales=scaled.scales[0],
+        ngram_sums = Mul(ngram_sums_float, {scales})
+        """
     )
 
 
@@ -589,6 +612,8 @@ def _add_slots(g: GraphBuilder) -> None:
     """
     pairs = g.weights.pairs
     slots = len(pairs.fingerprints)
+    own_displacements = g.weight("pair_displacements", pairs.displacements.astype(np.uint8))
+    own_fingerprints = g.weight("pair_fingerprints", pairs.fingerprints.astype(np.uint8))
     g.add(
         f"""
         ids_and_none = Pad<mode = "constant">(ngram_ids, one_more)
@@ -605,7 +630,7 @@ def _add_slots(g: GraphBuilder) -> None:
         high_rest = Div(high, buckets)
         strides_less_one = Mod(high_rest, strides)
         pair_strides = Add(strides_less_one, one_stride)
-        displacements = Cast<to = {INT64}>(pair_displacements)
+        displacements = Cast<to = {INT64}>({own_displacements})
         pair_buckets = Mod(high, buckets)
         pair_displacement = Gather(displacements, pair_buckets)
         moves = Mul(pair_displacement, pair_strides)
@@ -613,7 +638,7 @@ def _add_slots(g: GraphBuilder) -> None:
         pair_slots = Mod(places, slots)
 
         # The file's fingerprints begin with 1, since 0 marks an empty slot.
-        fingerprints = Cast<to = {INT64}>(pair_fingerprints)
+        fingerprints = Cast<to = {INT64}>({own_fingerprints})
         fingerprints_from_0 = Sub(fingerprints, one_print)
         pair_prints = Mod(low, print_modulus)
         slot_prints = Gather(fingerprints_from_0, pair_slots)
@@ -633,9 +658,7 @@ def _add_slots(g: GraphBuilder) -> None:
         buckets=len(pairs.displacements),
         strides=max(slots - 1, 1),
         one_stride=1,
-        pair_displacements=pairs.displacements.astype(np.uint16),
         slots=slots,
-        pair_fingerprints=pairs.fingerprints.astype(np.uint16),
         one_print=1,
         print_modulus=FINGERPRINTS,
     )
@@ -656,7 +679,7 @@ def _add_dense(
     if g.int8:
         table = rounded(dense.w, 1, packs=packs, inputs=dense.inputs)
         numbers = _add_table(g, f"{name}_w", table)
-        scales = g.constant(f"{name}_w_scales", table.scales)
+        scales = g.weight(f"{name}_w_scales", table.scales)
         weight = g.add(
             f"""
             {name}_w_floats = Cast<to = {FLOAT}>({numbers})
@@ -664,8 +687,8 @@ def _add_dense(
             """
         )
     else:
-        weight = g.constant(f"{name}_w", dense.w)
-    bias = g.constant(f"{name}_b", dense.b)
+        weight = g.weight(f"{name}_w", dense.w)
+    bias = g.weight(f"{name}_b", dense.b)
     return g.add(
         f"""
         {name}_product = MatMul({values}, {weight})
@@ -679,7 +702,8 @@ def _add_probabilities(g: GraphBuilder) -> None:
     if g.config.multi_label:
         g.add(f"{OUTPUT_NAME} = Sigmoid(logits)")
     elif g.config.labels == 2:
-        g.add("both_logits = Mul(logits, signs)", signs=np.array([[-1, 1]], np.float32))
+        signs = g.weight("signs", np.array([[-1, 1]], np.float32))
+        g.add(f"both_logits = Mul(logits, {signs})")
         g.add(f"{OUTPUT_NAME} = Sigmoid(both_logits)")
     else:
         g.add(f"{OUTPUT_NAME} = Softmax<axis = 1>(logits)")
@@ -698,9 +722,36 @@ def _assemble(g: GraphBuilder) -> onnx.ModelProto:
                   (float[batch, {g.config.labels}] {OUTPUT_NAME}) {{}}
         """
     )
+    _shorten(g)
     model.graph.node.extend(g.nodes)
     model.graph.initializer.extend(g.constants)
     return model
+
+
+def _shorten(g: GraphBuilder) -> None:
+    """Give all values but weights, input and output two letters, and like constants the same."""
+    names: dict[str, str] = {}
+
+    def short() -> str:
+        return "".join(string.ascii_lowercase[i] for i in divmod(len(names), 26))
+
+    constants: dict[object, onnx.TensorProto] = {}
+    for constant in g.constants:
+        name = constant.name
+        content: object = name
+        if name not in g.named:
+            content = constant.data_type, tuple(constant.dims), constant.raw_data
+        first = constants.setdefault(content, constant)
+        if first is constant and name not in g.named:
+            constant.name = short()
+        names[name] = first.name
+    for node in g.nodes:
+        for output in node.output:
+            if output != OUTPUT_NAME:
+                names[output] = short()
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    g.constants = list(constants.values())
 
 
 def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:

@@ -54,23 +54,20 @@ def seen_outputs(lstm: LstmWeights) -> Seen | None:
 def rounded_lstm(
     lstm: LstmWeights, inputs: Seen | None
 ) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
-    """Round an LSTM → w and r, each as int8 and float32 scales [D, 1, 1], and its biases.
+    """Round an LSTM → w and r, each as int8 and float32 scales [D, 1, 1], and its bias.
 
-    inputs: that it reads in typical texts. Their mean errors go into the biases. None: the weights
+    inputs: that it reads in typical texts. Their mean errors go into the bias. None: the weights
         are rounded to the nearest numbers.
     """
     outputs = seen_outputs(lstm)
     if inputs is None or outputs is None:
         return to_int8(lstm.w), to_int8(lstm.r), lstm.b
-    directions, rows, _ = lstm.r.shape
+    directions = len(lstm.r)
     exact = np.split(outputs.exact, directions, axis=1)
     held = np.split(outputs.held, directions, axis=1)
     w, w_scales, w_excess = _fitted_to_int8(lstm.w, [inputs] * directions)
     r, r_scales, r_excess = _fitted_to_int8(lstm.r, list(map(Seen, exact, held)))
-    b = lstm.b.copy()
-    b[:, :rows] -= w_excess
-    b[:, :rows] -= r_excess
-    return (w, w_scales), (r, r_scales), b
+    return (w, w_scales), (r, r_scales), lstm.b - w_excess - r_excess
 
 
 def _fitted_to_int8(values: Array, seen: Sequence[Seen]) -> tuple[Array, Array, Array]:

@@ -23,6 +23,7 @@ LARGEST_4_BITS = 7
 LARGEST_FACTOR = 18
 LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
 NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
+TOGETHER = 16  # numbers of narrower rows that share a factor
 SMALLEST = 1e-6  # divisors are at least this
 _NO_FACTORS = np.ones((1, 1))
 
@@ -45,7 +46,8 @@ class Rounded:
     values: int8 [rows, columns], that engines compute with.
     scales: float32, of size 1 along the axis along which one scale holds.
     levels: int8 [rows, columns], -7 to 7, and factors: uint8 [rows, 1], 1 to 18, whose products
-        are the values. Both are None for a table of fewer columns than NARROWEST.
+        are the values. A table of fewer columns than NARROWEST has its numbers in rows of TOGETHER,
+        the last filled with zeros. None for a table of int8.
     codes: uint8 [rows, columns / CODED, rounded up], and book: int8 [BOOK, CODED]; the rows of the
         book that the codes name are the values. None for tables without codes.
     """
@@ -109,12 +111,13 @@ def rounded(
 
     values: float32 [rows, columns].
     axis: along which one scale holds; None: one for all values.
-    packs: in 4 bits, if a row has NARROWEST columns or more.
+    packs: in 4 bits; a table of fewer columns than NARROWEST only if a scale holds for a column.
     metric: float64 [columns, columns], see metric_of; for a table of one scale. The error by it is
         never larger than without it.
     inputs: [N, rows], typical ones that the table is multiplied by; for 8 bits and a scale a row.
     """
-    packs = packs and values.shape[1] >= NARROWEST
+    packs = packs and (axis == 0 or values.shape[1] >= NARROWEST)
+    shape = values.shape
     limit = LARGEST_PRODUCT if packs else LARGEST
     scales = scales_of(values, axis, limit)
     scaled = values / scales
@@ -122,6 +125,8 @@ def rounded(
     factors = _NO_FACTORS
     if packs:
         limit = LARGEST_4_BITS
+        scaled = in_wide_rows(scaled)
+        stays = in_wide_rows(stays)
         keeps_largest = np.asarray(stays.any(axis=1) & (axis != 1))
         numbers, factors = _to_4_bits(scaled, keeps_largest)
     else:
@@ -132,10 +137,18 @@ def rounded(
     if inputs is not None and not packs:
         seen = Seen(inputs * scales.T, inputs * scales.T)
         numbers = fitted(scaled.T, seen, limit)[0].T
-    values = (numbers * factors).astype(np.int8)
+    values = (numbers * factors).astype(np.int8).ravel()[: values.size].reshape(shape)
     if not packs:
         return Rounded(values, scales)
     return Rounded(values, scales, numbers, factors)
+
+
+def in_wide_rows(values: Array) -> Array:
+    """Return a table in its packed rows: of a narrow one, TOGETHER numbers each."""
+    if values.shape[1] >= NARROWEST:
+        return values
+    numbers = np.pad(values.ravel(), (0, -values.size % TOGETHER))
+    return numbers.reshape(-1, TOGETHER)
 
 
 def scales_of(values: Array, axis: int | tuple[int, ...] | None, limit: int) -> Array:

@@ -17,13 +17,13 @@ from edge_lstm.core.familiarity import level
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.text import FIRST_WORD_ID, KERAS, OOV_ID, Tokenizer
 from edge_lstm.errors import DataError
-from edge_lstm_export.network import NUMBER_BYTES, SLOTS_PER_BUCKET, buckets_of
+from edge_lstm_export.network import SLOTS_PER_BUCKET, buckets_of
 from edge_lstm_export.onnx import graph
 from edge_lstm_export.onnx.codes import CODED
 from edge_lstm_export.onnx.description import Answers, description
 from edge_lstm_export.onnx.from_network import zeros_of
 from edge_lstm_export.onnx.golden import longest_golden
-from edge_lstm_export.onnx.rounding import NARROWEST
+from edge_lstm_export.onnx.rounding import NARROWEST, TOGETHER
 from edge_lstm_export.options import NetworkOptions, Plan
 
 # Lengths in the file take some more bytes in all if the parts that they count grow.
@@ -90,28 +90,30 @@ def test_bytes(labels: int) -> int:
 
 
 def row_bytes(columns: int) -> int:
-    """Return the bytes of a row of the embedding or of the n-gram vectors."""
+    """Return the bytes of a row of the embedding, or of n-gram vectors that are not narrow."""
     return columns if columns < NARROWEST else 1 + math.ceil(columns / 2)
 
 
-def ngram_bytes(config: NetworkConfig) -> int:
+def ngram_bytes(config: NetworkConfig) -> float:
     """Return the bytes of the vector of an n-gram."""
     if config.codes_ngrams:
         return math.ceil(config.ngram_dim / CODED)
+    if config.ngram_dim < NARROWEST:
+        return config.ngram_dim * (0.5 + 1 / TOGETHER)
     return row_bytes(config.ngram_dim)
 
 
 def pair_bytes(config: NetworkConfig) -> float:
     """Return the bytes of a word pair: its vector, its fingerprint, its share of a displacement."""
-    return ngram_bytes(config) + NUMBER_BYTES + NUMBER_BYTES / SLOTS_PER_BUCKET
+    return ngram_bytes(config) + 1 + 1 / SLOTS_PER_BUCKET
 
 
 def slots_in(size: int, config: NetworkOptions) -> int:
     """Return the slots of pairs of a file that is ``size`` bytes larger than with FEWEST_SLOTS."""
-    each = ngram_bytes(config.config) + NUMBER_BYTES
-    size += FEWEST_SLOTS * each + NUMBER_BYTES
-    slots = max(0, int(size / pair_bytes(config.config)))
-    while slots and slots * each + buckets_of(slots) * NUMBER_BYTES > size:
+    each = ngram_bytes(config.config) + 1
+    room = size + FEWEST_SLOTS * each + 1
+    slots = max(0, int(room / pair_bytes(config.config)))
+    while slots and slots * each + buckets_of(slots) > room:
         slots -= 1
     return slots
 
@@ -162,7 +164,7 @@ def _without_last_words(tokenizer: Tokenizer, network: NetworkOptions, size: int
 
     size: bytes by which a file of this network gets smaller, about. If need be, all words go.
     """
-    fixed = row_bytes(network.embedding_dim)
+    fixed: float = row_bytes(network.embedding_dim)
     if network.ngram_words:
         fixed += ngram_bytes(network.config)
     each = [fixed + len(word.encode()) + 1 for word in reversed(tokenizer.words)]

@@ -38,10 +38,10 @@ GATE_SIGNS = np.array([[1, 1], [1, 1], [1, 1], [1, -1]])
 class LstmWeights:
     """The constants of an LSTM in float32.
 
-    w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the LSTM operator, all
-    directions, gates in ONNX's order (input, output, forget, cell). first: the tables of first
-    outputs and cells, [2, D, S + 1, H]; None: it begins with zeros. outputs: [steps, D · H], at all
-    steps of typical texts; None: not known.
+    w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 4H]: of the LSTM operator, all directions, gates in
+    ONNX's order (input, output, forget, cell); b: of its two biases the sum. first: the tables of
+    first outputs and cells, [2, D, S + 1, H]; None: it begins with zeros. outputs: [steps, D · H],
+    at all steps of typical texts; None: not known.
     """
 
     w: Array
@@ -127,8 +127,8 @@ def _with_sentinel_units(lstm: LstmWeights) -> LstmWeights:
     directions, _, hidden = lstm.r.shape
     w = _with_zeros(lstm.w, 4, axis=1)
     r = _with_zeros(_with_zeros(lstm.r, 4, axis=1), 1, axis=2)
-    b = _with_zeros(lstm.b, 8, axis=1)
-    b.reshape(directions, 8, -1)[:, :4, hidden:] = SATURATED * GATE_SIGNS
+    b = _with_zeros(lstm.b, 4, axis=1)
+    b.reshape(directions, 4, -1)[:, :, hidden:] = SATURATED * GATE_SIGNS
     first = lstm.first
     if first is not None:
         first = _with_zeros(first, 1, axis=3)

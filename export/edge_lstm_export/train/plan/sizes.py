@@ -229,7 +229,8 @@ def expected_parts(
     parts["vocabulary"] += round(words * stats.word_bytes)
     if network.ngrams:
         rest = max_kilobytes * 1000 - sum(parts.values())
-        parts["n-grams"] += max(network.ngram_words * ngram_bytes(network.config), rest)
+        of_words = round(network.ngram_words * ngram_bytes(network.config))
+        parts["n-grams"] += max(of_words, rest)
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
