@@ -112,11 +112,6 @@ def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: f
         down = [*re.findall(r'\bc?y[12]?="([^"]*)"', drawing), *points[1::2]]
         assert across and all(0 <= float(x) <= WIDTH for x in across)
         assert down and all(0 <= float(y) <= HEIGHT for y in down)
-    # Every bin of the diagram, for each of the two models; a point of the curve for full coverage.
-    assert reliability.count("<circle") == 2 * sum(
-        bool(each.count) for each in one.one_label.calibration
-    )
-    assert coverage.count('stroke-width="2.0"') == 2
     assert Page(page).loads_and_runs_nothing()
 
 

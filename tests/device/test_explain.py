@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import json_of
 from hostile import run_here
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,40 +40,45 @@ def test_word_spans_are_where_the_words_of_the_rule_stand(text: str) -> None:
         assert [word.lower() for word in found] == [word.decode() for word in KERAS.split(text)]
 
 
+def explained(text: str, *options: str) -> Any:
+    return json_of("explain", "-m", SMALL, text, *options)
+
+
 @pytest.mark.parametrize("label", [None, *LABELS])
 def test_the_effect_of_a_word_is_what_leaving_it_out_of_the_text_changes(
     label: str | None,
 ) -> None:
-    found = explain(CLASSIFIER, TEXT, label=label)
+    found = explained(TEXT, *(["--label", label] if label else []))
     answer = CLASSIFIER.predict([TEXT])[0]
-    assert found.label == label or (answer.label and found.predicted == answer.label)
-    assert found.probabilities == answer.probabilities and found.status == "ok"
-    assert [word.text for word in found.words] == [TEXT[a:b] for a, b in KERAS.spans(TEXT)]
-    for word in found.words:
-        without = TEXT[: word.start] + " " + TEXT[word.end :]
-        assert word.text == TEXT[word.start : word.end]
-        assert word.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
-        change = log_odds(TEXT, found.label) - log_odds(without, found.label)
-        assert word.effect == pytest.approx(change, abs=1e-5)
+    name = found["label"]
+    assert name == label or (answer.label and found["predicted"] == answer.label)
+    assert found["probabilities"] == answer.probabilities and found["status"] == "ok"
+    assert [word["text"] for word in found["words"]] == re.findall(r"\w+", TEXT)
+    for word in found["words"]:
+        assert word["text"] == TEXT[word["start"] : word["end"]]
+        without = TEXT[: word["start"]] + " " + TEXT[word["end"] :]
+        assert word["probability"] == CLASSIFIER.predict([without])[0].probabilities[name]
+        change = log_odds(TEXT, name) - log_odds(without, name)
+        assert word["effect"] == pytest.approx(change, abs=1e-5)
 
 
 def test_a_text_without_words_has_no_parts_and_unknown_words_are_marked() -> None:
     for text in ("", " \n", "...", "<>"):
-        found = explain(CLASSIFIER, text)
-        assert (found.words, found.status) == ((), "empty")
-    assert [word.known for word in explain(CLASSIFIER, "good qwxyz").words] == [True, False]
+        found = explained(text)
+        assert (found["words"], found["status"]) == ([], "empty")
+    assert [word["known"] for word in explained("good qwxyz")["words"]] == [True, False]
 
 
 def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
     length = CLASSIFIER.model.tokenizer.length
     text = " ".join(["terrible"] * 30 + ["wonderful"] * length)
-    found = explain(CLASSIFIER, text)
-    assert found.status == "truncated"
-    assert [word.read for word in found.words] == [False] * 30 + [True] * length
-    assert not any(word.effect for word in found.words[:30])
+    found = explained(text)
+    assert found["status"] == "truncated"
+    assert [word["read"] for word in found["words"]] == [False] * 30 + [True] * length
+    assert not any(word["effect"] for word in found["words"][:30])
     # Leaving out the last word lets the last "terrible" in, as it would in the text itself.
     (without,) = CLASSIFIER.predict([text.removesuffix(" wonderful")])
-    assert found.words[-1].probability == without.probabilities[found.label]
+    assert found["words"][-1]["probability"] == without.probabilities[found["label"]]
 
 
 @pytest.mark.parametrize("rest", [0.0, 1e-6])

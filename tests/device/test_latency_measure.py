@@ -10,78 +10,77 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import command
-from hostile import run_here
+from commands import command, json_of
 from model_files import SMALL
 
 from edge_lstm import Classifier
 from edge_lstm.latency.measure import measure, run_block
 from edge_lstm.latency.recording import Block, Recording, is_steady
-from edge_lstm.latency.result import SCHEMA, VERSION
-from edge_lstm.latency.settings import Sample, Settings, read_texts
+from edge_lstm.latency.settings import Sample, Settings
 
 QUICK = {"runs": 40, "cold_starts": 0, "warm_up_s": 0.0, "max_warm_up_blocks": 1}
 ONE = (SMALL,)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     """One run of the command as a user types it → (standard output, the file it wrote)."""
     path = tmp_path_factory.mktemp("latency") / "result.json"
-    runs = ["--runs", "200", "--cold-starts", "2"]
-    done = run_here(["latency", "-m", str(SMALL), *runs, "--output", str(path)])
-    assert done.exit == 0, done.err
-    written = path.read_text(encoding="utf-8")
-    result = json.loads(written, object_hook=lambda values: SimpleNamespace(**values))
-    assert (result.schema, result.version) == (SCHEMA, VERSION)
-    return done.out, result
+    runs = ("--runs", "200", "--cold-starts", "2")
+    done = command("latency", "-m", SMALL, *runs, "--output", path)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, with_names(path.read_text(encoding="utf-8"))
+
+
+def with_names(text: str) -> Any:
+    """A result, whose values have names."""
+    return json.loads(text, object_hook=lambda values: SimpleNamespace(**values))
 
 
 def test_the_table_fits_80_columns_and_shows_start_text_and_parts(
-    finished: tuple[str, Any],
+    measured: tuple[str, Any],
 ) -> None:
-    table, _ = finished
+    table, _ = measured
     assert max(map(len, table.splitlines())) < 80
     assert "cold start, ms" in table and "per text, ms" in table
     assert {"imports", "load", "first", "p50", "text→ids", "texts"} <= {*table.split()}
 
 
 def test_p99_is_not_given_from_200_runs_and_the_runs_it_takes_are_said(
-    finished: tuple[str, Any],
+    measured: tuple[str, Any],
 ) -> None:
-    table, result = finished
+    table, result = measured
     both = result.settings[0].both
     assert both.p99_us is None
     assert both.p50_us < both.p90_us <= both.p95_us <= both.max_us
     assert "p99 needs at least 1,000 runs" in table
 
 
-def test_the_phases_add_up(finished: tuple[str, Any]) -> None:
-    one = finished[1].settings[0]
+def test_the_phases_add_up(measured: tuple[str, Any]) -> None:
+    one = measured[1].settings[0]
     assert len(one.cold_starts) == 2
     for start in one.cold_starts:
         assert min(start.python_ms, start.imports_ms, start.load_ms, start.first_ms) > 0
     assert one.encode.mean_us + one.run.mean_us == pytest.approx(one.both.mean_us, rel=1e-4)
     assert one.both.p50_ci_us[0] <= one.both.p50_us <= one.both.p50_ci_us[1]
-    assert len(one.by_text) == finished[1].texts.count  # every text was run
+    assert len(one.by_text) == measured[1].texts.count  # every text was run
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_memory_is_that_of_a_fresh_process(finished: tuple[str, Any]) -> None:
-    memory = finished[1].settings[0].memory
+def test_memory_is_that_of_a_fresh_process(measured: tuple[str, Any]) -> None:
+    memory = measured[1].settings[0].memory
     assert 10 * 2**20 < memory.steady <= memory.peak < 2**30
 
 
 def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first() -> None:
     shutil.copy(SMALL, "small.onnx")
     shutil.copy(SMALL, "copy.onnx")
-    models = (Path("small.onnx"), Path("copy.onnx"))
-    settings = Settings(models=models, batch_sizes=(1, 4), **{**QUICK, "runs": 320})
-    first, batches, *others = result = measure(settings).settings
+    options = ("--batch-size", "1,4", "--runs", "320", "--cold-starts", "0", "--json")
+    done = command("latency", "-m", "small.onnx", "-m", "copy.onnx", *options)
+    first, batches, *others = result = with_names(done.stdout).settings
     assert [one.name for one in result] == ["small b1", "small b4", "copy b1", "copy b4"]
-    assert [one.name for one in settings.each] == [one.name for one in result]
     assert batches.texts == first.texts == batches.runs * 4
-    assert batches.length_fit is None and batches.by_text == () and first.ratio is None
+    assert batches.length_fit is None and batches.by_text == [] and first.ratio is None
     for one in (batches, *others):
         assert 0 < one.ratio.low <= one.ratio.value <= one.ratio.high
 
@@ -109,13 +108,11 @@ def test_warm_up_ends_when_the_median_is_steady() -> None:
 
 def test_empty_texts_are_measured_and_what_is_no_text_is_left_out() -> None:
     Path("texts.txt").write_bytes(b"\xe9 good\n\nbad\n")
-    options = ["--texts", "texts.txt", "--runs", "20", "--cold-starts", "0", "--json"]
-    done = run_here(["latency", "-m", str(SMALL), *options])
-    assert done.exit == 0, done.err
-    measured = json.loads(done.out)["texts"]
-    assert (measured["count"], measured["tokens"][2]) == (2, 2)
+    options = ("-m", SMALL, "--texts", "texts.txt", "--runs", "20", "--cold-starts", "0")
+    texts = json_of("latency", *options)["texts"]
+    assert (texts["count"], texts["tokens"][2]) == (2, 2)
     Path("texts.txt").write_text("ü\n" * 5001)
-    assert len(read_texts(Path("texts.txt")).texts) == 5000
+    assert json_of("latency", *options)["texts"]["count"] == 5000
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00\xff\xfe\x80" * 50])
@@ -135,7 +132,8 @@ def test_ctrl_c_leaves_what_was_measured_until_then() -> None:
 
 
 def test_a_model_of_ones_own_is_measured_with_its_own_examples() -> None:
-    result = measure(Settings(models=(SMALL,), **QUICK))
-    assert result.texts.source == f"the golden rows of {SMALL.name}"
-    (one,) = result.settings
-    assert (one.runs, one.cold_starts, one.memory) == (64, (), None)  # a block, and no process
+    result = json_of("latency", "-m", SMALL, "--runs", "40", "--cold-starts", "0")
+    assert result["texts"]["source"] == f"the golden rows of {SMALL.name}"
+    (one,) = result["settings"]
+    # A block, and no process.
+    assert (one["runs"], one["cold_starts"], one["memory"]) == (64, [], None)

@@ -11,7 +11,7 @@ from edge_lstm.html.page import Table
 from edge_lstm.latency.conditions import ConditionWarning
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import measure
-from edge_lstm.latency.report import machine_line, ms, report
+from edge_lstm.latency.report import report
 from edge_lstm.latency.result import Measurement
 from edge_lstm.latency.settings import Sample, Settings
 
@@ -44,22 +44,6 @@ def test_the_page_loads_and_runs_nothing_and_shows_every_part_the_warnings_first
     parts = "time over that of|Time by length|cold start, ms|µs for n tokens|1.23|RAPL package-0"
     for part in [*parts.split("|"), first.name, name, first.model.sha256]:
         assert part in page.text
-
-
-@pytest.mark.parametrize(
-    ("us", "shown"),
-    [(99, "0.0990"), (100, "0.100"), (9990, "9.990"), (10_000, "10.00"), (1e5, "100")],
-)
-def test_a_time_has_about_three_significant_digits(us: float, shown: str) -> None:
-    assert ms(us) == shown
-
-
-@pytest.mark.parametrize(("usable", "shown"), [(3, ", 3 of 4 CPUs;"), (4, ", 4 CPUs;")])
-def test_the_cpus_that_may_be_used_are_counted(
-    measured: Measurement, usable: int, shown: str
-) -> None:
-    machine = replace(measured.machine, cores=4, usable_cores=usable)
-    assert shown in machine_line(replace(measured, machine=machine))
 
 
 def test_a_quiet_result_without_cold_start_ratios_or_fit_is_shown_too(

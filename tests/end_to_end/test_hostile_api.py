@@ -8,7 +8,6 @@ import os
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from commands import finished
 
 import edge_lstm
-from edge_lstm import Classifier, DataError, ModelFileError, OnnxRuntime
+from edge_lstm import Classifier, ModelFileError, OnnxRuntime
 
 CLASSIFIER = Classifier.load()
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "", "qwxyzzy", "fine " * 700] * 5
@@ -87,12 +86,6 @@ def test_what_is_no_probability_is_an_error_and_no_answer(answers: Any) -> None:
 
     with pytest.raises(ModelFileError, match="not probabilities"):
         Classifier(CLASSIFIER.model, Engine()).predict(["x"])
-
-
-def test_a_device_without_an_end_is_no_model() -> None:
-    for path in filter(Path.exists, map(Path, ("/dev/zero", "/dev/urandom", "/dev/null"))):
-        with pytest.raises(DataError, match="a device"):
-            Classifier.load(path)
 
 
 # Four daemon threads that predict when the interpreter ends.
