@@ -109,6 +109,8 @@ static model *answer(sqlite3_context *context, sqlite3_value *given, sqlite3_val
         if (!is_utf8(slice_of(text, size)))
             return fail(context, "the text is not UTF-8");
         m->status = edge_lstm_predict(m->worker, text, size, m->probabilities);
+        if (strcmp(m->status, "error") == 0)
+            return fail(context, "the text is not the JSON object that %!.200s reads", m->path);
         if (!are_probabilities(m->probabilities, m->labels))
             return fail(context, "%!.200s gives values that are not probabilities", m->path);
         m->is_kept = size <= KEPT_BYTES;

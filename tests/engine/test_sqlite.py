@@ -21,8 +21,17 @@ from edge_lstm.core.decide import STATUSES, decide
 from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.printable import to_json
 from edge_lstm.sqlite import register
-from tests.engine.conftest import ENGINE, HERE, NO_COMPILER, PROJECT, RECORDS, finished
+from tests.engine.conftest import (
+    ENGINE,
+    HERE,
+    NO_COMPILER,
+    PROJECT,
+    RECORDS,
+    finished,
+    importable,
+)
 from tests.model_files import DATA, compact, curve, edited, multi_label
+from tests.ports.test_fields import model as fields_file  # noqa: F401
 from tests.ports.texts import VOCABULARY
 
 ENTRY = "sqlite3_edgelstmsqlite_init"
@@ -298,6 +307,32 @@ def test_a_wrong_use_is_an_error_of_one_line(query: Query) -> None:
         assert rows[0] == "1" and len(rows) == 2 and reason in rows[1], (statement, rows)
     Path("m.onnx").write_bytes(MODELS["several"])
     assert "several labels" in query("SELECT classify('a', 'm.onnx', 0.5)")[0]
+
+
+def test_a_model_with_fields_reads_an_object(
+    query: Query,
+    fields_file: Path,  # noqa: F811
+) -> None:
+    Path("m.onnx").write_bytes(fields_file.read_bytes())
+    texts = ('{"t":"a good film","n":2.5}', '{"t":"a good film","n":-9}', "a good film")
+    calls = [f"SELECT classify_json('{text}', 'm.onnx')" for text in texts]
+    made = "SELECT classify_json(json_object('t', 'a good film', 'n', 2.5), 'm.onnx')"
+    *rows, error = query(*calls, made, "SELECT classify('{\"t\":', 'm.onnx')")
+    assert "not the JSON object" in error and rows[0] == rows[3]
+    expected = [[*p.probabilities.values()] for p in Classifier.load("m.onnx").predict(texts)]
+    found = [[*json.loads(row)["probabilities"].values()] for row in rows[:3]]
+    assert np.array(found) == pytest.approx(np.array(expected), abs=2e-6)
+    assert found[0] != found[1]
+
+
+def test_python_s_native_engine_has_the_same_bits(query: Query, installed: Path) -> None:
+    texts = texts_of(500)
+    filled("t.db", texts)
+    with importable(installed), sqlite3.connect("t.db") as connection:
+        register(connection, "m.onnx", engine="native")
+        ask = "SELECT classify_json(text) FROM texts ORDER BY id"
+        found = [row[0] for row in connection.execute(ask)]
+    assert query(ask.replace("(text)", "(text, 'm.onnx')")) == found
 
 
 def test_the_environment_names_a_model(query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
