@@ -34,8 +34,8 @@ def build_page(
     examples: texts to try; without any, the page shows the example texts of the model files.
     """
     named = models if isinstance(models, Mapping) else {"": models}
-    if any(model.fields is not None for model in named.values()):
-        raise DataError("a page reads a text, and the model reads fields; give another model")
+    if len({model.fields is None for model in named.values()}) > 1:
+        raise DataError("some models read fields and others a text; give each a page of its own")
     own_title = models.path.name if isinstance(models, ModelFile) else ", ".join(named)
     held = [
         f'<script type="text/plain" class="model" data-question="{escape(name)}">'

@@ -26,9 +26,11 @@ from edge_lstm.core.text import text_key
 from edge_lstm.errors import DataError
 from edge_lstm.printable import well_formed
 from edge_lstm.system.atomic import write_atomically
+from edge_lstm.tables.values import json_object, json_text
 
 POOL = 20_000  # texts that are classified: of more, a random part
 FEWEST = 500
+JSONL_SUFFIX = ".jsonl"
 
 
 class Suggestions(NamedTuple):
@@ -55,8 +57,6 @@ def suggest(
 
     Raise DataError if all are labelled already.
     """
-    if classifier.model.fields is not None:
-        raise DataError("suggest writes a table of texts, and the model reads fields; give another")
     different = {text_key(text): text for text in texts if text.strip()}
     new = sorted(different.keys() - set(map(text_key, labelled)))
     # Keys are hashes, so the smallest are a random part.
@@ -111,8 +111,14 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
 def write_suggestions(suggestions: Suggestions, path: Path) -> None:
     """Write a CSV file with the columns text and label, the predicted one, for a person to correct.
 
+    A ``.jsonl`` file gets rows with fields, each with its label.
+
     Raise OutputError.
     """
+    if path.suffix == JSONL_SUFFIX:
+        rows = [{**json_object(row), "label": label} for row, label in suggestions.rows]
+        write_atomically("".join(f"{json_text(row)}\n" for row in rows), path)
+        return
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
     write_atomically(well_formed(lines.getvalue()).encode(), path)

@@ -203,6 +203,13 @@ def test_explain_says_what_a_field_word_says(model: Path) -> None:
     assert words[:3] == ["film", "n > 1, <= 2.5", "c is missing"] and words[-1] == "n > least of l"
 
 
+def test_a_page_is_of_models_that_all_read_fields(model: Path) -> None:
+    assert command("page", "-m", model).returncode == 0
+    Path("text.onnx").write_bytes(edited())
+    error = command("page", "-m", f"a={model}", "-m", "b=text.onnx").error
+    assert "some models read fields and others a text" in error
+
+
 def test_inspect_lists_edges_and_values(model: Path) -> None:
     assert json_of("inspect", "-m", model)["input"] == FIELDS.to_dict()
     assert "n: number of 1, 2.5" in " ".join(command("inspect", "-m", model).stdout.split())

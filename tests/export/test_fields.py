@@ -63,6 +63,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = (*columns, "--field", "product", "--preset", "tiny", "--epochs", "1")
     done = train(made / "orders.csv", "-o", made / "m.safetensors", *options)
     assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()[-3:]] == [
+        "linear, text alone",
+        "linear, fields alone",
+        "linear, both",
+    ]
     command("export", made / "m.safetensors", "-o", made / "m.onnx", "--quantize", "int8")
     return made
 
@@ -88,6 +93,16 @@ def test_checkpoint_and_plan_show_the_fields(folder: Path) -> None:
     shown = train(folder / "orders.csv", "--fields", "all", "--dry-run").stdout
     assert "number, 15 edges (all values are numbers)" in shown
     assert "category, 2 values (each value in 5 rows or more)" in shown
+
+
+def test_suggest_writes_the_rows_to_label(folder: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "orders.csv", rows(30, seed=2))
+    chosen = ("suggest", source, "-m", folder / "m.onnx", "-n", "3", "-o")
+    assert "give -o suggestions.jsonl" in command(*chosen, tmp_path / "next.csv").error
+    assert command(*chosen, tmp_path / "next.jsonl").returncode == 0
+    lines = [json.loads(line) for line in (tmp_path / "next.jsonl").read_text().splitlines()]
+    assert len(lines) == 3
+    assert {*lines[0]} == {"subject", "product", "amount", "paid", "label"}
 
 
 def test_kinds_are_found_in_nested_rows(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def print_report(job: Job, result: Fitted, seconds: float, *, verbose: bool) -> 
     if result.baseline is not None and scores is not None:
         kilobytes = result.checkpoint.plan["max_kilobytes"]
         print(wrapped(baseline_line(result.baseline, scores, kilobytes)))
+    for part in result.parts:
+        print(f"linear, {part.name}: {part.scores.micro_f1:.2%}")
     if verbose:
         for line in more:
             print(wrapped(line))

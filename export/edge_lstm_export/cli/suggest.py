@@ -25,7 +25,11 @@ def command(
     output: Annotated[
         Path,
         option(
-            "FILE", "CSV file to write, with the columns text and label.", None, "--output", "-o"
+            "FILE",
+            "CSV file to write, with the columns text and label; of a model with fields, JSONL.",
+            None,
+            "--output",
+            "-o",
         ),
     ],
     count: Annotated[
@@ -48,18 +52,24 @@ def command(
     from edge_lstm.errors import DataError
     from edge_lstm.system.atomic import is_stream
     from edge_lstm.tables import ReadOptions, read_rows
+    from edge_lstm.tables.schema import with_fields
     from edge_lstm_export.progress import Display
-    from edge_lstm_export.suggest import suggest, write_suggestions
+    from edge_lstm_export.suggest import JSONL_SUFFIX, suggest, write_suggestions
 
     files = [name for name in inputs if name != "-"]
     check_outputs([output], [model, *files, *(labelled or ())])
     if output.exists() and not is_stream(output):
         raise DataError(f"{output} exists and may hold your labels; give another -o, or delete it")
     classifier = Classifier.load(model)
-    have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
-    rows = read_rows(
-        inputs, options=ReadOptions(text_column, format=input_format, encoding=encoding)
-    )
+    fields = [classifier.model.fields]
+    if (fields[0] is not None) != (output.suffix == JSONL_SUFFIX):
+        kind = "rows with fields are JSONL" if fields[0] is not None else "texts are CSV"
+        raise DataError(f"{kind}; give -o suggestions{'.jsonl' if fields[0] else '.csv'}")
+    plain = with_fields(ReadOptions(), fields)
+    others = (row for path in labelled or () for row in read_rows([path], options=plain))
+    have_labels = [row.text for row in others if row.text]
+    reading = ReadOptions(text_column, format=input_format, encoding=encoding)
+    rows = read_rows(inputs, options=with_fields(reading, fields))
     pool = (row.text for row in rows if row.text)
     with Display(quiet=True):
         chosen, texts, classified = suggestions = suggest(

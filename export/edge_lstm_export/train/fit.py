@@ -62,6 +62,7 @@ from edge_lstm_export.train.sparse import (
     choose_features,
     fit_baseline,
     fit_ngrams,
+    fit_parts,
     fit_sparse,
     with_codes,
     within_size,
@@ -77,6 +78,7 @@ class Fitted:
     test: None without test texts.
     remarks: for a person, a line each.
     baseline: a linear model on the rows that judge; None if nothing does, or it would take long.
+    parts: linear models on the texts of rows with fields alone, on the fields alone, and on both.
     """
 
     checkpoint: Checkpoint
@@ -85,6 +87,7 @@ class Fitted:
     test: SetScores | None
     remarks: tuple[str, ...] = ()
     baseline: Baseline | None = None
+    parts: tuple[Baseline, ...] = ()
 
     @property
     def linear_model(self) -> dict[str, Any] | None:
@@ -159,9 +162,10 @@ def fit(
 
     checkpoint, test = made(network, data.test_examples)
     baseline = _linear_model(dataset, data, sparse, unseen, say)
+    parts = fit_parts(dataset, data.rows) if baseline is not None else []
     scores = calibration.scores
     remarks = (*_teacher_remarks(data, scores), *result_warnings(scores))
-    return Fitted(checkpoint, loop, scores, test, remarks, baseline)
+    return Fitted(checkpoint, loop, scores, test, remarks, baseline, tuple(parts))
 
 
 def _checkpoint(

@@ -14,6 +14,7 @@ from edge_lstm_export.train.sparse.linear import (
     Baseline,
     counters,
     fit_baseline,
+    fit_parts,
     svm_weights,
 )
 from edge_lstm_export.train.sparse.ngrams import Features, SparsePart
@@ -27,6 +28,7 @@ __all__ = [
     "counters",
     "fit_baseline",
     "fit_ngrams",
+    "fit_parts",
     "fit_sparse",
     "svm_weights",
     "with_codes",

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.core.decide import apply_thresholds
+from edge_lstm.core.fields import FIELD_WORDS
 from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm_export.arrays import Bools, Floats, Matrix
 from edge_lstm_export.network import two_columns
 from edge_lstm_export.options import LONGEST_CHARACTERS
 from edge_lstm_export.train.data import LabelledRows
-from edge_lstm_export.train.sources import Dataset, Split
+from edge_lstm_export.train.sources import Dataset, Split, letters
 
 # C of SVMs on TF-IDF of words, word pairs and characters.
 SVM_C = 0.5
@@ -146,13 +147,20 @@ class Baseline:
 
 
 def fit_baseline(
-    dataset: Dataset, rows: LabelledRows, *, characters: bool = True
+    dataset: Dataset,
+    rows: LabelledRows,
+    *,
+    characters: bool = True,
+    read: Callable[[str], str] = str,
+    name: str = "linear SVM on TF-IDF",
 ) -> Baseline | None:
     """Fit a linear SVM on TF-IDF of words, pairs of words and characters, and judge it.
 
     It learns from what the network learns from, for each fold if these judge. It is a few lines of
     scikit-learn.
 
+    read: returns what it reads of a text.
+    name: for people.
     characters: see counters. None if that would take long, or texts are blank.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -168,19 +176,50 @@ def fit_baseline(
         made = counters(TfidfVectorizer, TOKEN, characters=characters, sublinear_tf=True)
         union = make_union(*made)
         try:
-            x = union.fit_transform(learnt.texts)
+            x = union.fit_transform(list(map(read, learnt.texts)))
         except ValueError:  # scikit-learn's, of blank texts
             return None
         weights, bias = svm_weights(x, learnt.labels, dataset.multi_label, SVM_C, PASSES)
-        answers.append(np.asarray(union.transform(judged.texts) @ weights + bias, np.float32))
+        asked = union.transform(list(map(read, judged.texts)))
+        answers.append(np.asarray(asked @ weights + bias, np.float32))
     return Baseline.of(
-        "linear SVM on TF-IDF",
+        name,
         np.concatenate([judged.labels for _, judged in rounds]),
         np.concatenate(answers),
         dataset,
         (entry for each in made for entry in each.vocabulary_),
         weights.size + bias.size,
     )
+
+
+def fit_parts(dataset: Dataset, rows: LabelledRows) -> list[Baseline]:
+    """Judge a linear model on the texts of rows alone, on their fields alone, and on both.
+
+    Empty without fields. The words of numbers are read by their letters, as the n-gram part reads
+    them.
+    """
+    if dataset.fields is None:
+        return []
+    shared = letters(dataset.fields)
+
+    def of_fields(text: str) -> str:
+        words = FIELD_WORDS.findall(text)
+        return " ".join(letter for word in words for letter in shared.get(word, word))
+
+    def of_both(text: str) -> str:
+        return f"{of_text(text)} {of_fields(text)}"
+
+    readings = {"text alone": of_text, "fields alone": of_fields, "both": of_both}
+    judged = [
+        fit_baseline(dataset, rows, characters=False, read=read, name=name)
+        for name, read in readings.items()
+    ]
+    return [each for each in judged if each is not None]
+
+
+def of_text(text: str) -> str:
+    """Return the texts of a row without its field words."""
+    return FIELD_WORDS.sub(" ", text)
 
 
 def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
