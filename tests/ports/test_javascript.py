@@ -106,7 +106,7 @@ def test_the_readme_shows_the_answer_of_the_embedded_model() -> None:
 
 def test_the_engine_is_small_and_made_of_this_source(tmp_path: Path) -> None:
     kept = MODULE.with_suffix(".wasm").read_bytes()
-    assert len(kept) <= 60_000
+    assert len(kept) <= 70_000
     if not zig():
         pytest.skip("no zig")
     for name in ("edge_lstm.c", "edge_lstm.h", "Makefile"):

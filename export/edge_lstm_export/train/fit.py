@@ -162,7 +162,7 @@ def fit(
 
     checkpoint, test = made(network, data.test_examples)
     baseline = _linear_model(dataset, data, sparse, unseen, say)
-    parts = fit_parts(dataset, data.rows) if baseline is not None else []
+    parts = fit_parts(dataset, data) if baseline is not None else []
     scores = calibration.scores
     remarks = (*_teacher_remarks(data, scores), *result_warnings(scores))
     return Fitted(checkpoint, loop, scores, test, remarks, baseline, tuple(parts))

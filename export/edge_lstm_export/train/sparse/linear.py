@@ -17,8 +17,8 @@ from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm_export.arrays import Bools, Floats, Matrix
 from edge_lstm_export.network import two_columns
 from edge_lstm_export.options import LONGEST_CHARACTERS
-from edge_lstm_export.train.data import LabelledRows
-from edge_lstm_export.train.sources import Dataset, Split, letters
+from edge_lstm_export.train.data import LabelledRows, TrainingData
+from edge_lstm_export.train.sources import Dataset, Split
 
 # C of SVMs on TF-IDF of words, word pairs and characters.
 SVM_C = 0.5
@@ -159,7 +159,7 @@ def fit_baseline(
     It learns from what the network learns from, for each fold if these judge. It is a few lines of
     scikit-learn.
 
-    read: returns what it reads of a text.
+    read: makes the read form of a text.
     name: for people.
     characters: see counters. None if that would take long, or texts are blank.
     """
@@ -192,7 +192,7 @@ def fit_baseline(
     )
 
 
-def fit_parts(dataset: Dataset, rows: LabelledRows) -> list[Baseline]:
+def fit_parts(dataset: Dataset, data: TrainingData) -> list[Baseline]:
     """Judge a linear model on the texts of rows alone, on their fields alone, and on both.
 
     Empty without fields. The words of numbers are read by their letters, as the n-gram part reads
@@ -200,7 +200,7 @@ def fit_parts(dataset: Dataset, rows: LabelledRows) -> list[Baseline]:
     """
     if dataset.fields is None:
         return []
-    shared = letters(dataset.fields)
+    shared = data.letters
 
     def of_fields(text: str) -> str:
         words = FIELD_WORDS.findall(text)
@@ -211,7 +211,7 @@ def fit_parts(dataset: Dataset, rows: LabelledRows) -> list[Baseline]:
 
     readings = {"text alone": of_text, "fields alone": of_fields, "both": of_both}
     judged = [
-        fit_baseline(dataset, rows, characters=False, read=read, name=name)
+        fit_baseline(dataset, data.rows, characters=False, read=read, name=name)
         for name, read in readings.items()
     ]
     return [each for each in judged if each is not None]
