@@ -14,7 +14,7 @@ import numpy as np
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.printable import cut
-from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, name_in_folder, open_zip, readable
+from edge_lstm_export.importing.files import MOST_CONFIG_BYTES, name_in_folder, open_zip
 from edge_lstm_export.importing.model import Array, check_size
 
 
@@ -100,18 +100,18 @@ class Store:
 
 @contextmanager
 def opened(path: Path, data: bytes | None = None) -> Iterator[Store]:
-    """Open an HDF5 file. data: its bytes, if ``path`` contains it. Raises DataError for damage."""
+    """Open an HDF5 file. data: its bytes, if ``path`` contains it."""
     with needs("import", "a Keras model"):
         import h5py
     source = path if data is None else io.BytesIO(data)
-    with readable(path), h5py.File(source, "r") as file:
+    with h5py.File(source, "r") as file:
         yield Store(file, path)
 
 
 @contextmanager
 def opened_in_zip(path: Path) -> Iterator[tuple[Any, Store, list[str] | None]]:
     """Open a .keras archive → its configuration, its arrays, its vocabulary if it has one."""
-    with open_zip(path) as archive, readable(path):
+    with open_zip(path) as archive:
         if archive.getinfo("config.json").file_size > MOST_CONFIG_BYTES:
             raise DataError(f"{path}: config.json is far too large; save the model again")
         config = json.loads(archive.read("config.json"))

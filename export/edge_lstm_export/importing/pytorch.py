@@ -21,7 +21,6 @@ from safetensors import safe_open
 
 from edge_lstm.core.layers import Activation as HiddenActivation
 from edge_lstm.errors import DataError
-from edge_lstm_export.importing.files import readable
 from edge_lstm_export.importing.model import (
     ACTIVATIONS,
     LSTM,
@@ -51,7 +50,7 @@ SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 def read_torch(path: Path, options: ImportOptions) -> ImportedModel:
     """Read the state_dict of a .pt or .pth file; no code of it is run. Raises DataError."""
     try:
-        with readable(path), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch doubts a pickle that is refused here anyway
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -70,7 +69,7 @@ def read_torch(path: Path, options: ImportOptions) -> ImportedModel:
 
 def read_safetensors(path: Path, options: ImportOptions) -> ImportedModel:
     """Read the weights of a .safetensors file. Raises DataError."""
-    with readable(path), safe_open(path, "pt") as file:
+    with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return model_of_state(_arrays_of(state), options, SAFETENSORS)
 

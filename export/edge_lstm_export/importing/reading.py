@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.core import text
 from edge_lstm.core.layers import MAX_IDS
 from edge_lstm.core.model_checks import labels_from, thresholds_from
 from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm.errors import DataError, first_line
 from edge_lstm_export.bounded import Contents, bounded
 from edge_lstm_export.importing import keras, words
-from edge_lstm_export.importing.files import FileKind, first_bytes, kind_of, readable
+from edge_lstm_export.importing.files import FileKind, kind_of, readable
 from edge_lstm_export.importing.model import (
     SIDES,
     ImportedModel,
@@ -122,7 +121,6 @@ def _rule_of(tokenizer: Any) -> ImportedRule:
     if not isinstance(tokenizer, (str, Path)):
         return words.rule_of(tokenizer)
     path = Path(tokenizer)
-    first_bytes(path, words.MOST_BYTES)
 
     def read() -> Contents:
         with readable(path):
@@ -184,20 +182,16 @@ def _adjusted_rule(rule: ImportedRule, options: ImportOptions) -> ImportedRule:
     if options.num_words is not None:
         rule = replace(rule, below=options.num_words)
     if rule.source == words.OWN:
-        return replace(rule, splits=_adjusted_splits(rule.splits, options))
+        splits = rule.splits
+        if options.lower is not None:
+            splits = replace(splits, lowercase="unicode" if options.lower else "none")
+        if options.pattern is not None:
+            splits = words.splitting_by(options.pattern, splits.lowercase)
+        return replace(rule, splits=splits)
     for option in ("lower", "pattern"):
         if getattr(options, option) is not None:
             raise DataError(f"the {rule.source} says how a text is split; leave --{option} out")
     return rule
-
-
-def _adjusted_splits(splits: text.TextRule, options: ImportOptions) -> text.TextRule:
-    """Return the rule that splits texts, for a dict of words, with the options."""
-    if options.lower is not None:
-        splits = replace(splits, lowercase="unicode" if options.lower else "none")
-    if options.pattern is None:
-        return splits
-    return words.splitting_by(options.pattern, splits.lowercase)
 
 
 def _adjusted_reading(reading: Reading, rule: ImportedRule, options: ImportOptions) -> Reading:

@@ -14,7 +14,7 @@ from edge_lstm.core import text
 from edge_lstm.core.text import KERAS_FILTERS
 from edge_lstm.errors import DataError, first_line
 from edge_lstm_export.importing import inert_pickle
-from edge_lstm_export.importing.files import first_bytes, open_zip, readable
+from edge_lstm_export.importing.files import first_bytes, open_zip
 from edge_lstm_export.importing.model import Vectorization, check_settings
 
 MOST_BYTES = 2**25  # in a tokenizer's file
@@ -194,7 +194,7 @@ def read_words(path: Path) -> ImportedRule:
 
 def _in_torch_archive(path: Path) -> Any:
     """Return the value that torch.save wrote; no code of it is run. Raises DataError."""
-    with open_zip(path) as archive, readable(path):
+    with open_zip(path) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
         if len(pickles) != 1:
             raise DataError(f"{path} is a zip archive without a tokenizer; {_KNOWN}")
