@@ -1,11 +1,12 @@
 """Conditions, marks of distrust and energy meters, read from machines made of files."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from cases import rows
 from machines import files
 
 from edge_lstm.latency import energy
@@ -71,24 +72,25 @@ def test_stops_by_the_quota_are_those_of_the_group_and_of_the_groups_above(
 
 @pytest.mark.parametrize(
     ("before", "after", "warned"),
-    [
-        ({}, {}, []),
-        ({"max_mhz": None}, {"mhz": 1710.0}, []),
-        ({"max_mhz": None}, {"mhz": 1709.0}, ["clock"]),
-        ({"governor": "ondemand", "mhz": 600.0}, {"mhz": 600.0}, ["clock"]),
-        ({}, {"throttled": ("throttled",)}, ["throttled"]),
-        ({}, {"throttle_count": 3}, ["throttled"]),
-        ({}, {"quota_stops": 1}, ["quota"]),
-        ({"load_average": 2.0}, {}, []),
-        ({"load_average": 2.1}, {}, ["busy"]),
-        ({}, {"steal_s": 1.4}, []),
-        ({}, {"steal_s": 1.5}, ["stolen"]),
-    ],
+    rows(
+        """
+        {} | {} |
+        {"max_mhz": null} | {"mhz": 1710.0} |
+        {"max_mhz": null} | {"mhz": 1709.0} | clock
+        {"governor": "ondemand", "mhz": 600.0} | {"mhz": 600.0} | clock
+        {} | {"throttled": ["throttled"]} | throttled
+        {} | {"throttle_count": 3} | throttled
+        {} | {"quota_stops": 1} | quota
+        {"load_average": 2.0} | {} |
+        {"load_average": 2.1} | {} | busy
+        {} | {"steal_s": 1.4} |
+        {} | {"steal_s": 1.5} | stolen
+        """
+    ),
 )
-def test_what_disturbs_a_measurement_is_marked(
-    before: dict[str, Any], after: dict[str, Any], warned: list[str]
-) -> None:
-    assert codes(replace(QUIET, **before), replace(QUIET, **after)) == warned
+def test_what_disturbs_a_measurement_is_marked(before: str, after: str, warned: str) -> None:
+    states = [replace(QUIET, **json.loads(changes)) for changes in (before, after)]
+    assert codes(*states) == warned.split()
 
 
 def test_a_clock_that_falls_in_the_middle_is_marked() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import platform
 import random
 import re
 import sys
@@ -97,24 +96,6 @@ def test_scoring_runs_what_it_compares() -> None:
     command = [sys.executable, *options, "csv, workers: 1"]
     done = finished(command, cwd=ROOT)
     assert "| edge-lstm score, csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() != "x86_64",
-    reason="the system call is Linux's on x86-64",
-)
-def test_amx_is_withheld_from_what_a_command_starts() -> None:
-    asks = (  # and says how that was refused
-        "import ctypes, errno; ctypes.CDLL(None, use_errno=True).syscall(158, 0x1023, 18); "
-        "assert ctypes.CDLL(None).getpid() > 0; print(errno.errorcode.get(ctypes.get_errno()))"
-    )
-    starts = (
-        "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
-    )
-    line = [sys.executable, "-m", "benchmarks.without_amx", sys.executable, "-c", starts, asks]
-    done = finished(line, cwd=ROOT, check=True)
-    # Where the CPU has no AMX, the kernel refuses the request too, but not with EPERM.
-    assert done.stdout == "EPERM\n"
 
 
 def test_public_sets_keeps_a_run_and_does_not_make_it_again(

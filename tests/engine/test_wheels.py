@@ -7,22 +7,16 @@ import platform
 import shutil
 import subprocess
 import sys
-import zipfile
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
 from edge_lstm import __version__
-from tests.engine.conftest import ENGINE, MOST_BYTES, PIP_WHEEL, PROJECT, finished, kernels, zig
+from tests.engine.conftest import ENGINE, MOST_BYTES, PROJECT, finished, kernels, zig
 from tests.model_files import EMBEDDED
 
 HERE = f"manylinux_2_17_{platform.machine()}"
-
-
-VERSION_AND_CHECK = (
-    "import sys, edge_lstm_native as e; print(e.__version__, e.Model(sys.argv[1]).check()[0])"
-)
 
 
 def files_of(folder: Path) -> set[str]:
@@ -40,32 +34,6 @@ def test_the_wheel_is_described_and_holds_no_sources(installed: Path) -> None:
     assert metadata.get_payload().startswith("# edge-lstm-native")
     (licence,) = installed.glob("*.dist-info/licenses/LICENSE")
     assert licence.read_text() == (PROJECT / "LICENSE").read_text()
-
-
-@pytest.mark.slow
-def test_the_sdist_builds_the_same_wheel_without_the_clone(installed: Path, tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
-    ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
-    shutil.copytree(ENGINE, clone / "engine", ignore=ignored)
-    (clone / "edge_lstm").mkdir()
-    shutil.copy(PROJECT / "edge_lstm" / "_version.py", clone / "edge_lstm")
-    build = "from setuptools import build_meta; build_meta.build_sdist('.')"
-    folder = clone / "engine" / "python"
-    run = finished([sys.executable, "-c", build], cwd=folder)
-    assert run.returncode == 0, run.stderr
-    (sdist,) = folder.glob("*.tar.gz")
-    shutil.unpack_archive(sdist, tmp_path)
-    shutil.rmtree(clone)
-    (source,) = tmp_path.glob("edge_lstm_native-*")
-    run = finished([*PIP_WHEEL, "-w", tmp_path, source])
-    assert run.returncode == 0, run.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as file:
-        file.extractall(tmp_path / "installed")
-    assert files_of(tmp_path / "installed") == files_of(installed)
-    command = [sys.executable, "-S", "-c", VERSION_AND_CHECK, EMBEDDED]
-    run = finished(command, cwd=tmp_path / "installed")
-    assert run.stdout == f"{__version__} 0\n", run.stderr
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="no npm")

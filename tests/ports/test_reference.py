@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,6 @@ import reference
 import reference_checks
 
 from edge_lstm import Classifier
-from tests.commands import finished
-from tests.model_files import compact, edited
 from tests.ports.conftest import PROJECT, TOLERANCE, Case
 
 SOURCES = [PROJECT / "engine" / name for name in ("reference.py", "reference_checks.py")]
@@ -45,19 +42,6 @@ def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> N
             assert reference.labels_of(model, answer) == case.answers[i], (case.name, case.texts[i])
             off = np.abs(answer - case.probabilities[i]).max()
             assert off <= TOLERANCE, (case.name, case.texts[i][:80])
-
-
-def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
-    labels = ["\u202eneg", "\u2066pos"]
-    golden = [{"text": "\x1b[31m \x9b\u202e", "ids": [1], "probabilities": [[0, 0.5], [1, 0.5]]}]
-    path = tmp_path / "m\x1b.onnx"
-    path.write_bytes(edited({"labels": compact(labels), "golden": compact(golden)}))
-    text = "A wonderful film."
-    for arguments in ([path, text], [path], [tmp_path / "none\x1b"], [tmp_path / "\x1b", text]):
-        source = SOURCES[len(arguments) == 1]
-        run = finished([sys.executable, source, *arguments])
-        shown = (run.stdout or run.stderr).rstrip("\n").replace("\t", " ")
-        assert shown and shown.isprintable(), shown
 
 
 def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]]) -> None:
