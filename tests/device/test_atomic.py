@@ -20,22 +20,17 @@ from edge_lstm.system.atomic import (
 )
 
 
-@pytest.mark.parametrize("is_link", [False, True])
-def test_a_file_that_is_made_has_an_ordinary_files_mode_and_a_link_is_replaced(
-    is_link: bool,
-) -> None:
+def test_a_file_that_is_made_has_an_ordinary_files_mode_and_a_link_is_replaced() -> None:
     secret = Path("secret")
     secret.write_text("old")
     secret.chmod(0o600)
-    if is_link:
-        Path("a.txt").symlink_to(secret)
+    Path("a.txt").symlink_to(secret)
     write_atomically("ü", Path("a.txt"))
     mask = os.umask(0)
     os.umask(mask)
     assert Path("a.txt").read_bytes() == "ü".encode()
     assert stat.S_IMODE(Path("a.txt").lstat().st_mode) == 0o666 & ~mask
     assert secret.read_text() == "old"
-    assert {path.name for path in Path().iterdir()} == {"a.txt", "secret"}
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o664, 0o400])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -115,17 +114,6 @@ def test_it_is_told_which_columns_were_read() -> None:
     assert read_labelled(path, options=flags).columns == ("body", ("joy", "anger"))
     Path("a.txt").write_text("__label__pos a\n")
     assert read_labelled("a.txt").columns is None
-
-
-def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> None:
-    reading, writing = os.pipe()
-    os.write(writing, b"words,mood\na,pos\n")
-    os.close(writing)
-    found = read_labelled(
-        f"/dev/fd/{reading}", options=LabelOptions(label_column="mood", format="csv")
-    )
-    os.close(reading)
-    assert found == LabelledTexts(["a"], [("pos",)])
 
 
 @pytest.mark.parametrize("missing", ["", "NaN", "nan", "NaT", "<NA>", " "])

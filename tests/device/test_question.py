@@ -89,17 +89,6 @@ def test_a_file_without_a_question_is_a_choice() -> None:
     assert json_of("inspect", "-m", "stars.onnx")["question"] == {"type": "score"}
 
 
-def test_a_prediction_has_its_number(classifier: Classifier) -> None:
-    good, bad = classifier.predict([GOOD, BAD])
-    assert isinstance(good, ScorePrediction) and isinstance(bad, ScorePrediction)
-    assert good.value == pytest.approx(1 + 4 * good.probabilities["5"], abs=1e-6)
-    assert bad.value is not None and good.value is not None and bad.value < 2 < good.value
-    assert (bad.low, good.high) == (1.0, 5.0)
-    unsure = classifier.predict([GOOD], threshold=1.0)[0]
-    assert isinstance(unsure, ScorePrediction)
-    assert (unsure.value, unsure.low, unsure.high, unsure.label) == (None, None, None, None)
-
-
 @pytest.mark.usefixtures("classifier")
 def test_predict_prints_the_number_first() -> None:
     asked = ("predict", "-m", "stars.onnx", GOOD)

@@ -169,17 +169,6 @@ def test_an_output_that_is_replaced_keeps_its_mode(
     assert seen == {stat.S_IMODE(path.stat().st_mode)} == {0o600}
 
 
-@pytest.mark.needs("pyarrow")
-def test_a_run_that_starts_again_removes_all_that_a_killed_one_left(
-    run: Callable[..., Summary],
-) -> None:
-    Path("out.parquet.partial").write_text("half")
-    for name in ("out.parquet", "out.parquet.resume.json"):
-        Path(f".{name}.0a1b2c3d.partial").write_text("half")
-    run("out.parquet", seconds=None)
-    assert names() == ["in.csv", "out.parquet"]
-
-
 def damage(name: str, change: Callable[[bytes], bytes]) -> Callable[[], None]:
     def apply() -> None:
         Path(name).write_bytes(change(Path(name).read_bytes()))
@@ -270,12 +259,3 @@ def test_a_damaged_input_leaves_nothing_in_the_way_of_the_whole_one(
     assert names() == ["in.txt.gz"]
     source.write_bytes(whole)
     assert score_files(source, "out.csv", model=classifier).rows == ROWS
-
-
-def test_dev_stdout_is_a_stream_wherever_it_leads(
-    run: Callable[..., Summary], capfd: pytest.CaptureFixture[str]
-) -> None:
-    run("/dev/stdout", format="csv")
-    assert capfd.readouterr().out.count("\n") == ROWS + 1
-    assert Path("/dev/stdout").is_symlink()
-    assert not list(Path("/dev").glob("stdout.*"))

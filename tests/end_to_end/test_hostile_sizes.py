@@ -111,6 +111,10 @@ OTHERS: dict[str, Callable[[], bytes]] = {
 }
 
 
+# A file of each way to take memory.
+QUICK = ("entries", "operators", "axes of an input", "training", "labels", "words", "a producer")
+
+
 def in_graph(part: bytes) -> bytes:
     return edited(graph=GRAPH + part)
 
@@ -150,7 +154,13 @@ for read in (open_model, lambda path: reference_checks.read(path.read_bytes())):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
-@pytest.mark.parametrize("name", [*NESTED, *METADATA_OF, *OTHERS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in (*NESTED, *METADATA_OF, *OTHERS)
+    ],
+)
 def test_a_file_cannot_take_all_memory(
     name: str,
     program: list[str],  # noqa: F811

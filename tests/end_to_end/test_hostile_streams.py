@@ -34,7 +34,7 @@ CONDITIONS = {
 }
 # All commands prepare their streams in one place; latency starts processes of its own.
 CONDITIONS_OF = {
-    **{name: ["standard output full", "input and error closed"] for name in COMMANDS},
+    **{name: ["standard output full"] for name in COMMANDS},
     "predict": [*CONDITIONS],
     "latency": ["standard output closed", "input and error closed"],
 }
