@@ -428,6 +428,11 @@ _DECODER = json.JSONDecoder(
 )
 
 
+def without_fields(text: str) -> str:
+    """Return the texts of a row alone."""
+    return str(FIELD_WORDS.sub(" ", text))
+
+
 def is_object(text: str) -> bool:
     """Return whether a text begins as an object of JSON."""
     return text.lstrip(" \t\n\r").startswith("{")

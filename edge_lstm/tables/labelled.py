@@ -328,7 +328,10 @@ class _LabelReader:
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
                 "name the other with --text-column or --label-column"
             )
-        self.columns = Columns(schema.text_column, names)
+        read = schema.text_column
+        if schema.text == WHOLE_ROW:
+            read = ", ".join(each for each in schema.fields or schema.columns if each not in names)
+        self.columns = Columns(read, names)
         self._flags = names if flags else ()
         self._column = names[0]
         what = "column" if len(names) == 1 else "columns"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import load_model_from_string, numpy_helper
 
+from edge_lstm.core.fields import FIELD_WORDS
 from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, PAD_ID, START_ID, Tokenizer
 from edge_lstm.errors import DataError
@@ -79,6 +80,8 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     if rule.oov_id is not None:
         vectors[OOV_ID] = table[rule.oov_id]
     for row, entry in enumerate(tokenizer.entries, FIRST_WORD_ID):
+        if FIELD_WORDS.fullmatch(entry):
+            continue  # its number means another field in the file
         ids = [i for i in model.tokenizer.encode_text(entry).ids if model.tokenizer.is_known(i)]
         if ids:
             vectors[row] = table[ids].mean(axis=0)

@@ -45,6 +45,7 @@ MOST_PAIRS = 16
 _MOST_COMPARED = 64
 # Of the rows with both numbers: more are of one order nearly always.
 _MOST_OF_ONE_ORDER = 0.95
+_NAME_WIDTH = 26  # of a field in the plan
 _PARTS: tuple[Part, ...] = ("least", "greatest", "sum")
 
 
@@ -182,10 +183,13 @@ def _learn(rows: Sequence[Mapping[str, Values]], options: DataOptions) -> _Learn
         raise DataError("no field is left to learn from; name others with --field")
     fields = Fields(tuple(each.field for each in kept))
     fields = replace(fields, pairs=_pairs(fields, rows))
-    reasons = [(each.field.title, f"{_in_words(each.field)} ({each.reason})") for each in kept]
+    reasons = [
+        (shorten(each.field.title, _NAME_WIDTH), f"{_in_words(each.field)} ({each.reason})")
+        for each in kept
+    ]
     for a, b in fields.pairs:
         both = f"{fields.fields[a].title} and {fields.fields[b].title}"
-        reasons.append((both, "compared (now the one is larger, now the other)"))
+        reasons.append(("compared", f"{both} (now the one is larger, now the other)"))
     return _Learnt(fields, tuple(reasons), tuple(warnings))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.core.decide import apply_thresholds
-from edge_lstm.core.fields import FIELD_WORDS
+from edge_lstm.core.fields import FIELD_WORDS, without_fields
 from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm_export.arrays import Bools, Floats, Matrix
 from edge_lstm_export.network import two_columns
@@ -207,19 +207,14 @@ def fit_parts(dataset: Dataset, data: TrainingData) -> list[Baseline]:
         return " ".join(letter for word in words for letter in shared.get(word, word))
 
     def of_both(text: str) -> str:
-        return f"{of_text(text)} {of_fields(text)}"
+        return f"{without_fields(text)} {of_fields(text)}"
 
-    readings = {"text alone": of_text, "fields alone": of_fields, "both": of_both}
+    readings = {"text alone": without_fields, "fields alone": of_fields, "both": of_both}
     judged = [
         fit_baseline(dataset, data.rows, characters=False, read=read, name=name)
         for name, read in readings.items()
     ]
     return [each for each in judged if each is not None]
-
-
-def of_text(text: str) -> str:
-    """Return the texts of a row without its field words."""
-    return FIELD_WORDS.sub(" ", text)
 
 
 def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_lstm.core.classifier import Classifier
+from edge_lstm.core.fields import without_fields
+from edge_lstm.errors import DataError
 from edge_lstm_export.arrays import Floats
 from edge_lstm_export.onnx import open_source
 from edge_lstm_export.options import SourceFile
@@ -24,11 +26,13 @@ def model_teacher(file: SourceFile, multi_label: bool) -> Regression:
     Raise DataError or ModelFileError if the file cannot be read.
     """
     classifier = Classifier(open_source(file))
+    if classifier.model.fields is not None:
+        raise DataError(f"a teacher reads texts, and {file.source} reads fields; give another")
     has_sets = classifier.model.thresholds is not None
 
     def log_odds(texts: Sequence[str]) -> Floats:
         """float32 [texts, labels], or [texts, 1] for two labels of which a text has one."""
-        chances = classifier.probabilities(texts)
+        chances = classifier.probabilities([*map(without_fields, texts)])
         least = 1e-4  # of a probability, so that no log odds are infinite
         if has_sets:
             rest = (1 - chances).clip(least, 1)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_lstm.core.fields import without_fields
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.printable import counted
@@ -83,7 +84,7 @@ class Transformer(nn.Module):
 
     def tokenize(self, texts: Sequence[str]) -> list[Ints]:
         """Return the word pieces of each text, without special ones: int64 [pieces]."""
-        plain = [text.replace("<br />", " ") for text in texts]
+        plain = [without_fields(text).replace("<br />", " ") for text in texts]
         if not plain:
             return []
         read = self.tokenizer(plain, add_special_tokens=False, verbose=False)
