@@ -242,9 +242,6 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     if multi_label and not all(part.multi_label for part in parts):
         parts = [_read_labelled(path, options, multi_label=True) for path in paths]
     texts = [text for part in parts for text in part.texts]
-    columns = _distinct(part.columns for part in parts)
-    if options.fields is not None:
-        texts = rows_of(texts, options, [name for each in columns for name in each.labels])
     rows = [row for part in parts for row in part.labels]
     shares = _shares(parts)
     where = " + ".join(map(str, paths))
@@ -268,6 +265,7 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     for path, part, log in zip(paths, parts, logs):
         warnings += part.notes(path.name)
         warnings += [f"{path.name}: {note}" for note in (log.notes() if log else ())]
+    columns = _distinct(part.columns for part in parts)
     return Dataset(
         _name(paths),
         labels,
@@ -342,10 +340,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
             f"{path} has several labels per text, the training texts one; label both alike"
         )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    texts = part.texts
-    if options.fields is not None:
-        texts = rows_of(texts, options, part.columns.labels if part.columns else ())
-    test = make_split(texts, part.labels, dataset.labels, str(path), shares=part.shares)
+    test = make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
     columns = _distinct((*dataset.columns, part.columns))
     warnings = (*dataset.warnings, *part.notes(path.name))
     return replace(
@@ -356,7 +351,11 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
 def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = False) -> LabelledTexts:
     """multi_label: a text may have several labels whatever the file; else as it has them."""
     reading = replace(_reading(path, options), multi_label=multi_label or None)
-    return read_labelled(path, options=reading)
+    part = read_labelled(path, options=reading)
+    if options.fields is None:
+        return part
+    labels = part.columns.labels if part.columns else ()
+    return replace(part, texts=rows_of(part.texts, options, labels))
 
 
 def _name(paths: Sequence[Path]) -> str:
