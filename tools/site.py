@@ -83,6 +83,10 @@ def python_page() -> str:
         elif callable(thing):
             parts += _function(f"edge_lstm.{name}", f"## {name}", thing)
     parts += _function("edge_lstm.sqlite.register", "## sqlite.register", register)
+    from edge_lstm_export import TextClassifier
+
+    parts.append("The workstation's package, `edge_lstm_export`, trains:")
+    parts += _class("TextClassifier", TextClassifier)
     return "\n\n".join(parts) + "\n"
 
 
@@ -262,6 +266,16 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     # Python-Markdown.
     markdown = re.sub(r"(\]\([^)\s#]*#[^)\s]*?)--+", r"\1-", markdown)
     return relinked(markdown, ROOT / name if name in MEASURED else ROOT / "docs" / name)
+
+
+def on_nav(nav: Any, config: Any, files: Any) -> Any:
+    """MkDocs: ``llms.txt``, the pages of the menu for a program that reads them."""
+    pages = "\n".join(f"- [{page.title}]({page.url or './'})" for page in nav.pages)
+    folder = Path(config.site_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"# edge-lstm\n\n> {config.site_description}\n\n{pages}\n"
+    (folder / "llms.txt").write_text(text, encoding="utf-8")
+    return nav
 
 
 def main() -> None:
