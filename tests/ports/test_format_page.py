@@ -1,5 +1,5 @@
-"""docs/file-format.md: its test vectors are what the reference computes, its keys what the package
-writes."""
+"""docs/file-format.md and its vectors, which are what the reference computes; its keys are what
+the package writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from edge_lstm.core.text import (
 from tests.ports.conftest import PROJECT
 from tests.specification import reference, specification
 
-PAGE = (PROJECT / "docs" / "file-format.md").read_text(encoding="utf-8")
+PAGES = [PROJECT / "docs" / name for name in ("file-format.md", "format-vectors.md")]
+PAGE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 VOCABULARY = ("σας", "οδος", "i̇", "straße", "good", "don't")
 SHORT_VOCABULARY = ("good", "film", "!", "don't", "straße")
 PIECES = ("fi", "film", "s", "ing", "日本", "日", "本", "'")
