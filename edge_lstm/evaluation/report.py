@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
@@ -17,8 +15,9 @@ from edge_lstm.evaluation.curves import curves
 from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Comparison, Evaluation, ModelResult
 from edge_lstm.html.page import Cell, Row, Table, TintedText, items, page, table
-from edge_lstm.printable import LABEL_JOINT, counted, cut, well_formed
+from edge_lstm.printable import LABEL_JOINT, counted, cut
 from edge_lstm.system.atomic import write_atomically
+from edge_lstm.tables.csv import csv_text
 
 SIGNIFICANT = 0.05  # a difference is significant if McNemar's p value is below
 SHOWN_TEXTS = 25  # misclassified texts of each model
@@ -276,14 +275,12 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
     Raise OutputError.
     """
     result = evaluation.results[0]
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("row", "label", "predicted", "probability", "text"))
+    rows = [("row", "label", "predicted", "probability", "text")]
     for i in _confident_mistakes(result).tolist():
+        true, predicted = _label_names(result, i)
         probability = f"{result.confidence[i]:.4f}"
-        names = _label_names(result, i)
-        writer.writerow([evaluation.numbers[i], *names, probability, evaluation.texts[i]])
-    write_atomically(well_formed(buffer.getvalue()).encode("utf-8-sig"), path)
+        rows.append((str(evaluation.numbers[i]), true, predicted, probability, evaluation.texts[i]))
+    write_atomically(csv_text(rows).encode("utf-8-sig"), path)
 
 
 def _confident_mistakes(result: ModelResult) -> npt.NDArray[np.int64]:

@@ -334,6 +334,11 @@ def cells(values: Iterable[str | None], delimiter: str) -> list[str]:
     return texts
 
 
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as CSV with commas. Half a character becomes U+FFFD."""
+    return well_formed("".join(",".join(cells(row, ",")) + "\n" for row in rows))
+
+
 def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
     """Return the dialect of a file.
 

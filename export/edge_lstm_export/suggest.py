@@ -9,8 +9,6 @@ stands for it (Zhdanov, 2019).
 
 from __future__ import annotations
 
-import csv
-import io
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ from edge_lstm.core.text import text_key
 from edge_lstm.errors import DataError
 from edge_lstm.printable import well_formed
 from edge_lstm.system.atomic import write_atomically
+from edge_lstm.tables.csv import csv_text
 from edge_lstm.tables.values import json_object, json_text
 
 POOL = 20_000  # texts that are classified: of more, a random part
@@ -119,6 +118,4 @@ def write_suggestions(suggestions: Suggestions, path: Path) -> None:
         rows = [{**json_object(row), "label": label} for row, label in suggestions.rows]
         write_atomically("".join(f"{json_text(row)}\n" for row in rows), path)
         return
-    lines = io.StringIO(newline="")
-    csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
-    write_atomically(well_formed(lines.getvalue()).encode(), path)
+    write_atomically(csv_text([("text", "label"), *suggestions.rows]), path)
