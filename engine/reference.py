@@ -19,7 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -199,36 +199,37 @@ def unpacked(weights: dict[str, np.ndarray], name: str, rows: int, columns: int)
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,8})?")
 DATE = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|([+-])(\d\d):?(\d\d))?)?",
-    re.ASCII,
+    "([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
+    "(?:Z|([+-])([01][0-9]|2[0-3]):?([0-5][0-9]))?)?"
 )
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 MOST_DEPTH = 32
 
 
 def number_of(text: str) -> Decimal | None:
     """Return the number that a string spells, or the seconds of its date; None for others."""
+    if not isinstance(text, Digits):
+        text = text.strip(" ") if len(text) <= 64 else ""
     if NUMBER.fullmatch(text):
         return Decimal(text)
     found = DATE.fullmatch(text)
     if not found:
         return None
-    day, hour, minute, second, sign, ahead, more = found.groups(default="0")
-    clock = [int(part) for part in (hour, minute, second, ahead, more)]
+    *moment, sign, hours, minutes = found.groups(default="0")
     try:
-        seconds = 86400 * (date.fromisoformat(day) - date(1970, 1, 1)).days
+        year, month, day, hour, minute, second = map(int, moment)
+        since = datetime(year, month, day, hour, minute, second) - EPOCH  # noqa: DTZ001
     except ValueError:
         return None
-    if any(part >= most for part, most in zip(clock, (24, 60, 60, 24, 60))):
-        return None
-    zone = 3600 * clock[3] + 60 * clock[4]
-    seconds += 3600 * clock[0] + 60 * clock[1] + clock[2]
-    return Decimal(seconds + zone if sign == "-" else seconds - zone)
+    ahead = 60 * (60 * int(hours) + int(minutes))
+    return Decimal(since // timedelta(seconds=1) - (-ahead if sign == "-" else ahead))
 
 
 def values(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield (path, value) of a row in order; of a list also the list itself."""
     if not isinstance(value, (Pairs, list)):
-        yield path, value
+        yield path, Word(str(value).lower()) if isinstance(value, bool) else value
         return
     if depth == MOST_DEPTH:
         raise ModelError("the row is nested too deep")
@@ -249,6 +250,10 @@ class Digits(str):
     """A number of JSON as it is written."""
 
 
+class Word(str):
+    """True or false, which are no text."""
+
+
 def not_json(name: str) -> None:
     """Refuse NaN and the like."""
     raise ValueError(name)
@@ -263,27 +268,26 @@ def total(numbers: list[Decimal]) -> Decimal | None:
     """Return the sum of numbers that are cut to millionths; None if it is too large."""
     millionths = 0
     for number in numbers:
-        if number.adjusted() >= 12:
+        # Of a number that is not 0, the place of its first digit.
+        place = number.adjusted() if number else -7
+        if place >= 12:
             return None
-        millionths += int(Fraction(number) * 10**6) if number.adjusted() >= -6 else 0
+        millionths += int(Fraction(number) * 10**6) if place >= -6 else 0
         if abs(millionths) > 8 * 10**18:
             return None
     return Decimal(millionths).scaleb(-6)
 
 
-def field_number(field: dict[str, Any], found: list[Any]) -> tuple[Decimal | None, bool]:
+def number_in(field: dict[str, Any], found: list[Any]) -> tuple[Decimal | None, bool]:
     """Return a number field's number, None if it is missing or unknown, and whether it is there."""
     part = field.get("part", "value")
     if part == "length":
         lists = [each for each in found if isinstance(each, list)]
         return Decimal(sum(map(len, lists))), bool(lists)
-    there = [each for each in found if isinstance(each, (str, bool)) and each != ""]
+    there = [each for each in found if isinstance(each, str) and each]
     if part == "value":
-        last = there[-1:]
-        if not last or isinstance(last[0], bool) or (len(last[0]) > 64 and type(last[0]) is str):
-            return None, bool(last)
-        return number_of(last[0] if type(last[0]) is Digits else last[0].strip(" ")), True
-    numbers = [number_of(each) for each in there if type(each) is Digits]
+        return number_of(there[-1]) if there else None, bool(there)
+    numbers = [number_of(each) for each in there if isinstance(each, Digits)]
     if not numbers or None in numbers:
         return None, bool(numbers)
     return {"least": min, "greatest": max, "sum": total}[part](numbers), True
@@ -311,38 +315,30 @@ def row_text(model: Model, row: str) -> str:
     first = 0xF0000
     for field in every:
         found = [value for path, value in leaves if path == field["name"]]
+        known = field.get("values") or field.get("edges") or []
+        count = len(known) + {"text": 0, "number": 3, "category": 2}[field["kind"]]
         number = None
         if field["kind"] == "number":
-            number, is_there = field_number(field, found)
-            count = len(field["edges"]) + 3
-            word = count - (1 if is_there else 2)
-            if is_there and number is not None:
-                word = sum(number > Decimal(repr(edge)) for edge in field["edges"])
-            words.append(chr(first + word))
-            first += count
+            number, is_there = number_in(field, found)
+            if number is not None:
+                place = sum(number > Decimal(repr(edge)) for edge in known)
         elif field["kind"] == "category":
-            words.append(chr(first + category_word(field["values"], found)))
-            first += len(field["values"]) + 2
-        numbers.append(number)
+            last = next((each for each in reversed(found) if isinstance(each, str) and each), None)
+            is_there = last is not None
+            if isinstance(last, Digits):
+                known = [Decimal(each) if NUMBER.fullmatch(each) else None for each in known]
+                last = number_of(last)
+            number = place = known.index(last) if last is not None and last in known else None
+        if count:
+            unknown = count - (1 if is_there else 2)
+            words.append(chr(first + (unknown if not is_there or number is None else place)))
+        first += count
+        numbers.append(number if field["kind"] == "number" and is_there else None)
     for pair, (a, b) in enumerate(model.fields["pairs"]):
         if numbers[a] is not None and numbers[b] is not None:
             order = 1 + (numbers[a] > numbers[b]) - (numbers[a] < numbers[b])
             words.append(chr(first + 3 * pair + order))
     return " ".join([text, *words])
-
-
-def category_word(listed: list[str], found: list[Any]) -> int:
-    """Return the place of a category's value; then that of a missing and of an unknown one."""
-    there = [each for each in found if isinstance(each, (str, bool)) and each != ""]
-    if not there:
-        return len(listed)
-    last = there[-1]
-    if type(last) is Digits:
-        numbers = [Decimal(each) if NUMBER.fullmatch(each) else None for each in listed]
-        listed, last = numbers, number_of(last)
-    elif isinstance(last, bool):
-        last = "true" if last else "false"
-    return listed.index(last) if last is not None and last in listed else len(listed) + 1
 
 
 # --- Text → ids ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -42,8 +42,9 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,8})?"
 _DATE = re.compile(
     "([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
-    "(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?)?"
+    "(?:Z|([+-])([01][0-9]|2[0-3]):?([0-5][0-9]))?)?"
 )
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 _NO_NUMBER = Decimal("NaN")
 # A sum is of whole millionths: of numbers below this, and up to this many.
 _MOST_SUMMED = Decimal(10**12)
@@ -365,7 +366,7 @@ def _sum(numbers: Sequence[Decimal]) -> Decimal:
         # Decimals are rounded by arithmetic, and fractions are not.
         if number.copy_abs() >= _MOST_SUMMED:
             return _NO_NUMBER
-        if number.adjusted() >= -6:
+        if number and number.adjusted() >= -6:
             total += int(Fraction(number) * 10**6)
         if abs(total) > _MOST_SUM:
             return _NO_NUMBER
@@ -391,21 +392,14 @@ def number_of(value: str | Decimal) -> Decimal:
 
 def _seconds(found: re.Match[str]) -> Decimal:
     """Return the seconds of a date; NaN for a day or time that does not exist."""
-    year, month, day, hour, minute, second = (int(each or 0) for each in found.groups()[:6])
-    sign, zone_hour, zone_minute = found.groups()[6:]
+    *moment, sign, hours, minutes = found.groups(default="0")
     try:
-        days = date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()
+        year, month, day, hour, minute, second = map(int, moment)
+        since = datetime(year, month, day, hour, minute, second) - EPOCH  # noqa: DTZ001
     except ValueError:
         return _NO_NUMBER
-    ahead = 0
-    if sign:
-        ahead = 60 * int(zone_hour) + int(zone_minute)
-        if int(zone_hour) > 23 or int(zone_minute) > 59:
-            return _NO_NUMBER
-    if hour > 23 or minute > 59 or second > 59:
-        return _NO_NUMBER
-    minutes = 24 * 60 * days + 60 * hour + minute - (-ahead if sign == "-" else ahead)
-    return Decimal(60 * minutes + second)
+    ahead = 60 * (60 * int(hours) + int(minutes))
+    return Decimal(since // timedelta(seconds=1) - (-ahead if sign == "-" else ahead))
 
 
 class _Object(list[tuple[str, Any]]):
