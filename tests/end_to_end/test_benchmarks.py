@@ -153,7 +153,7 @@ def test_an_idea_turned_off_leaves_a_plan_that_can_run(idea: str) -> None:
 def test_the_code_of_every_idea_that_is_in_is_there() -> None:
     page = (Path(ablation.__file__).parent / "decisions.md").read_text(encoding="utf-8")
     table = page.partition("## Ideas that are in")[2].partition("## Ideas that are out")[0]
-    places = [place for row in table.splitlines() for place in re.findall(r"`([^`]+)` \|$", row)]
+    places = re.findall(r"`((?:train|network)\.[\w.]+)`", table)
     assert places
     for place in places:
         assert resolve_name(f"edge_lstm_export.{place}"), place
