@@ -1,6 +1,6 @@
 """What a teacher answers, compiled into a file: which share of the questions still reaches it.
 
-    python -m benchmarks.decisions [SET/TEACHER …] [--way log handed-back] [--data FOLDER]
+    python -m benchmarks.decisions [SET/TEACHER …] [--data FOLDER]
     python -m benchmarks.decisions --files FILE … [--texts CSV]
     python -m benchmarks.decisions --foreign data_full.json
 
@@ -10,8 +10,7 @@ model on words, fitted on few rows that do not come (``weak``). At some moments 
 ``export`` make a file of the answers so far. From then on the file answers with its own threshold
 for ``--abstain 0.05``, and hands the other questions back to the teacher.
 
-``log``: the teacher's answer to every question is known, as in the log of a gateway.
-``handed-back``: only questions that were handed back are learnt from, as ``serve --log`` has them.
+The teacher's answer to every question is known, as in the log of a gateway.
 
 Each training is a line of the results and is not made again. Without a name, every stream is run.
 
@@ -48,7 +47,6 @@ from edge_lstm.core.questions import Questions
 from edge_lstm.errors import DataError
 
 RESULTS = Path(__file__).parent / "results" / "decisions.jsonl"
-WAYS = ("log", "handed-back")
 RISK = 0.05  # share of the answers that may differ from the teacher's
 LOST = 0.05  # share of familiar questions that may be called unfamiliar
 PASSES = 15  # over the texts; the fastest counts
@@ -104,7 +102,7 @@ class Taught:
 class Run:
     """A file, and what it did.
 
-    learnt: questions that it was trained on.
+    questions: that it was trained on.
     threshold: its own for RISK; None if it has none, and answers nothing.
     answered, wrong: of the questions until the next file; wrong: with another label than the
         teacher's.
@@ -116,9 +114,7 @@ class Run:
 
     set: str
     teacher: str
-    way: str
     questions: int
-    learnt: int
     threshold: float | None
     came: int
     answered: int
@@ -192,15 +188,14 @@ def answer(
     return is_answered, labels != questions.answers, probabilities
 
 
-def follow(stream: Stream, way: str, data: Path) -> Iterator[Run]:
+def follow(stream: Stream, data: Path) -> Iterator[Run]:
     """Yield a run for each file of a stream."""
     questions, test = taught(stream, data)
-    log = [*range(stream.moments[0])]
     ends = [*stream.moments[1:], len(questions.texts)]
     for begin, end in zip(stream.moments, ends):
         with tempfile.TemporaryDirectory() as folder:
-            rows = [(questions.texts[i], str(questions.answers[i])) for i in log]
-            file = train(rows, Path(folder))
+            log = questions.part(0, begin)
+            file = train([*zip(log.texts, map(str, log.answers))], Path(folder))
             kilobytes = file.stat().st_size / 1000
             classifier = Classifier.load(file)
         try:
@@ -215,9 +210,7 @@ def follow(stream: Stream, way: str, data: Path) -> Iterator[Run]:
         yield Run(
             set=stream.name,
             teacher=stream.teacher,
-            way=way,
             questions=begin,
-            learnt=len(log),
             threshold=threshold,
             came=end - begin,
             answered=int(is_answered.sum()),
@@ -230,28 +223,24 @@ def follow(stream: Stream, way: str, data: Path) -> Iterator[Run]:
             teacher_right=float((test.answers == test.right).mean()),
             kilobytes=kilobytes,
         )
-        handed_back = begin + np.flatnonzero(~is_answered)
-        log += range(begin, end) if way == "log" else handed_back.tolist()
 
 
 def table(runs: Iterable[Run]) -> str:
     """Return a row for each file."""
     heads = (
-        "stream", "way", "questions", "learnt", "threshold", "then answered", "differ",
+        "stream", "questions", "threshold", "then answered", "differ",
         "to the teacher", "test answered", "differ", "oracle", "right", "teacher", "kB",
     )  # fmt: skip
     rows = []
-    sent: dict[tuple[str, str, str], int] = {}
+    sent: dict[tuple[str, str], int] = {}
     for run in runs:
-        stream = (run.set, run.teacher, run.way)
+        stream = (run.set, run.teacher)
         asked = sent.setdefault(stream, run.questions) + run.came - run.answered
         sent[stream] = asked
         rows.append(
             (
                 f"{run.set}, {run.teacher}",
-                run.way,
                 f"{run.questions:,}",
-                f"{run.learnt:,}",
                 "none" if run.threshold is None else f"{run.threshold:.3f}",
                 share(run.answered, run.came),
                 share(run.wrong, run.answered),
@@ -264,7 +253,7 @@ def table(runs: Iterable[Run]) -> str:
                 f"{run.kilobytes:.0f}",
             )
         )
-    return markdown_table(heads, rows, words=(0, 1))
+    return markdown_table(heads, rows)
 
 
 def share(part: int, whole: int) -> str:
@@ -307,7 +296,6 @@ def main() -> None:
     )
     names = {f"{stream.name}/{stream.teacher}": stream for stream in STREAMS}
     parser.add_argument("streams", nargs="*", metavar="SET/TEACHER", help=", ".join(names))
-    parser.add_argument("--way", nargs="*", choices=WAYS, default=WAYS)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--files", nargs="*", type=Path)
@@ -323,15 +311,14 @@ def main() -> None:
     runs = [Run(**line) for line in lines(asked.results)]
     for name in asked.streams or names:
         stream = names[name]
-        for way in asked.way:
-            made = [r for r in runs if (r.set, r.teacher, r.way) == (*name.split("/"), way)]
-            if len(made) == len(stream.moments):
-                continue
-            for run in follow(stream, way, asked.data):
-                if run.questions not in [each.questions for each in made]:
-                    append(asked.results, asdict(run))
-                    runs.append(run)
-    print(table(sorted(runs, key=lambda run: (run.set, run.teacher, run.way, run.questions))))
+        made = [run for run in runs if [run.set, run.teacher] == name.split("/")]
+        if len(made) == len(stream.moments):
+            continue
+        for run in follow(stream, asked.data):
+            if run.questions not in [each.questions for each in made]:
+                append(asked.results, asdict(run))
+                runs.append(run)
+    print(table(sorted(runs, key=lambda run: (run.set, run.teacher, run.questions))))
 
 
 if __name__ == "__main__":

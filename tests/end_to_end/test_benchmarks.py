@@ -54,11 +54,9 @@ def test_a_set_that_is_missing_is_named_with_its_address(tmp_path: Path, name: s
         sets.read(tmp_path / name / "train.csv")
 
 
-@pytest.mark.parametrize(
-    ("way", "rows"), [(way, rows) for way, rows in zip(decisions.WAYS, (None, 30))]
-)
+@pytest.mark.parametrize("rows", [None, 30])
 def test_a_stream_is_answered_by_the_file_or_by_its_teacher(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, rows: int | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int | None
 ) -> None:
     # The file is sure of the first kind of text, and answers otherwise than the teacher.
     kinds = {"A wonderful film": "a", "the film": "c"}
@@ -78,12 +76,11 @@ def test_a_stream_is_answered_by_the_file_or_by_its_teacher(
 
     monkeypatch.setattr(decisions, "train", train)
     stream = decisions.Stream("made", rows, (40, 70))
-    first, second = decisions.follow(stream, way, tmp_path)
+    first, second = decisions.follow(stream, tmp_path)
     count = 120 - (rows or 0)
     assert (first.questions, first.came, second.came) == (40, 30, count - 70)
     assert 0 < first.answered == first.wrong < first.came
-    handed_back = 30 if way == "log" else 30 - first.answered
-    assert [first.learnt, second.learnt] == learnt == [40, 40 + handed_back]
+    assert [first.questions, second.questions] == learnt == [40, 70]
     assert (first.test, first.test_answered, first.test_wrong, first.oracle) == (30, 15, 15, 0)
     assert first.teacher_right == 1.0 and first.right == 0.0
     shown = decisions.table([first, second]).splitlines()
