@@ -294,10 +294,6 @@ def _decide(
     if ERROR in read:
         ranked[statuses == ERROR] = none
     answers = ranked[:, 0]
-    if model.thresholds is None and policy.threshold:
-        is_unsure = is_abstained(highest[:, 0], policy.threshold)
-        answers = np.where(is_unsure, np.int32(none), answers)
-        statuses[is_unsure] = ABSTAINED
     if model.thresholds is not None:
         has = apply_thresholds(rows, model.thresholds)
         sets = [
@@ -307,6 +303,10 @@ def _decide(
         label_sets = [*dict.fromkeys(sets)]
         places = {labels: place for place, labels in enumerate(label_sets)}
         answers = np.array([places[labels] for labels in sets], np.int32)
+    elif policy.threshold:
+        is_unsure = is_abstained(highest[:, 0], policy.threshold)
+        answers = np.where(is_unsure, np.int32(none), answers)
+        statuses[is_unsure] = ABSTAINED
     scores: Sequence[npt.NDArray[np.float64]] = ()
     if model.is_score:
         scores = model.question.estimate(rows)
