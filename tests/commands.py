@@ -40,6 +40,11 @@ def json_of(*arguments: str | Path) -> Any:
     return json.loads(command(*arguments, "--json").stdout)
 
 
+def inspected(path: str | Path) -> Any:
+    """What ``edge-lstm inspect`` says of a checkpoint or a model file."""
+    return json_of("inspect", "-m", path)
+
+
 def train(*arguments: str | Path) -> Result:
     """``edge-lstm train``."""
     return command("train", *arguments)

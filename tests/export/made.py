@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint
-from edge_lstm_export.checkpoint.stages import NOT_KEPT
+from edge_lstm_export.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from edge_lstm_export.network.network import Network
 from edge_lstm_export.network.pairs import table_of
-from edge_lstm_export.onnx.size import fitted
-from edge_lstm_export.options import NetworkOptions, Plan
-from edge_lstm_export.train.data.pretrained import WordEmbeddings
-from edge_lstm_export.train.data.rows import hold_out_rows
-from edge_lstm_export.train.data.training_data import TrainingData
-from edge_lstm_export.train.data.transfer import make_transfer_set
-from edge_lstm_export.train.data.vocabulary import choose_vocabulary
+from edge_lstm_export.onnx.exporting import export
+from edge_lstm_export.options import DataOptions, NetworkOptions, network_config
 from edge_lstm_export.train.lstm.loop import Callbacks
 from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.sources.dataset import Dataset, make_split
-from edge_lstm_export.train.sparse.component import choose_features
-from edge_lstm_export.train.sparse.ngrams import Features
-from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
+from edge_lstm_export.train.sources.read import read_dataset
 
-from edge_lstm.core.layers import NetworkConfig
+from edge_lstm import Classifier
+from edge_lstm.core.layers import Dense, Layer, Lstm, NetworkConfig
 from edge_lstm.core.modelfile import ModelFile, parse_model
 from edge_lstm.core.text import KERAS, TextRule, Tokenizer
 
@@ -83,6 +77,16 @@ def write_csv(
     return path
 
 
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(*sources: str | Path, **options: Any) -> Dataset:
+    """The labelled texts of files. options: of DataOptions."""
+    return read_dataset([*map(str, sources)], DataOptions(**options))
+
+
 def dataset(table: Rows, labels: Sequence[str] = (), *, multi_label: bool = False) -> Dataset:
     """The rows as they come from a file; several: labels are joined by |."""
     names = [
@@ -99,31 +103,6 @@ def dataset(table: Rows, labels: Sequence[str] = (), *, multi_label: bool = Fals
     )
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The data of a training, and the n-grams that it would fit."""
-
-    data: TrainingData
-    features: Features | None
-    embeddings: WordEmbeddings | None
-
-
-def prepare(dataset: Dataset, plan: Plan) -> Prepared:
-    """What a training makes before it fits anything."""
-    teachers = Teachers(plan, dataset.labels)
-    held = hold_out_rows(dataset, plan)
-    transfer = make_transfer_set(held, (), None, plan)
-    ranked = choose_vocabulary(dataset, held, transfer, plan, teachers.words)
-    tokenizer, sizes = fitted(ranked, dataset.labels, plan)
-    plan = replace(plan, network=sizes)
-    predictions = ask_teachers(teachers, held, transfer, plan, NOT_KEPT, lambda _: None)
-    data = TrainingData(dataset.labels, plan, held, transfer, tokenizer, predictions)
-    embeddings = None
-    if teachers.words is not None:
-        embeddings = teachers.words.embeddings(data.tokenizer.words, data.tokenizer.num_ids)
-    return Prepared(data, choose_features(data, embeddings), embeddings)
-
-
 def make_checkpoint(
     length: int = 60, *, words: int = 200, seed: int = 0, **settings: Any
 ) -> Checkpoint:
@@ -137,6 +116,12 @@ def make_checkpoint(
         **settings,
     }
     return checkpoint_of(NetworkOptions(**shape).config, length, seed=seed)
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The file of an untrained checkpoint."""
+    save_checkpoint(make_checkpoint(), path)
+    return path
 
 
 def checkpoint_of(
@@ -167,6 +152,42 @@ def checkpoint_of(
     return Checkpoint(network, tokenizer, labels, training, {"kind": "short"})
 
 
+def layers_of(text: str) -> tuple[Layer, ...]:
+    """The layers that a text such as ``lstm 9 both max floor=-1, dense 4 tanh`` lists."""
+    layers: list[Layer] = []
+    for kind, units, *words in map(str.split, filter(None, text.split(", "))):
+        plain = [word for word in words if "=" not in word and word != "both"]
+        if kind == "dense":
+            layers.append(Dense(int(units), *plain))
+            continue
+        pairs = [word.split("=") for word in words if "=" in word]
+        settings = {name: json.loads(value) for name, value in pairs}
+        layers.append(Lstm(int(units), "both" in words, *plain, **settings))
+    return tuple(layers)
+
+
+def config_of(shape: dict[str, Any]) -> NetworkConfig:
+    layers = shape["layers"]
+    layers = layers_of(layers) if isinstance(layers, str) else layers
+    return network_config(**{"num_words": 200, "embedding_dim": 6, **shape, "layers": layers})
+
+
+def layered(length: int = 24, rule: TextRule = KERAS, **shape: Any) -> Checkpoint:
+    """The checkpoint of a network, by other settings than the usual ones."""
+    return checkpoint_of(config_of(shape), length, rule)
+
+
+def tabled(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint whose network has tables of the states after padding."""
+    network = checkpoint.network
+    starts = network.padding_starts()
+    other = Network(replace(network.config, padding="none")).eval()
+    other.load_state_dict(network.state_dict())
+    other.length = network.length
+    other.set_starts(starts)
+    return replace(checkpoint, network=other)
+
+
 def stop_after_an_epoch(job: Job) -> None:
     """Run a training that is interrupted after its first epoch: its state is kept."""
 
@@ -179,3 +200,16 @@ def stop_after_an_epoch(job: Job) -> None:
 
 def opened(data: bytes) -> ModelFile:
     return parse_model(data, Path("test.onnx"))
+
+
+def model_at(path: Path) -> ModelFile:
+    return opened(path.read_bytes())
+
+
+def model_of(checkpoint: Checkpoint, **options: Any) -> ModelFile:
+    """The model file of a checkpoint, which passed every gate. options: of export."""
+    return opened(export(checkpoint, **options).data)
+
+
+def classifier_of(checkpoint: Checkpoint, **options: Any) -> Classifier:
+    return Classifier(model_of(checkpoint, **options))

@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 from commands import command
 from conftest import Trained
+from edge_lstm_export import TrainingRequest, make_plan
 from edge_lstm_export.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.onnx.exporting import export
-from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.fit import Fitted, fit
-from edge_lstm_export.train.plan.decisions import make_plan
 from edge_lstm_export.train.plan.stats import dataset_stats
-from made import dataset, make_checkpoint, opened, rows, write_csv
+from made import (
+    dataset,
+    make_checkpoint,
+    model_of,
+    rows,
+    write_csv,
+)
 
-from edge_lstm.core.classifier import Classifier
+from edge_lstm import Classifier
 from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.risk_coverage import Point, RiskCoverage
 from edge_lstm.errors import DataError
@@ -63,9 +68,9 @@ def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> Non
     save_checkpoint(replace(plain, abstention=CURVE), tmp_path / "c.safetensors")
     checkpoint = load_checkpoint(tmp_path / "c.safetensors")
     for quantize in (None, "int8"):
-        file = opened(export(checkpoint, quantize=quantize, abstain=0.02).data)
+        file = model_of(checkpoint, quantize=quantize, abstain=0.02)
         assert file.abstention == replace(CURVE, default=0.02)
-    assert opened(export(plain).data).abstention is None
+    assert model_of(plain).abstention is None
     with pytest.raises(DataError, match=r"only for 0\.0058 or more"):
         export(checkpoint, abstain=0.001)
     said = "checkpoint has no risk-coverage curve for --abstain; add --data"
@@ -93,5 +98,3 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(tmp_pat
     assert "by 60 texts (--data of the export)" in command(*judged, "--abstain", "0.1").stdout
     curve = open_model(output).abstention
     assert curve.unfamiliar[0][0] == 0.05
-    said = " ".join(command("evaluate", data, "-m", output).stdout.split())
-    assert "the threshold was chosen on these texts" in said

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import train
-from edge_lstm_export import TextClassifier
-from edge_lstm_export.options import Plan, Validation
+from edge_lstm_export import Plan, TextClassifier
+from edge_lstm_export.options import Validation
 from edge_lstm_export.train.data.rows import LabelledRows, hold_out_rows
 from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.sparse import linear

@@ -17,13 +17,9 @@ import numpy as np
 import pytest
 import sklearn
 from cases import rows as cases
-from edge_lstm_export import TextClassifier, make_plan, train_files
-from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
-from edge_lstm_export.onnx.codes import coded
-from edge_lstm_export.onnx.exporting import export
-from edge_lstm_export.onnx.rounding import rounded
-from edge_lstm_export.options import DataOptions, TrainingRequest
-from edge_lstm_export.train.plan.stats import DatasetStats
+from commands import command, inspected
+from edge_lstm_export import TextClassifier, TrainingRequest, train_files
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.memory import dataset_from
 from made import multi_label_rows, rows, write_csv
 from scipy import sparse
@@ -33,7 +29,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from edge_lstm.core.classifier import Classifier
+from edge_lstm import Classifier
 from edge_lstm.errors import DataError
 
 TEXTS, LABELS = (list(column) for column in zip(*rows(60)))
@@ -159,14 +155,6 @@ def test_cross_validation_a_grid_and_a_pipeline_run_on_it() -> None:
     assert grid.score(TEXTS, LABELS) > 0.9
 
 
-def test_a_plan_is_run_as_it_is() -> None:
-    plan = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", "none", epochs=1, validation=0.0))
-    model = TextClassifier("base", plan=plan).fit(TEXTS, LABELS)
-    assert model.plan_ == plan and model.report["preset"] == "tiny"
-    with pytest.raises(DataError, match="the plan is for 2 labels"):
-        TextClassifier(plan=plan).fit(TEXTS[:30], ["a", "b", "c"] * 10)
-
-
 def test_a_rare_label_is_raised_unasked() -> None:
     labels = ["sea", "sea", "sea", "sea", "shop"] * 24
     words = {"sea": "wave harbour", "shop": "basket till"}
@@ -206,9 +194,8 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
     texts, answers = (list(column) for column in zip(*long))
     own = [{label} for label in answers] if multi_label else answers
     model = TextClassifier("tiny", teacher="none").fit(texts, own)
-    training = model.result_.checkpoint.training
     assert model.plan_.kind == "topics"
-    assert (training["epochs"], training["parts"]["lstm"]) == (0, 0)
+    assert (model.report["epochs"], model.report["parts"]["lstm"]) == (0, 0)
     path = model.export(tmp_path / "topics.onnx", quantize="int8")
     file = Classifier.load(path)
     assert file.model.network.layers == () and "embedding" not in file.model.quantization
@@ -216,16 +203,16 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
     assert [each.labels if multi_label else each.label for each in found] == [
         (label,) if multi_label else label for label in answers[:17]
     ]
-    ngrams = model.result_.checkpoint.network.ngrams
-    vectors = ngrams.vectors.weight.numpy()[1:]
-    held = rounded(vectors, 0) if multi_label else coded(vectors)
-    assert np.allclose(held.values * held.scales, vectors), "the texts chose what the file holds"
 
 
 def test_unlabelled_texts_are_learnt_from() -> None:
     log = [text for text, _ in rows(30, seed=5)]
     model = TextClassifier(**{**QUICK, "teacher": None}).fit(TEXTS, LABELS, unlabelled=log)
     assert model.report["data"]["unlabelled_texts"] == len(set(log))
+    nine = TextClassifier(plan=replace(model.plan_, unlabelled=9)).fit(
+        TEXTS, LABELS, unlabelled=log
+    )
+    assert nine.report["data"]["unlabelled_texts"] == 9, "no more than are planned"
     with pytest.raises(DataError, match="unlabelled"):
         TextClassifier(preset="seed").fit(TEXTS, LABELS, unlabelled=log)
 
@@ -240,9 +227,11 @@ def test_an_exported_file_gives_the_same_labels(
     assert [answer.label for answer in classifier.predict(TEXTS)] == model.predict(TEXTS).tolist()
     difference = np.abs(classifier.probabilities(TEXTS) - model.predict_proba(TEXTS)).max()
     assert difference < (1e-4 if quantize is None else 0.1)
-    saved = load_checkpoint(model.save(tmp_path / "m.safetensors"))
-    assert export(saved, quantize=quantize, length=40).data == path.read_bytes()
-    assert saved.plan == model.plan_.to_dict()
+    saved = model.save(tmp_path / "m.safetensors")
+    options = ("--quantize", quantize) if quantize else ()
+    command("export", saved, "-o", tmp_path / "n.onnx", "--length", "40", *options)
+    assert (tmp_path / "n.onnx").read_bytes() == path.read_bytes()
+    assert inspected(saved)["plan"] == model.plan_.to_dict()
 
 
 UNFIT = r"""
@@ -287,7 +276,7 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
         callback=said.append,
         data=DataOptions(test_share=0.1),
     )
-    training = load_checkpoint(output).training
+    training = inspected(output)["training"]
     assert training == report.checkpoint.training
     assert report.test is not None and sum(training["data"]["train_texts"].values()) == 72
     assert {path.name for path in tmp_path.glob("m.*")} == {"m.safetensors", "m.history.json"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,33 +16,26 @@ import pytest
 import torch
 from cases import rows
 from commands import command
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint, save_checkpoint
-from edge_lstm_export.cli.display import print_exported
-from edge_lstm_export.network import headroom
-from edge_lstm_export.network.examples import Examples
+from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
 from edge_lstm_export.network.headroom import (
     MARGIN,
-    close,
     random_rows,
-    text_rows,
-    tried_rows,
-    with_headroom,
 )
 from edge_lstm_export.onnx import gates, weights
-from edge_lstm_export.onnx.exporting import Exported, export
-from edge_lstm_export.options import UNTUNED, TrainingRequest
-from edge_lstm_export.train.fit import fit, quiet_thread
-from edge_lstm_export.train.plan.decisions import make_plan
-from edge_lstm_export.train.plan.stats import dataset_stats
-from edge_lstm_export.train.sources.memory import dataset_from
-from made import make_checkpoint, opened, write_csv
+from edge_lstm_export.onnx.exporting import export
+from edge_lstm_export.options import UNTUNED
+from made import (
+    classifier_of,
+    make_checkpoint,
+    model_of,
+    opened,
+    write_csv,
+)
 
-from edge_lstm.core.classifier import Classifier
-from edge_lstm.core.onnx_runtime import OnnxRuntime
+from edge_lstm import Classifier, OnnxRuntime
 from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm.describe import describe
-from edge_lstm.errors import CheckError, DataError
-from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm.errors import CheckError
 
 NGRAMS = {"ngram_words": 60, "ngram_slots": 60, "ngram_dim": 3}
 SHAPES: list[dict[str, Any]] = [
@@ -83,42 +75,27 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
 SATURATING = 5  # the id of a word
 
 
-def make_driven(checkpoint: Checkpoint) -> Checkpoint:
-    """Make one word, said again and again, drive the first unit to its end; others leave it far
-    away."""
+def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path: Path) -> None:
+    """One word, said again and again, drives the first unit to its end; others leave it far off."""
+    checkpoint = make_checkpoint()
     with torch.no_grad():
         checkpoint.network.embedding.weight[SATURATING, 0] = 10
         kernel = checkpoint.network.get_parameter("lstms.0.forwards.weight_ih_l0")
-        kernel[:: checkpoint.network.config.lstms[0].units] = 0  # of the four gates
-        kernel[:: checkpoint.network.config.lstms[0].units, 0] = 2
-    return checkpoint
-
-
-def examples_of(rows: list[list[int]]) -> Examples:
-    return Examples.from_rows(rows, np.zeros((len(rows), 2), np.float32))
-
-
-def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path: Path) -> None:
-    checkpoint = make_driven(make_checkpoint())
-    assert export(checkpoint, quantize="int8").closed is None
-    before = checkpoint.network.weights()
+        kernel[::10] = 0  # of the four gates
+        kernel[::10, 0] = 2
+    source = tmp_path / "c.safetensors"
+    save_checkpoint(checkpoint, source)
     word = checkpoint.tokenizer.words[SATURATING - FIRST_WORD_ID]
     table = [(f"{word} " * 20, "label0")]
     table += [(f"word{i} word{i + 1}", "label1") for i in range(40)]
-    labelled = LabelledTexts([text for text, _ in table], [(label,) for _, label in table])
-    exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
-    assert exported.headroom >= MARGIN
-    assert (exported.closed.units, exported.closed.texts) == (1, 41)
-    assert 0 < exported.closed.max_difference < 0.05
-    after = checkpoint.network.weights()
-    assert all(np.array_equal(before[name], after[name]) for name in before)
-    source = tmp_path / "c.safetensors"
-    save_checkpoint(checkpoint, source)
-    options = ("--quantize", "int8", "--data", write_csv(tmp_path / "d.csv", table))
-    done = command("export", source, "-o", tmp_path / "m.onnx", *options, "--max-drop", "100")
-    note = done.stderr.splitlines()[-1]
-    assert note.startswith("note: int8 needed one LSTM unit kept away from 1, which changes a")
-    assert note.endswith(f"the label of {exported.closed.changed} of 41 texts")
+    given = ("--data", write_csv(tmp_path / "d.csv", table), "--max-drop", "100")
+    notes = [
+        command("export", source, "-o", tmp_path / "m.onnx", "--quantize", "int8", *more).stderr
+        for more in ((), given)
+    ]
+    said = "int8 needed one LSTM unit kept away from 1, which changes a probability by 0.0"
+    assert said not in notes[0] and f"note: {said}" in notes[1]
+    assert notes[1].endswith(" of 41 texts\n")
 
 
 @pytest.mark.parametrize(("value", "bidirectional"), [(30.0, True), (1e30, False)])
@@ -133,40 +110,6 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
     assert exported.closed.units == 14 * (1 + bidirectional)
     assert exported.headroom >= MARGIN
     assert export(checkpoint).closed is None
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite_are_refused(value: float) -> None:
-    checkpoint = make_checkpoint()
-    torch.nn.init.constant_(checkpoint.network.get_parameter("lstms.0.forwards.bias_ih_l0"), value)
-    with pytest.raises(DataError, match="not finite numbers; train it again"):
-        export(checkpoint, quantize="int8")
-    with pytest.raises(DataError, match="lower the learning_rate"):
-        with_headroom(checkpoint.network, examples_of([]), [])
-
-
-def test_a_training_leaves_the_units_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At this rate they come to 1 on any CPU, by other weights on each.
-
-    Rounding may drive a unit nearer than the training left it, and then the export makes room.
-    """
-    rng = random.Random(0)
-    ends = (" bad", " good")
-    texts = [
-        " ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)
-    ]
-    data = dataset_from(texts, ["pos" if i % 2 else "neg" for i in range(60)])
-    plan = make_plan(dataset_stats(data), TrainingRequest("tiny", "none", epochs=6, validation=0.0))
-    closed = []
-    monkeypatch.setattr(headroom, "close", lambda *given: (closed.append(1), close(*given)))
-    with quiet_thread():
-        result = fit(data, replace(plan, loop=replace(plan.loop, learning_rate=0.3)))
-    assert closed
-    tokenizer = result.checkpoint.tokenizer
-    rows = text_rows(tokenizer, texts) + tried_rows(tokenizer)
-    of_batch = examples_of(rows).padded(np.arange(len(rows)))
-    assert min(room.min() for room in result.checkpoint.network.room(*of_batch)) >= MARGIN
-    assert export(result.checkpoint, quantize="int8").headroom >= gates.LEAST_HEADROOM
 
 
 @pytest.mark.parametrize("name", ["Tanh", "Sigmoid"])
@@ -192,25 +135,10 @@ def test_without_sentinels_a_batch_changes_an_answer(monkeypatch: pytest.MonkeyP
         export(make_checkpoint(hidden=14), quantize="int8")
 
 
-@pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
-def test_a_file_may_be_as_far_from_the_network_as_float32_is(
-    monkeypatch: pytest.MonkeyPatch, shape: dict[str, Any]
-) -> None:
-    checkpoint = make_checkpoint(**shape)
-    network = checkpoint.network
-    rows = random_rows(checkpoint.tokenizer)
-    classifier = Classifier(opened(export(checkpoint).data))
-    for name in ("PARITY_TOLERANCE", "NGRAM_PARITY_TOLERANCE"):
-        # a rounding of a probability: a row of few words has no more
-        monkeypatch.setattr(gates, name, 1e-7)
-    ours = gates.predict_probabilities(network, rows)
-    exact = gates.predict_probabilities(copy.deepcopy(network).double(), rows)
-    gates.check_parity(
-        network, SimpleNamespace(probabilities_of=lambda _: ours + 20 * (ours - exact)), rows
-    )
-    assert (
-        0 < gates.check_parity(network, classifier, rows) <= 100 * np.abs(ours - exact).max() < 1e-3
-    )
+def test_a_file_that_answers_otherwise_than_its_network_is_not_written() -> None:
+    network = make_checkpoint(**SHAPES[0]).network
+    classifier = classifier_of(make_checkpoint(**SHAPES[0]))
+    rows = random_rows(classifier.model.tokenizer)
     with torch.no_grad():
         network.head.weight[0, 0] += 0.05
     with pytest.raises(CheckError, match="no file was written"):
@@ -248,9 +176,6 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(
     exported = export(checkpoint, quantize="int8")
     file = opened(exported.data)
     assert exported.parity <= 1e-5
-    assert "block_shape" in {
-        c.name for c in onnx.load_model_from_string(file.data).graph.initializer
-    }
     classifier = Classifier(file)
     rows = [[1, *range(4, 3 + n)] for n in (*range(1, 20), 63, 64)]
     alone = classifier.probabilities_of(rows, batch_size=1)
@@ -284,28 +209,6 @@ def test_the_p_value_is_that_of_mcnemars_exact_test() -> None:
     assert gates.p_value_of_drop(10, 0, 10, 1.0) == 1
 
 
-def test_two_of_440_texts_are_within_chance_and_the_command_says_so(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    classifier = Classifier(opened(export(make_checkpoint()).data))
-    before = np.tile(np.array([[0.2, 0.8]], np.float32), (440, 1))
-
-    def compared(lost: int) -> gates.Comparison:
-        after = before.copy()
-        after[:lost] = 0.8, 0.2
-        return gates.compare(classifier, before, after, before > 0.5, 0.3)
-
-    comparison = compared(2)
-    gates.check_accuracy(comparison, 0.3)
-    print_exported(classifier.model, Exported(b"", 0, 0.0, comparison=comparison), as_json=False)
-    said = " ".join(capsys.readouterr().out.split())
-    assert "accuracy 99.55% (fp32 100.00%; 2 of 440 texts, within chance)" in said
-    with pytest.raises(
-        CheckError, match=r"40 of 440 texts lost, 0 gained\), more than --max-drop 0"
-    ):
-        gates.check_accuracy(compared(40), 0.3)
-
-
 def test_int8_of_an_imported_network_keeps_the_labels_or_is_not_written() -> None:
     def moved(labels: int) -> gates.Comparison:
         return gates.Comparison(texts=1000, max_difference=0.1, changed=labels)
@@ -320,7 +223,7 @@ def test_int8_of_an_imported_network_keeps_the_labels_or_is_not_written() -> Non
 def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path) -> None:
     checkpoint = make_checkpoint()
     texts = [f"word{i} word{j}" for i in range(40) for j in range(40)]
-    files = [opened(export(checkpoint).data), opened(export(checkpoint, quantize="int8").data)]
+    files = [model_of(checkpoint), model_of(checkpoint, quantize="int8")]
     labels, others = ([a.label or "" for a in Classifier(file).predict(texts)] for file in files)
     source = tmp_path / "c.safetensors"
     output = tmp_path / "m.onnx"
@@ -328,6 +231,12 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     changed = [(text, old) for text, old, new in zip(texts, labels, others) if old != new]
     gate = ("--quantize", "int8", "--data", write_csv(tmp_path / "d.csv", changed))
     error = command("export", source, "-o", output, *gate).error
+    # Some of the rest are right, and few of them are lost: that may be chance.
+    rest = [(text, old) for text, old, new in zip(texts, labels, others) if old == new]
+    mixed = write_csv(tmp_path / "e.csv", [*rest[:438], *changed[:2]])
+    said = command("export", source, "-o", output, *gate[:2], "--data", mixed).stdout
+    assert "accuracy 99.55% (fp32 100.00%; 2 of 440 texts, within chance)" in " ".join(said.split())
+    output.unlink()
     assert "more than --max-drop" in error and "export without --quantize, or" in error
     assert not output.exists()
     allowed = (*gate, "--max-drop", "100", "--json")

@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 from cases import named
 from commands import command, train
-from edge_lstm_export import TextClassifier, make_plan
-from edge_lstm_export.options import DataOptions, TrainingRequest
+from edge_lstm_export import TextClassifier, TrainingRequest, make_plan
 from edge_lstm_export.train.data.rows import hold_out_rows
 from edge_lstm_export.train.plan.planning import plan_training
 from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.sources.dataset import Dataset, Split, folds_of, hold_out
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.sources.warnings import checked
 from hypothesis import given
 from hypothesis import strategies as st
-from made import write_csv
+from made import (
+    read,
+    write_csv,
+)
 
 from edge_lstm.errors import DataError
 
@@ -154,8 +155,8 @@ def test_files_without_columns_have_no_groups(tmp_path: Path) -> None:
     source.write_text("__label__a x y\n__label__b z\n")
     result = train(source, "--dry-run", "--group-column", "author")
     assert "d.txt is text, which has no columns; leave --group-column out" in result.error
-    with pytest.raises(DataError, match="imdb has no columns; leave --group-column out"):
-        read_dataset(["imdb"], DataOptions(group_column="author"))
+    result = train("imdb", "--dry-run", "--group-column", "author")
+    assert "imdb has no columns; leave --group-column out" in result.error
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_a_label_of_one_author_is_said_to_be_judged_by_none() -> None:
 def test_a_test_part_is_of_other_groups(tmp_path: Path) -> None:
     written = [(f"{text} {i}", *more) for i, (text, *more) in enumerate(authors(0, 40, 60))]
     source = write_csv(tmp_path / "d.csv", written, COLUMNS)
-    data = read_dataset([str(source)], DataOptions(group_column="author"))
+    data = read(source, group_column="author")
     assert data.test_rows == "groups"
     assert not {*data.train.groups} & {*data.test.groups}
     assert 0.05 < len(data.test) / 2400 < 0.15

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import command
-from edge_lstm_export.options import DataOptions, TrainingRequest
+from edge_lstm_export import DatasetStats, TrainingRequest, make_plan
+from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.lstm.loop import Callbacks
-from edge_lstm_export.train.plan.decisions import make_plan
-from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.run import Job, run_job
 from made import rows, write_csv
 from threadpoolctl import threadpool_limits
@@ -95,9 +94,23 @@ def test_a_signal_ends_the_stage_and_what_is_done_is_kept(
     assert {path.name for path in tmp_path.iterdir()} == MADE
 
 
-def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
-    """In a process of its own, since libraries read it when they are loaded. The vocabulary is so
-    large that BLAS shares the work on the first word vectors between two threads."""
+# A clock that says that the machine is slower.
+SLOW = """
+import time
+clock = time.perf_counter
+time.perf_counter = lambda: 1000 * clock()
+from edge_lstm.cli import main
+main()
+"""
+
+
+def test_threads_clock_order_of_sets_and_a_full_output_change_no_byte(tmp_path: Path) -> None:
+    """In a process of its own, since libraries read the number of threads when they are loaded, and
+    the first training of a process alone imports PyTorch's compiler, which makes temporary files.
+
+    The vocabulary is so large that BLAS shares the work on the first word vectors between two
+    threads.
+    """
     rng = np.random.default_rng(0)
     texts = [" ".join(f"word{i}" for i in rng.integers(0, 3000, 60)) for _ in range(300)]
     write_csv(tmp_path / "d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
@@ -109,13 +122,18 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> Non
     planned = ("train", tmp_path / "d.csv", "--plan", tmp_path / "p.json", "-o")
     with threadpool_limits(1):
         assert command(*planned, tmp_path / "one.safetensors").returncode == 0
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    subprocess.run(
-        [sys.executable, "-m", "edge_lstm", *planned, tmp_path / "two.safetensors"],
-        check=True,
-        capture_output=True,
-        env={**os.environ, **dict.fromkeys(names, "2")},
-    )
+    environment = {**os.environ, **dict.fromkeys(names, "2")}
+    environment |= {"PYTHONHASHSEED": "1", "TMPDIR": str(temporary)}
+    environment.pop("TORCHINDUCTOR_CACHE_DIR", None)  # which PyTorch sets in this process
+    line = [sys.executable, "-c", SLOW, *planned, tmp_path / "two.safetensors"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, env=environment, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "two.safetensors is complete" in done.stderr.splitlines()[-1]
+    assert list(temporary.iterdir()) == []
     one, two = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two
 

@@ -3,16 +3,13 @@ alone."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.checkpoint.stages import Stage
-from edge_lstm_export.network.examples import Examples, shuffled_batches, sorted_batches
+from edge_lstm_export.network.examples import Examples
 from edge_lstm_export.network.logits import fit_temperature, log_probabilities, soft_cross_entropy
 from edge_lstm_export.network.network import Network
 from edge_lstm_export.network.predict import predict_logits
@@ -21,8 +18,6 @@ from edge_lstm_export.train.calibrate import (
     ComponentLogits,
     expected_stack,
     fit_stack,
-    rarity_offset,
-    score,
 )
 from edge_lstm_export.train.lstm.history import best_of
 from edge_lstm_export.train.lstm.loop import Callbacks, fit_network
@@ -62,18 +57,6 @@ def same(one: Network, other: Network) -> bool:
     return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
-@pytest.mark.parametrize("size", [1, 5, 64])
-def test_batches_hold_every_example_once(size: int) -> None:
-    data = examples(37)
-    every = np.arange(37)
-    for batches in (
-        shuffled_batches(data, size, seed=3, epoch=2),
-        sorted_batches(data.lengths, every, size),
-    ):
-        assert sorted(np.concatenate(batches).tolist()) == every.tolist()
-        assert max(map(len, batches)) <= size
-
-
 def test_an_epoch_takes_every_batch() -> None:
     seen: list[tuple[int, int]] = []
     callbacks = Callbacks(on_batch=lambda record, batch, _: seen.append((record.epoch, batch)))
@@ -90,42 +73,6 @@ def test_the_seed_alone_decides_the_weights_and_the_callers_random_state_stays()
         assert torch.equal(torch.get_rng_state(), before)
         fitted.append(net)
     assert same(fitted[0], fitted[1]) and not same(fitted[0], fitted[2])
-
-
-def stopped(net: Network, data: Examples, options: LoopOptions, after: int) -> Stage:
-    """The state of a run that is stopped after so many batches, as a file gives it back."""
-    kept: list[Stage] = []
-    counter: Iterator[int] = iter(range(after - 1))
-    stop = Callbacks(keep=kept.append, should_stop=lambda: next(counter, None) is None)
-    with pytest.raises(KeyboardInterrupt):
-        fit_network(net, data, options, 0, examples(seed=1), stop)
-    return Stage(json.loads(json.dumps(kept[-1].plain)), kept[-1].tensors)
-
-
-@pytest.mark.parametrize("after", [1, 5, 12])
-@pytest.mark.parametrize(
-    "settings", [{}, {"word_dropout": 0.2, "crops": 0.8, "embedding_rate": 0.5}]
-)
-def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
-    after: int, settings: dict[str, float]
-) -> None:
-    options = replace(OPTIONS, **settings)
-    data = examples(longest=90)
-    straight = network()
-    fresh = network(seed=9)
-    expected = fit_network(straight, data, options, 0, examples(seed=1)).history
-    progress = stopped(network(), data, options, after)
-    seen = fit_network(fresh, data, options, 0, examples(seed=1), resume=progress).history
-    assert same(fresh, straight)
-    assert [each.loss for each in seen] == [each.loss for each in expected]
-
-
-@pytest.mark.parametrize("hidden", [8, 9])
-def test_progress_of_another_network_is_refused(hidden: int) -> None:
-    progress = stopped(network(), examples(), OPTIONS, 2)
-    lacking = Stage({}, progress.tensors) if hidden == 8 else progress
-    with pytest.raises(DataError, match="does not fit this training"):
-        fit_network(network(hidden=hidden), examples(), OPTIONS, 0, resume=lacking)
 
 
 def test_the_best_epoch_is_kept_and_a_run_without_gain_stops_early() -> None:
@@ -175,22 +122,7 @@ def test_two_parts_are_weighed_by_what_they_know(multi_label: bool) -> None:
     noise = rng.normal(0, 1, (400, 3)).astype(np.float32)
     targets = truth.astype(np.float32)
     prior = expected_stack(9000, 3)
-    parts = ComponentLogits(right, noise, targets)
-    stack = fit_stack(parts, prior, multi_label=multi_label)
-    assert stack.lstm > 0.5 > 4 * abs(stack.sparse)
-    parts = ComponentLogits(noise, right, targets)
-    stack = fit_stack(parts, prior, multi_label=multi_label)
-    assert stack.sparse > 0.5 > 4 * abs(stack.lstm)
-
-
-def test_an_offset_finds_rare_labels() -> None:
-    rng = np.random.default_rng(0)
-    truth = one_hot([0] * 160 + [1] * 20 + [2] * 20, 3)
-    logits = (truth * 2 + rng.normal(0, 1, truth.shape) - [0, 2, 2]).astype(np.float32)
-    unasked, balanced = (rarity_offset(logits, truth > 0, balance=asked) for asked in (False, True))
-    assert balanced[-1] > unasked[-1] > 0
-    found = [
-        score(torch.from_numpy(logits + offset), truth > 0, tuple("abc")).macro_f1
-        for offset in (np.zeros(3, np.float32), unasked, balanced)
-    ]
-    assert found[0] < found[1] <= found[2]
+    of_lstm = fit_stack(ComponentLogits(right, noise, targets), prior, multi_label=multi_label)
+    assert of_lstm.lstm > 0.5 > 4 * abs(of_lstm.sparse)
+    of_sparse = fit_stack(ComponentLogits(noise, right, targets), prior, multi_label=multi_label)
+    assert of_sparse.sparse > 0.5 > 4 * abs(of_sparse.lstm)

@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 from cases import named
-from edge_lstm_export import TextClassifier
-from edge_lstm_export.options import Plan, TrainingRequest, Validation
-from edge_lstm_export.train.plan.decisions import make_plan
-from edge_lstm_export.train.plan.stats import DatasetStats
+from edge_lstm_export import DatasetStats, Plan, TextClassifier, TrainingRequest, make_plan
+from edge_lstm_export.options import Validation
 from made import rows
 
 from edge_lstm.errors import EdgeLSTMError
@@ -113,12 +111,6 @@ def test_an_odd_value_in_a_plan_is_refused_in_a_line_or_trains(path: tuple[str, 
             assert len(str(error).splitlines()) == 1
             continue
         ends_well([text for text, _ in table], [label for _, label in table], plan=plan)
-
-
-@pytest.mark.parametrize("fit", ["low-rank", "low-rank+svm"])
-def test_vectors_of_a_lower_rank_are_refused_for_one_logit(fit: str) -> None:
-    with pytest.raises(EdgeLSTMError, match="needs three labels or more; use svm or logistic"):
-        Plan.from_dict(changed(QUICK, ("sparse", "fit"), fit))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from edge_lstm_export.suggest import POOL, Suggestions, suggest, write_suggestions
 
+from edge_lstm import Classifier
 from edge_lstm.cli import run
-from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.modelfile import embedded_model
 from edge_lstm.errors import DataError
 

@@ -8,25 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pytest
-from edge_lstm_export.options import (
-    SourceFile,
-    TrainingRequest,
-)
-from edge_lstm_export.train.components import new_network
+from edge_lstm_export import DatasetStats, TextClassifier, TrainingRequest, make_plan
+from edge_lstm_export.options import SourceFile
 from edge_lstm_export.train.fit import fit
-from edge_lstm_export.train.lstm.start import first_weights
-from edge_lstm_export.train.plan.decisions import decide, make_plan
+from edge_lstm_export.train.plan.decisions import decide
 from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.plan.trial import try_teacher
 from edge_lstm_export.train.sources.dataset import Split, folds_of
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.teachers.model import model_teacher
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import dataset, multi_label_rows, prepare, rows, words_of
+from made import dataset, rows, words_of
 
 NOTHING = np.zeros((6, 0), np.bool_)
 SENTIMENT = SourceFile("sentiment")
@@ -98,27 +92,6 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     assert np.array_equal(~np.isnan(found.transfer[:, :, 0]), asked)
     # The mean of those that were; a model of all rows is asked alone.
     assert found.of_transfer_set()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
-    of_fold = found.of_transfer_set(1)
-    assert of_fold[[1, 2], 0].tolist() == [2, 2] and np.isnan(of_fold[0]).all()
-
-
-def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
-    labels = one_hot([0, 0, 0, 1])
-    fold = np.array([0, 0, 1, 1])
-    everyone = np.ones((3, 3), np.bool_)
-    found = base.cross_fit(Spy(), labels, fold, everyone)
-    assert not found.labelled[fold == 1].any() and not found.transfer[1].any()
-    assert found.labelled[fold == 0].all()
-
-
-def test_one_wrong_text_cannot_decide_alone() -> None:
-    sure = (one_hot(TRUTH) * 1e9).astype(np.float32)
-    sure[0] = [-np.inf, 1e30]
-    found = base.cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING).labelled
-    assert (
-        np.isfinite(found).all() and np.abs(found).max() <= 20 and np.ptp(found, axis=1).max() <= 40
-    )
-    assert base.accuracy(found, one_hot(TRUTH), False) >= 199 / 200
 
 
 def told(*teachers: Any, multi_label: bool = False) -> Any:
@@ -153,21 +126,6 @@ def test_no_teacher_has_a_weight_below_nothing(
     labels = one_hot(TRUTH)
     weights = base.stacking_weights(parts, labels, multi_label)
     assert min(weights) >= 0 and len(weights) == len(parts)
-    losses = [
-        base.log_losses(logits, labels, multi_label).sum()
-        for logits in (base.stacked(parts, labels, multi_label), sum(parts) / len(parts))
-    ]
-    assert losses[0] <= losses[1] + 1e-3
-
-
-@pytest.mark.parametrize(("characters", "multi_label"), [(True, False), (False, True)])
-def test_a_linear_teacher_is_better_than_the_most_frequent_label(
-    characters: bool, multi_label: bool
-) -> None:
-    table = multi_label_rows(150) if multi_label else rows(90, ("sea", "shop", "zoo"))
-    split = dataset(table, multi_label=multi_label).train
-    found = out_of_fold(LinearTeacher(multi_label, characters), split)
-    assert base.accuracy(found, split.labels, multi_label) > 0.8
 
 
 def test_random_labels_do_not_leak_into_their_own_predictions() -> None:
@@ -198,18 +156,6 @@ OPINIONS = [
 ]
 
 
-def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_called() -> None:
-    data = dataset(OPINIONS)
-    teacher = model_teacher(SENTIMENT, False)
-    teacher.read([*data.train.texts, "A wonderful evening.", ""])
-    everyone = np.ones((6, 2), np.bool_)
-    fold = folds_of(data.train, 5, 0)
-    found = base.cross_fit(teacher, data.train.labels, fold, everyone)
-    assert base.accuracy(found.labelled, data.train.labels, False) > 0.9
-    evening, blank = found.of_transfer_set()
-    assert evening.argmax() == data.labels.index("yes") and np.isfinite(blank).all()
-
-
 def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
     about = [
         (f"The {thing} number {i}", ("odd", "even")[i % 2]) for i, thing in enumerate(THINGS * 2)
@@ -231,23 +177,18 @@ def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
             assert trial.finding in decide(replace(stats, trial=trial)).reasons["teachers"]
 
 
-@pytest.mark.parametrize("teacher", ["sentiment", "none"])
-def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words(teacher: str) -> None:
-    data = dataset(OPINIONS)
-    asked = TrainingRequest("tiny", teacher, epochs=1, validation=0.0)
-    plan = make_plan(dataset_stats(data), asked)
-    few = min(2, plan.augmentation.texts_per_row)
-    plan = replace(plan, augmentation=replace(plan.augmentation, texts_per_row=few))
-    training = fit(data, plan).checkpoint.training
-    teaches = teacher == "sentiment"
-    names = [each["name"] for each in training["teachers"]]
-    assert names == (["linear", "model sentiment"] if teaches else [])
-    assert (training["data"]["augmented_texts"] > 0) == teaches
-    prepared = prepare(data, plan)
-    weights = new_network(prepared.data, prepared.features, prepared.embeddings).weights()
-    lstm, vectors = first_weights(SourceFile("sentiment-small"), prepared.data.tokenizer)
-    assert np.array_equal(weights["embedding.weight"][4:9], vectors[4:9]) == teaches
-    assert all(np.array_equal(weights[name], lstm[name]) == teaches for name in lstm)
+def test_a_model_that_is_asked_for_teaches_and_starts_the_lstm_and_texts_are_made() -> None:
+    texts, labels = zip(*OPINIONS)
+    asked = TrainingRequest("tiny", "sentiment", epochs=1, validation=0.0)
+    plan = make_plan(DatasetStats(20, 2), asked)
+    few = replace(plan.augmentation, texts_per_row=2)
+    taught = TextClassifier(plan=replace(plan, augmentation=few)).fit(texts, labels)
+    names = [each["name"] for each in taught.report["teachers"]]
+    assert names == ["linear", "model sentiment"]
+    assert taught.report["data"]["augmented_texts"] > 0
+    assert taught.plan_.start.source == "sentiment-small"
+    alone = make_plan(DatasetStats(20, 2), replace(asked, teacher="none"))
+    assert not alone.start.source and not alone.augmentation.texts_per_row
 
 
 def test_what_the_network_cannot_learn_asks_for_texts_without_labels() -> None:

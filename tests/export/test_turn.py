@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from commands import Result, train
-from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train import turn
 from edge_lstm_export.train.sources.dataset import Dataset, as_traffic
-from edge_lstm_export.train.sources.read import read_dataset
-from made import rows
+from made import (
+    opened,
+    read,
+    rows,
+)
 
-from edge_lstm.core.modelfile import open_model
 from edge_lstm.errors import DataError, OutputError
 
+UNSURE = {"why": "abstained", "chance": 1.0}
+CHECKED = {"why": "shadow", "chance": 0.05}
+PASSED = {"why": "no file", "chance": 1.0, "label": None}
+# Enough texts for a part that judges.
+TURN = ((500, UNSURE), (100, {**CHECKED, "chance": 0.5}))
 QUICK = ("--preset", "seed", "--epochs", "1", "--teacher", "none")
 
 
@@ -40,13 +47,8 @@ def write_log(*kinds: tuple[int, dict[str, Any] | None], day: str = "2026-01-01"
                 file.write(json.dumps(row) + "\n")
 
 
-UNSURE = {"why": "abstained", "chance": 1.0}
-CHECKED = {"why": "shadow", "chance": 0.05}
-PASSED = {"why": "no file", "chance": 1.0, "label": None}
-
-
-def read(**options: Any) -> Dataset:
-    return read_dataset(["log.jsonl"], DataOptions(label_column="team", **options))
+def read_log(**options: Any) -> Dataset:
+    return read("log.jsonl", label_column="team", **options)
 
 
 def noted(dataset: Dataset) -> str:
@@ -65,7 +67,7 @@ def test_rows_are_found_among_the_traffic_by_their_weight() -> None:
 
 def test_a_checked_answer_stands_for_those_that_were_not_checked() -> None:
     write_log((30, PASSED), (40, UNSURE), (10, CHECKED), (2, {"why": "shadow", "chance": 1e-4}))
-    dataset = read()
+    dataset = read_log()
     assert dataset.train.weights is not None
     assert sorted({*dataset.train.weights.tolist()}) == [1, 20, 100]
     said = "30 requests that no file answered, 40 handed back, 12 sure answers checked"
@@ -75,7 +77,7 @@ def test_a_checked_answer_stands_for_those_that_were_not_checked() -> None:
 
 def test_a_log_without_checked_answers_says_what_it_cannot_tell() -> None:
     write_log((60, UNSURE))
-    assert "no sure answer was ever checked" in noted(read())
+    assert "no sure answer was ever checked" in noted(read_log())
 
 
 def test_the_log_tells_how_often_the_file_agreed_on_its_own_requests() -> None:
@@ -84,48 +86,46 @@ def test_the_log_tells_how_often_the_file_agreed_on_its_own_requests() -> None:
     wrong = {**UNSURE, **new, "label": "neither"}
     write_log((40, {**UNSURE, **old}), (50, wrong), (10, {**CHECKED, "chance": 0.2, **new}))
     # 50 requests with another label, and ten that stand for 50.
-    assert "the file bbbbbbbb agreed with the upstream on 50.0% (95 %: " in noted(read())
+    assert "the file bbbbbbbb agreed with the upstream on 50.0% (95 %: " in noted(read_log())
     write_log((10, {**UNSURE, "sha256": "c" * 64}))
-    assert "agreed with the upstream" not in noted(read())
+    assert "agreed with the upstream" not in noted(read_log())
 
 
 def test_rows_of_other_files_stand_for_themselves() -> None:
     write_log((40, UNSURE), (10, CHECKED))
     Path("old.csv").write_text("text,team\n" + "".join(f"{a},{b}\n" for a, b in rows(30, seed=5)))
-    options = DataOptions(label_column="team")
-    weights = read_dataset(["old.csv", "log.jsonl"], options).train.weights
+    weights = read("old.csv", "log.jsonl", label_column="team").train.weights
     assert weights is not None and weights.tolist() == [1.0] * 70 + [20.0] * 10
-    assert read_dataset(["old.csv"], options).train.weights is None
+    assert read("old.csv", label_column="team").train.weights is None
 
 
 @pytest.mark.parametrize("chance", [0, -1, 2, "often", "nan", None, [1]])
 def test_a_reason_that_no_server_wrote_is_refused(chance: object) -> None:
     write_log((5, UNSURE), (1, {"why": "shadow", "chance": chance}))
     with pytest.raises(DataError, match=r"log.jsonl row 6: 'because'"):
-        read()
+        read_log()
 
 
 def test_another_program_may_have_a_column_of_that_name() -> None:
     table = "".join(f"{text},{label},so it is\n" for text, label in rows(20))
     Path("other.csv").write_text(f"text,team,because\n{table}")
-    options = DataOptions(label_column="team")
-    assert read_dataset(["other.csv"], options).train.weights is None
+    assert read("other.csv", label_column="team").train.weights is None
 
 
 def test_one_line_says_what_changed_on_the_last_day() -> None:
     write_log((200, UNSURE), day="2026-01-01")
     write_log((200, UNSURE), day="2026-01-02")
-    assert "days before" not in noted(read())
+    assert "days before" not in noted(read_log())
     write_log((50, UNSURE), (50, {"why": "unfamiliar", "chance": 1.0}), day="2026-01-03")
-    (line,) = [each for each in read().warnings if "days before" in each]
+    (line,) = [each for each in read_log().warnings if "days before" in each]
     assert "unfamiliar texts: 50.0% on 2026-01-03, 0.0% on the days before" in line
 
 
 def test_the_same_fifth_is_held_out_whatever_else_there_is() -> None:
     write_log((200, UNSURE))
-    first = read(by_digest=True).test
+    first = read_log(by_digest=True).test
     write_log((200, UNSURE))
-    second = read(by_digest=True).test
+    second = read_log(by_digest=True).test
     assert first is not None and second is not None
     assert 20 <= len(first) <= 60 and {*first.texts} < {*second.texts}
 
@@ -144,15 +144,25 @@ def test_a_turn_holds_out_its_own_texts_of_one_question(more: tuple[str, str]) -
     assert done.returncode == 1 and "--replace is for one question" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def first_turn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A folder with what a turn leaves, and what the turn said."""
+    folder = tmp_path_factory.mktemp("turn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_log(*TURN)
+        return folder, turned()
+
+
 def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(
-    monkeypatch: pytest.MonkeyPatch,
+    first_turn: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_log((500, UNSURE), (100, {**CHECKED, "chance": 0.5}))
-    done = turned()
+    folder, done = first_turn
     assert done.returncode == 0, done.stderr
-    assert open_model("team.onnx").labels == ("sea", "shop")
     assert "at ≤ 5.00% error: " in done.stderr and "; replaced; now in use: " in done.stderr
-    whole = Path("team.onnx").read_bytes()
+    whole = (folder / "team.onnx").read_bytes()
+    assert opened(whole).labels == ("sea", "shop")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     # Of two files the first one is asked first: the new one.
     counts = iter([1, 2])
     monkeypatch.setattr(turn, "answered_well", lambda *_: next(counts))
@@ -167,10 +177,12 @@ def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), OutputError("cannot write: it is full")])
 def test_whatever_ends_a_turn_the_old_file_is_whole(
-    fault: BaseException, monkeypatch: pytest.MonkeyPatch
+    fault: BaseException,
+    first_turn: tuple[Path, Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write_log((500, UNSURE), (100, {**CHECKED, "chance": 0.5}))
-    assert turned().returncode == 0
+    shutil.copytree(first_turn[0], tmp_path, dirs_exist_ok=True)
     whole = Path("team.onnx").read_bytes()
 
     def fail(*_: object) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from edge_lstm_export.train.calibrate import result_warnings, score
 from edge_lstm_export.train.sources.dataset import Dataset, Split, make_split
 from edge_lstm_export.train.sources.warnings import checked
-
-from edge_lstm.errors import DataError
 
 LABELS = ("a", "b")
 
@@ -51,11 +48,6 @@ def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> 
         "test_texts_in_training": 1,
     }
     assert "30 training texts (2.0%) are duplicates (ignoring case" in "\n".join(found.warnings)
-
-
-def test_texts_that_are_all_the_same_train_nothing() -> None:
-    with pytest.raises(DataError, match=r"all training texts of data are the same .*--text-column"):
-        warnings(split(*(("Same text" + "!" * i, i % 2) for i in range(9))))
 
 
 # --- Of a result ----------------------------------------------------------------------------------
