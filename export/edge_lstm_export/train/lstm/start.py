@@ -110,7 +110,7 @@ def _lstm_weights(model: ModelFile) -> Weights:
         if "embedding_q" in tensors:
             embedding = unpacked(tensors["embedding_q"], tensors["embedding_m"], width)
         embedding = embedding * tensors["embedding_scale"]
-    bias = np.split(tensors["lstm0_b"], 2, axis=1)[0]
+    bias = tensors["lstm0_b"]  # D, 4H
     weights = {"embedding.weight": embedding.astype(np.float32)}
     for name, values in {"weight_ih": w, "weight_hh": r, "bias_ih": bias}.items():
         i, o, f, g = (gate[:, :hidden] for gate in np.split(values, 4, axis=1))
