@@ -89,7 +89,7 @@ def evaluate(
             threshold=policy.threshold,
             abstain=share,
             same_texts=curve is None or curve.sha256 == digest,
-            oov=OovRate.of(model, labelled.texts),
+            oov=OovRate.of(model, [model.as_text(text) for text in labelled.texts]),
             runtime=classifier.runtime,
             foreign=ForeignScores.of(model, own, others) if foreign else None,
         )

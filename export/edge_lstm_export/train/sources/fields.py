@@ -79,6 +79,11 @@ def field_options(
             raise DataError("a --field has no name; give the name of a column, as in amount")
         texts = (*texts, name)
     if every:
+        if len(kinds) < len(texts):
+            raise DataError(
+                "--fields all has every column; beside it, --field takes NAME:KIND with the kind "
+                f"{listed(get_args(Kind))}"
+            )
         return replace(options, fields=(), kinds=tuple(kinds))
     is_log = _is_log(source, options)
     if len(texts) == len(fields) and not is_log:
@@ -154,7 +159,8 @@ def _learn(rows: Sequence[Mapping[str, Values]], options: DataOptions) -> _Learn
     paths = dict.fromkeys(path for row in rows for path in row)
     names = options.wanted
     wanted = [path for path in paths if not names or any(_is_under(name, path) for name in names)]
-    if missing := [name for name in names if not any(_is_under(name, path) for path in wanted)]:
+    asked = (*names, *said)
+    if missing := [name for name in asked if not any(_is_under(name, path) for path in wanted)]:
         there = listed([shorten(path) for path in paths], most=20)
         raise DataError(f"no row has a field {missing[0]!r}; the rows have {there}")
     lists = {path for row in rows for path, found in row.items() if found.length is not None}
