@@ -60,9 +60,9 @@ const char *edge_lstm_metadata(const edge_lstm *model, const char *key, size_t *
 
 /* Classify a text in UTF-8 (each wrong sequence counts as U+FFFD): write a probability for each
  * label. Return the text's status: "ok"; "empty", without words; "unknown_words", with none of the
- * vocabulary; "truncated", read only in part. A file with fields reads an object in JSON; another text
- * is its first text field. The status is "error", with probabilities of 0, if a text begins as an
- * object and is none, or no field is a text. */
+ * vocabulary; "truncated", read only in part. A file with fields reads an object in JSON; another
+ * text is its first text field. The status is "error", with probabilities of 0, if a text begins as
+ * an object and is none, or no field is a text. */
 const char *edge_lstm_predict(edge_lstm_worker *worker, const char *text, size_t size,
                               float *probabilities);
 

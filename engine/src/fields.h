@@ -227,7 +227,15 @@ typedef struct {
     size_t num_items[MAX_ROW_DEPTH];   /* so far */
 } row_reader;
 
-enum { ROW_IS_NO_JSON = -1, ROW_ENDS, VALUE_STRING, VALUE_NUMBER, VALUE_WORD, VALUE_NULL, LIST_ENDS };
+enum {
+    ROW_IS_NO_JSON = -1,
+    ROW_ENDS,
+    VALUE_STRING,
+    VALUE_NUMBER,
+    VALUE_WORD,
+    VALUE_NULL,
+    LIST_ENDS
+};
 
 static void skip_space(slice *s) {
     while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
@@ -425,7 +433,8 @@ static int find_figure(slice row, const row_field *f, computed *c) {
         if (found == KNOWN && f->part == PART_SUM) {
             if (!add_millionths(&total, &d))
                 found = UNKNOWN;
-        } else if (is_first || compare_decimals(&d, &c->number) == (f->part == PART_LEAST ? -1 : 1)) {
+        } else if (is_first ||
+                   compare_decimals(&d, &c->number) == (f->part == PART_LEAST ? -1 : 1)) {
             c->number = d;
         }
     }
@@ -527,8 +536,9 @@ static int next_row_field(slice *fields, row_field *f) {
         return -1;
     for (slice left = f->list; json_next_value(&left, &item); f->count++) {
         decimal edge;
-        int is_one = f->kind == NUMBER_FIELD ? read_decimal(&item, &edge) == 1 && item.at == item.end
-                                             : json_string(item).left.at != NULL;
+        int is_one = f->kind == NUMBER_FIELD
+                         ? read_decimal(&item, &edge) == 1 && item.at == item.end
+                         : json_string(item).left.at != NULL;
         if (!is_one || f->count == MAX_FIELD_CODES)
             return -1;
     }
