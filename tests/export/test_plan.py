@@ -281,7 +281,10 @@ def test_the_checkpoint_of_the_examples_has_a_plan_of_this_format() -> None:
     shown = inspected(PROJECT / "examples" / "tiny.safetensors")
     plan = Plan.from_dict(shown["plan"])
     assert (plan.kind, plan.sparse.fit, plan.teachers) == ("long", "residual", ())
-    assert plan.network.config.to_dict() == shown["network"]
+    planned = plan.network.config.to_dict()
+    found = shown["network"]
+    assert found.pop("ngram_slots") <= planned.pop("ngram_slots"), "a table of its own size"
+    assert found == planned
     assert plan.text.length == shown["length"]
 
 
