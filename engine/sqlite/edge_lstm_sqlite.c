@@ -223,9 +223,23 @@ static const struct {
     {"allow_model", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, run_allow_model},
 };
 
+/* SQLITE_EXTENSION_INIT2, but written once: threads with a connection read the routines. */
+static void take_routines(const sqlite3_api_routines *api) {
+    enum { NOBODY, SOMEBODY, DONE };
+    static int state = NOBODY;
+    int expected = NOBODY;
+    if (__atomic_compare_exchange_n(&state, &expected, SOMEBODY, 0, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_ACQUIRE)) {
+        SQLITE_EXTENSION_INIT2(api)
+        __atomic_store_n(&state, DONE, __ATOMIC_RELEASE);
+    }
+    while (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != DONE) {
+    }
+}
+
 __attribute__((visibility("default"))) int
 sqlite3_edgelstmsqlite_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
-    SQLITE_EXTENSION_INIT2(api)
+    take_routines(api);
     const char *given = getenv("EDGE_LSTM_MODEL");
     const char *path = given ? given : "";
     connection *c = sqlite3_malloc64(sizeof *c + strlen(path) + 1);

@@ -31,7 +31,7 @@ from tests.engine.conftest import (
     importable,
 )
 from tests.model_files import DATA, compact, curve, edited, multi_label
-from tests.ports.test_fields import model as fields_file  # noqa: F401
+from tests.ports.test_field_bits import model as fields_file  # noqa: F401
 from tests.ports.texts import VOCABULARY
 
 ENTRY = "sqlite3_edgelstmsqlite_init"

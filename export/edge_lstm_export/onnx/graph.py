@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.parser
+from google.protobuf.message import EncodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__
@@ -723,8 +724,11 @@ def _assemble(g: GraphBuilder) -> onnx.ModelProto:
         """
     )
     _shorten(g)
-    model.graph.node.extend(g.nodes)
-    model.graph.initializer.extend(g.constants)
+    try:
+        model.graph.node.extend(g.nodes)
+        model.graph.initializer.extend(g.constants)
+    except EncodeError as error:  # protobuf's word for memory that it did not get
+        raise MemoryError from error
     return model
 
 
