@@ -29,6 +29,7 @@ from edge_lstm.cli import main
 
 OPERATIONS = ("read", "write", "fsync", "rename", "allocation")
 EVERY = {"allocation": 32}  # a training makes hundreds; which of them are tried
+EVERY_OF_A_TURN = {"allocation": 160}  # its training and its export are tried on their own
 MOST = 8000  # of one operation
 FIRED = 64  # in the exit code of a run
 ROWS = 80
@@ -128,7 +129,8 @@ def each_fault(library: ctypes.CDLL, name: str, top: Path) -> dict[str, int]:
     old = outputs(given)
     done = dict.fromkeys(OPERATIONS, 0)
     for operation in OPERATIONS:
-        for at in range(1, MOST, EVERY.get(operation, 1)):
+        every = (EVERY_OF_A_TURN if name == "turn" else EVERY).get(operation, 1)
+        for at in range(1, MOST, every):
             folder = shutil.copytree(given, top / "broken")
             act = lambda: run_command(*arguments)  # noqa: E731
             code, fired, said = attempt(library, act, folder, operation, at)
