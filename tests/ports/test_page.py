@@ -18,6 +18,7 @@ from tests.commands import command, json_of
 from tests.model_files import EMBEDDED, compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
+from tests.ports.test_field_bits import model as fields_file  # noqa: F401
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="no chromium")
 TEXT = "I expected little, and yet it was a wonderful film. Only the music was awful."
@@ -140,6 +141,22 @@ def test_words_are_coloured_by_what_they_did(page: Chromium, tiny: Path) -> None
         assert text == word["text"]
         assert effect == pytest.approx(word["effect"], abs=0.011)
     assert shown(page, "words") == TEXT
+
+
+@needs_chromium
+def test_a_page_of_rows_has_an_input_for_each_field_and_says_what_each_did(
+    browser: Chromium,
+    fields_file: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    opened(browser, tmp_path, "-m", fields_file)
+    browser.run("document.querySelector('#fields input[title=number]').focus()")
+    browser.type("7.5")
+    row = json.loads(browser.run("document.getElementById('text').value"))
+    assert row == {"n": 7.5}
+    assert shown(browser, "label") == Classifier.load(fields_file).predict([row])[0].label
+    assert "n " in shown(browser, "strongest")
+    assert browser.problems == []
 
 
 @needs_chromium
