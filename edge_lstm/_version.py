@@ -1,3 +1,3 @@
 """The version, said once: the package, its files and its distribution read it from here."""
 
-__version__ = "0.3.0"
+__version__ = "1.0.0rc1"

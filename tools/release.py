@@ -49,10 +49,13 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
     number = version(root)
     heading = _first(r"^## (.+)$", root / "CHANGELOG.md")
     cited = _first(r"^version: (.+)$", root / "CITATION.cff")
+    # npm writes 1.2.3-rc.4.
+    for_npm = number.replace("rc", "-rc.")
+    package = _first(r'"version": "(.+)"', root / "engine" / "js" / "package.json")
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     checks = {
-        f"version {number} is not of the form 1.2.3: change edge_lstm/_version.py":
-            re.fullmatch(r"\d+\.\d+\.\d+", number),
+        f"version {number} is not of the form 1.2.3 or 1.2.3rc4: change edge_lstm/_version.py":
+            re.fullmatch(r"\d+\.\d+\.\d+(rc\d+)?", number),
         f"the tag is {tag}, the version {number}: change edge_lstm/_version.py or the tag":
             tag in (None, f"v{number}"),
         f"the changelog begins with {heading!r}, the version is {number}":
@@ -60,6 +63,8 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
         f"the changelog's {heading!r} has no date: write '## {number} (YYYY-MM-DD)'":
             re.fullmatch(r"\S+ \(\d{4}-\d\d-\d\d\)", heading),
         f"CITATION.cff says version {cited}, the package {number}": cited == number,
+        f"engine/js/package.json says version {package}: change it to {for_npm}":
+            package == for_npm,
         "pyproject.toml has no [project.urls]: say where the project lives":
             "[project.urls]" in project,
     }  # fmt: skip

@@ -131,6 +131,7 @@ def test_security_md_counts_the_operators_that_a_graph_may_use() -> None:
         ("edge_lstm/_version.py", '__version__ = "9.9"\n', "not of the form"),
         ("CHANGELOG.md", f"## {edge_lstm.__version__} (unreleased)\n", "has no date"),
         ("CITATION.cff", "version: 0.0.1\n", "CITATION.cff says version 0.0.1"),
+        ("engine/js/package.json", '{"version": "0.0.1"}\n', "package.json says version 0.0.1"),
         ("pyproject.toml", "[project]\n", "no [project.urls]"),
     ],
 )
@@ -138,12 +139,12 @@ def test_what_does_not_fit_together_is_not_released(
     tmp_path: Path, file: str, text: str, reason: str
 ) -> None:
     number = edge_lstm.__version__
-    (tmp_path / "edge_lstm").mkdir()
-    shutil.copy(ROOT / "edge_lstm" / "_version.py", tmp_path / "edge_lstm")
+    for copied in ("edge_lstm/_version.py", "engine/js/package.json", "CITATION.cff"):
+        (tmp_path / copied).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / copied, tmp_path / copied)
     (tmp_path / "CHANGELOG.md").write_text(
         f"# Changelog\n\n## {number} (2026-01-31)\n\n- All of it.\n"
     )
-    (tmp_path / "CITATION.cff").write_text(f"title: it\nversion: {number}\n")
     (tmp_path / "pyproject.toml").write_text(
         "[project]\n[project.urls]\nSource = 'https://example.org'\n"
     )

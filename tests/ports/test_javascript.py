@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, __version__
+from edge_lstm import Classifier
 from edge_lstm.printable import well_formed
 from tests.commands import finished
 from tests.engine.conftest import Compile, answers, compiled, program, strange, zig  # noqa: F401
@@ -120,14 +120,14 @@ def test_the_engine_is_small_and_made_of_this_source(tmp_path: Path) -> None:
     )
 
 
-def test_the_package_has_types_and_this_version() -> None:
+def test_the_package_has_types() -> None:
     text = MODULE.read_text()
     typed = (FOLDER / "edge-lstm.d.ts").read_text()
     assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function", text, re.MULTILINE)
     names = r"^export (?:async )?(?:class|function) (\w+)"
     assert set(re.findall(names, text, re.MULTILINE)) == set(re.findall(names, typed, re.MULTILINE))
     package = json.loads((FOLDER / "package.json").read_text())
-    assert (package["version"], package["type"]) == (__version__, "module")
+    assert package["type"] == "module"
     assert "dependencies" not in package
     entry = package["exports"]["."]
     for path in (entry["types"], entry["default"], package["main"], *package["files"]):
