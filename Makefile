@@ -107,21 +107,10 @@ outputs: $(VENV)/installed
 	$(BIN)/python -m benchmarks.without_amx $(BIN)/python tools/outputs.py $(if $(CHECK),--check)
 	$(if $(CHECK),,$(BIN)/python tools/site.py)
 
-# What is published, in dist/: nothing goes there that is not checked. TAG=v1.2.3 is held against the version;
-# DRY=1 says what is missing and goes on. Publishing itself is .github/workflows/release.yml; 'make wheels' makes the
-# wheels of edge-lstm-native. npm's package is checked where there is npm.
-RELEASE_VENV := .venv-release
+# What is published, in dist/, and what a person does then: tools/release.py, which publishes nothing. TAG=v1.2.3 is held
+# against the version; TESTED=1: .ci/run has passed elsewhere; DRY=1 says what is missing and goes on.
 release:
-	$(PYTHON) tools/release.py check $(if $(TAG),--tag $(TAG)) $(if $(DRY),--dry)
-	rm -rf dist $(RELEASE_VENV)
-	$(PYTHON) -m venv $(RELEASE_VENV)
-	$(RELEASE_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) build twine
-	$(RELEASE_VENV)/$(SCRIPTS)/python -m build --outdir dist
-	$(RELEASE_VENV)/$(SCRIPTS)/python -m build --sdist --outdir dist engine/python
-	$(RELEASE_VENV)/$(SCRIPTS)/python -m twine check --strict dist/*
-	$(PYTHON) tools/release.py install dist
-	if command -v npm; then cd engine/js && npm pack --dry-run; fi
-	$(MAKE) docs
+	$(PYTHON) tools/release.py $(if $(TAG),--tag $(TAG)) $(if $(TESTED),--tested) $(if $(DRY),--dry)
 
 # The wheels of edge-lstm-native for this system, each tried where it is built; 'python tools/wheels.py' builds those of
 # all systems, with zig. RISC-V is emulated.
@@ -168,4 +157,4 @@ emulated: $(VENV)/installed
 	$(BIN)/python -m pytest -m emulated tests/end_to_end/test_emulated.py
 
 clean:
-	rm -rf $(VENV) $(DEVICE_VENV) $(DOCS_VENV) $(RELEASE_VENV) build dist out
+	rm -rf $(VENV) $(DEVICE_VENV) $(DOCS_VENV) build dist out

@@ -1,9 +1,9 @@
-"""What must hold before a version is published: ``make release`` runs it.
+"""What a release needs: ``make release`` checks it, builds it, and says what a person does then.
 
-    python tools/release.py check [--tag v1.2.3] [--dry]    # version, changelog, addresses
-    python tools/release.py install [DIST]    # each distribution, in a venv of its own
+    python tools/release.py [--tag v1.2.3] [--tested] [--dry]
 
-``--dry`` lists what is missing and goes on. One line for each thing that is wrong, and exit code 1.
+It publishes nothing. ``--tested`` leaves out .ci/run, which takes an hour. ``--dry`` leaves it out,
+too, lists what is missing and goes on. One line for each thing that is wrong, and exit code 1.
 """
 
 from __future__ import annotations
@@ -35,6 +35,17 @@ wrong, rows, _ = Model(argv[1]).check()
 assert rows and not wrong
 print(__version__)
 """
+# What no program decides. The tag starts .github/workflows/release.yml.
+STEPS = """\
+{number} is built and checked, in dist/. What a person does:
+1. Read CHANGELOG.md and docs/stability.md as somebody who comes from the version before.
+2. On a board of each kind in docs/devices: pip install the wheel, edge-lstm doctor.
+3. python tools/wheels.py dist: the wheels of edge-lstm-native for every system.
+4. git tag --sign v{number}, and push the tag: the workflow publishes what it builds itself.
+5. npm publish in engine/js.
+6. pip install edge-lstm=={number} where nothing of it is, and go through the README.
+7. Take out "there is no release yet" and "until the first release" in README.md and docs/.
+"""
 
 
 def version(root: Path = ROOT) -> str:
@@ -53,6 +64,7 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
     for_npm = number.replace("rc", "-rc.")
     package = _first(r'"version": "(.+)"', root / "engine" / "js" / "package.json")
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
+    changed = _run("git", "status", "--porcelain", cwd=str(root)).rstrip()
     checks = {
         f"version {number} is not of the form 1.2.3 or 1.2.3rc4: change edge_lstm/_version.py":
             re.fullmatch(r"\d+\.\d+\.\d+(rc\d+)?", number),
@@ -65,10 +77,23 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
         f"CITATION.cff says version {cited}, the package {number}": cited == number,
         f"engine/js/package.json says version {package}: change it to {for_npm}":
             package == for_npm,
+        f"not committed, so not in the release:\n{changed}": not changed,
         "pyproject.toml has no [project.urls]: say where the project lives":
             "[project.urls]" in project,
     }  # fmt: skip
     return [reason for reason, holds in checks.items() if not holds]
+
+
+def build(dist: Path, root: Path = ROOT) -> None:
+    """Write the wheel and both sdists into ``dist``, which holds nothing else then."""
+    shutil.rmtree(dist, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        python = _new_python(folder)
+        _run(python, *PIP, "build", "twine")
+        _run(python, "-m", "build", "--outdir", str(dist), str(root))
+        native = str(root / "engine" / "python")
+        _run(python, "-m", "build", "--sdist", "--outdir", str(dist), native)
+        _run(python, "-m", "twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
 
 
 def install(dist: Path, root: Path = ROOT) -> None:
@@ -90,10 +115,9 @@ def install(dist: Path, root: Path = ROOT) -> None:
             )
     for package in (wheel, sdist):
         with tempfile.TemporaryDirectory() as folder:
-            _run(sys.executable, "-m", "venv", folder)
-            scripts = Path(folder) / ("Scripts" if sys.platform == "win32" else "bin")
-            _run(str(scripts / "python"), *PIP, str(package.resolve()))
-            command = shutil.which("edge-lstm", path=str(scripts))
+            python = _new_python(folder)
+            _run(python, *PIP, str(package.resolve()))
+            command = shutil.which("edge-lstm", path=str(Path(python).parent))
             if command is None:
                 sys.exit(f"error: {package.name} installs no command edge-lstm")
             said = _run(command, "--version", cwd=folder)
@@ -102,14 +126,19 @@ def install(dist: Path, root: Path = ROOT) -> None:
             _run(command, "doctor", cwd=folder)
             print(f"{package.name}: installs, {said.strip()}, fit")
     with tempfile.TemporaryDirectory() as folder:
-        _run(sys.executable, "-m", "venv", folder)
-        python = str(Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+        python = _new_python(folder)
         _run(python, *PIP, str(native.resolve()))
         model = str(root / "edge_lstm" / "models" / "sentiment.int8.onnx")
         said = _run(python, "-c", NATIVE, model, cwd=folder).strip()
         if said != number:
             sys.exit(f"error: {native.name} installs {said}, not {number}")
         print(f"{native.name}: installs, {said}, fit")
+
+
+def _new_python(folder: str) -> str:
+    """The interpreter of a new virtual environment."""
+    _run(sys.executable, "-m", "venv", folder)
+    return str(Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python")
 
 
 def _run(*command: str, cwd: str | None = None) -> str:
@@ -131,20 +160,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    steps = parser.add_subparsers(dest="step", required=True)
-    check = steps.add_parser("check")
-    check.add_argument("--tag", default=None)
-    check.add_argument("--dry", action="store_true")
-    steps.add_parser("install").add_argument("dist", nargs="?", type=Path, default=ROOT / "dist")
+    parser.add_argument("--tag", default=None)
+    parser.add_argument("--tested", action="store_true")
+    parser.add_argument("--dry", action="store_true")
     arguments = parser.parse_args()
-    if arguments.step == "install":
-        install(arguments.dist)
-        return
     wrong = missing(tag=arguments.tag)
     for line in wrong:
         print(f"{'would stop' if arguments.dry else 'error'}: {line}", file=sys.stderr)
     if wrong and not arguments.dry:
         sys.exit(1)
+    untested = not arguments.tested and not arguments.dry
+    if untested and subprocess.run([ROOT / ".ci" / "run"], check=False).returncode:
+        sys.exit("error: .ci/run failed")
+    dist = ROOT / "dist"
+    build(dist)
+    install(dist)
+    if shutil.which("npm"):
+        _run("npm", "pack", "--dry-run", cwd=str(ROOT / "engine" / "js"))
+    _run("make", "docs", cwd=str(ROOT))
+    print(STEPS.format(number=version()), end="")
 
 
 if __name__ == "__main__":

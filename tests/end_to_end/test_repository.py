@@ -148,6 +148,11 @@ def test_what_does_not_fit_together_is_not_released(
     (tmp_path / "pyproject.toml").write_text(
         "[project]\n[project.urls]\nSource = 'https://example.org'\n"
     )
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    assert "not committed" in RELEASE["missing"](tmp_path, tag=f"v{number}")[0]
+    committed = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "all"]
+    subprocess.run(["git", "-C", tmp_path, "add", "."], check=True)
+    subprocess.run(["git", "-C", tmp_path, *committed], check=True)
     assert RELEASE["missing"](tmp_path, tag=f"v{number}") == []
     assert "the tag is v0.0.1" in RELEASE["missing"](tmp_path, tag="v0.0.1")[0]
     (tmp_path / file).write_text(text, encoding="utf-8")
