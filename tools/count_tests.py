@@ -1,4 +1,4 @@
-"""The tests by folder, for docs/testing.md.
+"""The tests by folder, for tests/README.md.
 
     python tools/count_tests.py [--write]
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-PAGE = PROJECT / "docs" / "testing.md"
+PAGE = PROJECT / "tests" / "README.md"
 BEGIN = "<!-- python tools/count_tests.py --write -->"
 END = "<!-- end -->"
 FOLDERS = {

@@ -167,7 +167,7 @@ def _cell(text: str) -> str:
 
 
 # Of the repository outside docs/: pages and pictures of the site, there under the same name.
-MEASURED = (
+OUTSIDE = (
     "benchmarks/README.md",
     "benchmarks/accuracy.md",
     "benchmarks/abstention.md",
@@ -175,6 +175,8 @@ MEASURED = (
     "benchmarks/decisions.md",
     "benchmarks/public_sets.md",
     "benchmarks/standard.md",
+    "engine/vectors.md",
+    "tests/README.md",
 )
 PICTURES = tuple(
     path.relative_to(ROOT).as_posix()
@@ -192,7 +194,7 @@ def place(path: Path) -> str | None:
     if path.is_relative_to(ROOT / "docs"):
         return path.relative_to(ROOT / "docs").as_posix()
     name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
-    return name if name in (*MEASURED, *PICTURES) else None
+    return name if name in (*OUTSIDE, *PICTURES) else None
 
 
 def relinked(markdown: str, page: Path) -> str:
@@ -241,7 +243,7 @@ def on_files(files: Any, config: Any) -> Any:
 
     live_page = build_page(open_model(), "Film reviews").replace("<main>", f"<main>\n{BACK}", 1)
     files.append(File.generated(config, LIVE_PAGE, content=live_page))
-    for name in (*MEASURED, *PICTURES):
+    for name in (*OUTSIDE, *PICTURES):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
 
@@ -265,7 +267,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     # An anchor has a hyphen for each space around an arrow on GitHub, one for all of them in
     # Python-Markdown.
     markdown = re.sub(r"(\]\([^)\s#]*#[^)\s]*?)--+", r"\1-", markdown)
-    return relinked(markdown, ROOT / name if name in MEASURED else ROOT / "docs" / name)
+    return relinked(markdown, ROOT / name if name in OUTSIDE else ROOT / "docs" / name)
 
 
 def on_nav(nav: Any, config: Any, files: Any) -> Any:

@@ -14,7 +14,7 @@ from model_files import compact, edited, loaded
 from edge_lstm import DataError, ModelFileError, score
 from edge_lstm.core.fields import FIRST_WORD, Field, Fields
 
-PAGE = Path(__file__).parents[2] / "docs" / "format-vectors.md"
+PAGE = Path(__file__).parents[2] / "engine" / "vectors.md"
 FIELDS = Fields(
     (
         Field("t"),

@@ -17,6 +17,7 @@ CODE = [
 ]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(ROOT / name for name in ("engine/vectors.md", "tests/README.md")),
     *(ROOT / "docs").rglob("*.md"),
 ]
 COUNTED = (

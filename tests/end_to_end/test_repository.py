@@ -178,7 +178,7 @@ def test_the_page_of_what_stays_lists_every_public_name() -> None:
 
 def test_the_page_of_tests_has_their_numbers_about() -> None:
     tool = runpy.run_path(str(ROOT / "tools" / "count_tests.py"))
-    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    page = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
     told = {name: int(n) for name, n in re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.MULTILINE)}
     found = tool["counts"]()
     assert {*told} == {*found}

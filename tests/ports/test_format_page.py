@@ -26,7 +26,7 @@ from edge_lstm.core.text import (
 from tests.ports.conftest import PROJECT
 from tests.specification import reference, specification
 
-PAGES = [PROJECT / "docs" / name for name in ("file-format.md", "format-vectors.md")]
+PAGES = [PROJECT / name for name in ("docs/file-format.md", "engine/vectors.md")]
 PAGE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 VOCABULARY = ("σας", "οδος", "i̇", "straße", "good", "don't")
 SHORT_VOCABULARY = ("good", "film", "!", "don't", "straße")
