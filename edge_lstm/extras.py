@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from edge_lstm.errors import MissingPackageError
 
@@ -61,50 +60,11 @@ def missing_package(
 def install_command(extra: str) -> str:
     """Return the command that adds an extra to this install.
 
-    It names the checkout, folder, wheel or repository of the install, otherwise the package.
+    pip takes what is installed as edge-lstm, and adds the packages that are missing.
     """
-    import shlex
-
-    checkout = Path(__file__).resolve().parents[1]
     if extra == "native":  # a package of its own, which only the repository has
         return "pip install ./engine/python, in a clone of edge-lstm"
-    if (checkout / "pyproject.toml").is_file():
-        return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
-    origin = _origin()
-    if origin is None:
-        return f"pip install 'edge-lstm[{extra}]'"
-    if origin == "":
-        return f"pip install '.[{extra}]', in a clone of edge-lstm"
-    requirement = f"edge-lstm[{extra}] @ {origin}"
-    if Path(origin).is_absolute():
-        requirement = f"{origin}[{extra}]"
-    return f"pip install {shlex.quote(requirement)}"
-
-
-def _origin() -> str | None:
-    """Return the origin of this install: a path, or the URL of a repository or file for pip.
-
-    Return an empty text for a path that no longer exists, None for an install by name.
-    """
-    import json
-    from importlib.metadata import PackageNotFoundError, distribution
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
-
-    try:
-        written = distribution("edge-lstm").read_text("direct_url.json")
-    except PackageNotFoundError:
-        return ""
-    if written is None:
-        return None
-    record = json.loads(written)
-    if "vcs_info" in record:
-        return f"{record['vcs_info']['vcs']}+{record['url']}"
-    url = urlsplit(record["url"])
-    if url.scheme != "file":
-        return str(record["url"])
-    path = url2pathname(url.path)
-    return path if Path(path).exists() else ""
+    return f"pip install 'edge-lstm[{extra}]'"
 
 
 def check_installed(extra: str, what: str) -> None:
