@@ -241,24 +241,6 @@ def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
     return _ratio(sum(b.count * abs(b.accuracy - b.confidence) for b in bins), texts)
 
 
-def risk_coverage(confidence: Floats, correct: Bools) -> npt.NDArray[np.float64]:
-    """Return the curve of a model that answers its most confident texts only.
-
-    confidence: float [n].
-    correct: bool [n].
-
-    Return float64 [k, 2], a row for each of the k different confidences, the highest first: the
-    share of texts that are answered (coverage), and the share of wrong answers among them (risk).
-    """
-    order = np.argsort(-confidence, kind="stable")
-    answered = np.arange(1, len(order) + 1)
-    wrong = np.cumsum(~correct[order])
-    # Texts of equal confidence are answered together.
-    is_last = np.append(np.diff(confidence[order]) != 0, True)
-    curve = np.stack([answered / len(order), wrong / answered], axis=1)
-    return np.asarray(curve[is_last])
-
-
 def wilson_interval(successes: int, n: int) -> Interval:
     """Return the 95 % confidence interval of a proportion (Wilson 1927).
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Collection, Sequence
 
-from edge_lstm.html.page import Table, shown
+from edge_lstm.html import Table, shown
 from edge_lstm.printable import counted, cut, printable
 
 WIDTH = 79  # columns of a line that goes into a pipe or a file

@@ -6,6 +6,5 @@ one_label.py   measurements of texts with one label each
 result.py      the results: metrics of a model, a comparison, the whole evaluation
 compare.py     two models on the same texts, paired
 evaluate.py    models and labelled texts → metrics and comparisons
-curves.py      the reliability diagram and the risk-coverage curve, as SVG
 report.py      tables and notes, for the terminal and the page; the HTML page; mistakes as CSV
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,9 @@ import numpy.typing as npt
 
 from edge_lstm._version import __version__
 from edge_lstm.core.risk_coverage import SHOWN_RISKS, USUAL_SHARE
-from edge_lstm.evaluation.curves import curves
 from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Comparison, Evaluation, ModelResult
-from edge_lstm.html.page import Cell, Row, Table, TintedText, items, page, table
+from edge_lstm.html import Cell, Row, Table, items, page, table
 from edge_lstm.printable import LABEL_JOINT, counted, cut
 from edge_lstm.system.atomic import write_atomically
 from edge_lstm.tables.csv import csv_text
@@ -148,19 +146,8 @@ def _labels(result: ModelResult) -> Table:
 
 
 def _confusions(result: ModelResult, confusion: npt.NDArray[np.int64]) -> Table:
-    """Return a row for each true label and a column for each predicted one.
-
-    The tint of a cell is its share of the row.
-    """
-    rows = []
-    for i, (label, counts) in enumerate(zip(result.labels, confusion.tolist())):
-        row = [label]
-        for j, count in enumerate(counts):
-            series = 0 if i == j else 1
-            # The square root keeps the few mistakes of a good model visible.
-            tint = 80 * sqrt(count / max(sum(counts), 1))
-            row.append(TintedText(f"{count:,}", series, tint))
-        rows.append(row)
+    """Return a row for each true label and a column for each predicted one."""
+    rows = [[label, *counts] for label, counts in zip(result.labels, confusion.tolist())]
     title = f"{result.name}: texts by true label (row) and predicted label (column)"
     return Table(("true label", *result.labels), rows, title=title)
 
@@ -222,19 +209,12 @@ def report(evaluation: Evaluation) -> str:
 
 def _body(evaluation: Evaluation) -> Iterator[str]:
     """Yield the warnings, the tables and the mistakes of each model, as HTML."""
-    names = []
     warnings = []
     for result in evaluation.results:
-        names.append(result.name)
         warnings += [f"{result.name}, training warning: {line}" for line in result.model.warnings]
     if warnings:
         yield items(warnings)
-    summary, *others = tables(evaluation)
-    yield table(summary, names)
-    if not evaluation.multi_label:
-        yield from curves(evaluation.results)
-    for cells in others:
-        yield table(cells, names)
+    yield from map(table, tables(evaluation))
     for result in evaluation.results:
         yield table(_mistakes(evaluation, result), stacks=True)
 

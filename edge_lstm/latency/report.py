@@ -8,10 +8,7 @@ from html import escape
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
-from edge_lstm.html.charts import Chart
-from edge_lstm.html.page import SERIES, Row, Table, figure, items, page, table
+from edge_lstm.html import Row, Table, items, page, table
 from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import Memory
 from edge_lstm.latency.result import Measurement, SettingResult
@@ -183,38 +180,10 @@ def report(result: Measurement) -> str:
 
 
 def _body(result: Measurement) -> Iterator[str]:
-    """Yield the warnings, the tables and the chart, as HTML."""
+    """Yield the warnings and the tables, as HTML."""
     if result.warnings:
         yield f"<p><b>Warnings</b></p>{items(warning.text for warning in result.warnings)}"
     else:
         yield "<p>No condition disturbed the measurement.</p>"
-    names = [setting.name for setting in result.settings]
-    for cells in tables(result):
-        yield table(cells, names)
-    yield from _times_by_length(result)
+    yield from map(table, tables(result))
     yield f'<p class="muted">{escape(result.energy_note)}.</p>'
-
-
-def _times_by_length(result: Measurement) -> Iterator[str]:
-    """Yield a drawing of a dot for each text and a line for each setting, if there is one.
-
-    With more settings than colours the curves could not be told apart: the others are left out.
-    """
-    drawn = []
-    for setting, colour in zip(result.settings, SERIES):
-        if setting.length_fit is not None and setting.by_text:
-            drawn.append((setting.length_fit, np.array(setting.by_text) / (1, 1000), colour))
-    if not drawn:
-        return
-    longest = max(float(texts[:, 0].max()) for _, texts, _ in drawn)
-    # A single disturbed text would flatten all others, so the axis ends above the 99th percentile.
-    slowest = max(float(np.percentile(texts[:, 1], 99)) for _, texts, _ in drawn)
-    chart = Chart("time by length of the text", "tokens per text", "ms", (longest, 1.12 * slowest))
-    for fit, texts, colour in drawn:
-        step = -(-len(texts) // 1000)
-        for tokens, time in texts[::step].tolist():
-            chart.dot(tokens, time, colour, 1.5)
-        ends = [(n, (fit.fixed_us + n * fit.per_token_us) / 1000) for n in (0, longest)]
-        chart.line(ends, colour)
-    caption = "Each dot is a text (median of its runs); the line is the fit."
-    yield f"<h2>Time by length</h2>{figure(chart.svg(), caption)}"

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from model_files import SMALL, edited, multi_label
-from pages import Page
+from model_files import SMALL
 
-from edge_lstm import Classifier
 from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.core.risk_coverage import SHOWN_RISKS, RiskCoverage
-from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.evaluation.report import report, tables
+from edge_lstm.evaluation.report import tables
 from edge_lstm.evaluation.result import Evaluation, ModelResult
-from edge_lstm.html.charts import HEIGHT, WIDTH
-from edge_lstm.html.page import Table
-from edge_lstm.tables.labelled import LabelledTexts
+from edge_lstm.html import Table
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film the film"]
 MODEL = open_model()
@@ -97,25 +89,3 @@ def test_the_threshold_that_is_asked_for_has_a_row() -> None:
     assert shares == [0.01, 0.02, 0.03, 0.05, 0.1]
     last = result(MODEL, threshold=0.7).one_label.operating_points[-1]
     assert (last.abstain, last.threshold) == (None, 0.7)
-
-
-@pytest.mark.parametrize(("n", "share"), [(1, 0), (1, 1), (40, 0.5), (2000, 0.5)])
-def test_the_report_draws_reliability_and_coverage_on_the_paper(n: int, share: float) -> None:
-    one = result(MODEL, n, int(share * n))
-    page = report(reported(one, one))
-    reliability, coverage = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
-    assert 'aria-label="reliability diagram"' in reliability
-    assert 'aria-label="risk-coverage curve"' in coverage
-    for drawing in (reliability, coverage):
-        points = " ".join(re.findall(r'points="([^"]*)"', drawing)).replace(",", " ").split()
-        across = [*re.findall(r'\bc?x[12]?="([^"]*)"', drawing), *points[::2]]
-        down = [*re.findall(r'\bc?y[12]?="([^"]*)"', drawing), *points[1::2]]
-        assert across and all(0 <= float(x) <= WIDTH for x in across)
-        assert down and all(0 <= float(y) <= HEIGHT for y in down)
-    assert Page(page).loads_and_runs_nothing()
-
-
-def test_a_model_of_several_labels_has_no_such_curves() -> None:
-    several = parse_model(edited(multi_label((0.5, 0.5))), Path("several.onnx"))
-    texts = LabelledTexts(list(TEXTS), [("pos",), (), ("neg", "pos")], multi_label=True)
-    assert "<svg" not in report(evaluate([Classifier(several)], texts))

@@ -56,13 +56,6 @@ def test_mcnemar_does_not_care_which_comes_first_and_agrees_with_exact_arithmeti
     assert exact_p(c, b) == exact_p(b, c)
 
 
-def test_a_risk_coverage_curve_answers_texts_of_equal_confidence_together() -> None:
-    confidence = np.array([0.6, 0.9, 0.9, 0.7], dtype=np.float32)
-    correct = np.array([False, True, False, True])
-    curve = metrics.risk_coverage(confidence, correct)
-    assert curve.tolist() == [[0.5, 1 / 2], [0.75, 1 / 3], [1.0, 2 / 4]]
-
-
 def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -> None:
     # shares of texts that only one of them gets right
     n = 400

@@ -11,43 +11,16 @@ from typing import NamedTuple
 
 from edge_lstm.printable import visible
 
-# Name → the colour on white paper, and on dark paper with the same contrast to the paper. People
-# who see no red or no green can tell the series (blue, orange, green, purple, red, grey) apart, and
-# so can readers of a grey print.
+# Name → the colour on white paper, and on dark paper with the same contrast to the paper.
 _COLOURS = {
     "ink": ("#1d2430", "#e3e8ef"),
     "muted": ("#5d6778", "#9aa5b5"),
     "line": ("#d5dae2", "#343d4b"),
     "paper": ("#ffffff", "#12161d"),
-    "series-0": ("#2563a8", "#5b9be0"),
-    "series-1": ("#d9772b", "#e2904e"),
-    "series-2": ("#3c8a5b", "#5fb383"),
-    "series-3": ("#7d57a3", "#a98ad0"),
-    "series-4": ("#b03a4a", "#df7280"),
-    "series-5": ("#66707f", "#8d98a8"),
 }
-SERIES = [name for name in _COLOURS if name.startswith("series")]
 _LIGHT, _DARK = (
     " ".join(f"--{name}: {pair[paper]};" for name, pair in _COLOURS.items()) for paper in range(2)
 )
-
-
-class TintedText(str):
-    """Text on a coloured ground.
-
-    series: number of the colour, as in SERIES.
-    percent: strength of the colour, 0 to 100.
-    """
-
-    series: int
-    percent: float
-
-    def __new__(cls, text: str, series: int, percent: float) -> TintedText:
-        """Make the text with its ground."""
-        self = super().__new__(cls, text)
-        self.series = series
-        self.percent = percent
-        return self
 
 
 Cell = object
@@ -91,7 +64,7 @@ h2 {{ font-size: 1.25rem; margin: 40px 0 6px; padding-top: 14px;
   border-top: 1px solid var(--line); }}
 h3 {{ font-size: 1rem; margin: 18px 0 4px; }}
 p {{ margin: 4px 0 10px; max-width: 75ch; }}
-.muted, figcaption, footer {{ color: var(--muted); font-size: 0.87rem; }}
+.muted, footer {{ color: var(--muted); font-size: 0.87rem; }}
 footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px;
   overflow-wrap: anywhere; }}
 /* A part wider than a phone scrolls by itself, not the page; a shadow at its edge says so. */
@@ -99,22 +72,13 @@ footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px
   linear-gradient(to left, var(--paper) 50%, transparent) right / 3rem 100% no-repeat local,
   linear-gradient(to left, color-mix(in srgb, var(--muted) 50%, transparent), transparent)
   right top / 0.5rem calc(100% - 1.5rem) no-repeat scroll; }}
-td:has(.swatch) {{ white-space: nowrap; }}
 table {{ border-collapse: collapse; margin: 8px 0 14px; width: 100%; }}
 th, td {{ text-align: left; padding: 5px 12px 5px 0; vertical-align: top; }}
 th, td {{ border-bottom: 1px solid var(--line); }}
 th {{ color: var(--muted); font-weight: 600; font-size: 0.87rem; white-space: nowrap; }}
 td:first-child:not(.number) {{ min-width: 7em; }}
 .number {{ text-align: right; white-space: nowrap; }}
-.cell {{ display: block; padding: 0 6px; border-radius: 3px; }}
-figure {{ margin: 8px 0; break-inside: avoid; flex: 1 1 340px; max-width: 480px; }}
-figcaption {{ max-width: 75ch; }}
-svg {{ display: block; width: 100%; height: auto; }}
-svg text {{ font-family: inherit; }}
 td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
-.row {{ display: flex; flex-wrap: wrap; gap: 8px 40px; }}
-.swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px;
-  margin-right: 6px; }}
 @media (max-width: 600px) {{
   body {{ padding: 16px 14px 40px; }}
   h1 {{ font-size: 1.4rem; }}
@@ -128,7 +92,7 @@ td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-w
 }}
 @media print {{
   body {{ max-width: none; padding: 0; }}
-  :root {{ font-size: 11px; -webkit-print-color-adjust: exact; print-color-adjust: exact; }}
+  :root {{ font-size: 11px; }}
   h2, h3 {{ break-after: avoid; }}
   tr {{ break-inside: avoid; }}
 }}
@@ -155,25 +119,19 @@ def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Seque
     return visible("\n".join(lines))
 
 
-def table(cells: Table, series: Sequence[str] = (), *, stacks: bool = False) -> str:
+def table(cells: Table, *, stacks: bool = False) -> str:
     """Return a table with its title and note; it scrolls by itself if it is too wide.
 
     stacks: on a phone it shows a row as lines instead: the short cells with their names, then the
         last cell.
-    series: names of rows that get a patch of their colour, in the order of the colours.
     """
-    patches = {
-        name: f'<span class="swatch" style="background:var(--series-{i % len(SERIES)})"></span>'
-        for i, name in enumerate(series)
-    }
 
     def row(tag: str, values: Row) -> str:
         cells_of_row = ""
         for i, value in enumerate(values):
             css_class = "" if i in cells.text else ' class="number"'
-            patch = patches.get(shown(value), "") if i == 0 else ""
             name = f' data-name="{escape(cells.header[i])}"' if stacks and tag == "td" else ""
-            cells_of_row += f"<{tag}{css_class}{name}>{patch}{_cell(value)}</{tag}>"
+            cells_of_row += f"<{tag}{css_class}{name}>{escape(shown(value))}</{tag}>"
         return f"<tr>{cells_of_row}</tr>"
 
     title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
@@ -184,22 +142,6 @@ def table(cells: Table, series: Sequence[str] = (), *, stacks: bool = False) -> 
     return f'{title}<div class="wide"><table{kind}>{head}{body}</table></div>{note}'
 
 
-def _cell(value: Cell) -> str:
-    if isinstance(value, TintedText):
-        tint = f"color-mix(in srgb, var(--series-{value.series}) {value.percent:.0f}%, transparent)"
-        return f'<span class="cell" style="background:{tint}">{escape(value)}</span>'
-    return escape(shown(value))
-
-
 def items(lines: Iterable[str]) -> str:
     """Return a list of lines of text."""
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-
-
-def figure(svg: str, caption: str) -> str:
-    """Return a drawing with its caption.
-
-    svg: an SVG element, in the colours of the page's style.
-    caption: HTML.
-    """
-    return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"

@@ -1,1 +1,0 @@
-"""A page that needs no other file, and its charts."""
