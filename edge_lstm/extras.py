@@ -60,7 +60,7 @@ def missing_package(
 def install_command(extra: str) -> str:
     """Return the command that adds an extra to this install.
 
-    pip takes what is installed as edge-lstm, and adds the packages that are missing.
+    pip keeps the installed edge-lstm, and adds the missing packages.
     """
     if extra == "native":  # a package of its own, which only the repository has
         return "pip install ./engine/python, in a clone of edge-lstm"
