@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from edge_lstm.core.native import Native
     from edge_lstm.core.onnx_runtime import OnnxRuntime
     from edge_lstm.scoring import RunOptions, ScoreOptions, Summary, score_files
-    from edge_lstm.scoring.rows import ScoredRow, score
     from edge_lstm.tables import ReadOptions
 
 # fmt: off
@@ -72,10 +71,8 @@ __all__ = [
     "RunOptions",
     "ScoreOptions",
     "ScorePrediction",
-    "ScoredRow",
     "Summary",
     "__version__",
-    "score",
     "score_files",
 ]
 # fmt: on
@@ -93,7 +90,6 @@ _LAZY = {
     "edge_lstm.core.native": ("Native",),
     "edge_lstm.core.onnx_runtime": ("OnnxRuntime",),
     "edge_lstm.scoring": ("RunOptions", "ScoreOptions", "Summary", "score_files"),
-    "edge_lstm.scoring.rows": ("ScoredRow", "score"),
     "edge_lstm.tables": ("ReadOptions",),
 }
 

@@ -1,4 +1,4 @@
-"""Scoring: files in → files out, rows in → rows out.
+"""Scoring: files in → files out.
 
 - columns.py: the options of a run and the input's schema → the columns of the output
 - answers.py: texts → the columns of their answers, for both engines
@@ -7,7 +7,6 @@
 - output.py: a file that gets its name when it is complete
 - journal.py: the state of an unfinished run, to go on from
 - files.py: all of it together
-- rows.py: the same for a program's own rows
 - ray.py: the same on a cluster
 """
 

@@ -17,16 +17,12 @@ from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.format import Coded, Column, values_of
 
 if TYPE_CHECKING:
-    from edge_lstm.core.classifier import Classifier, Row
+    from edge_lstm.core.classifier import Classifier
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers to a question for rows, as the columns of an output.
-
-    labels: the label of each row. A model that gives several labels has them joined by LABEL_JOINT.
-        None for an error row, an abstained row and a text without any label.
-    """
+    """The answers to a question for rows, as the columns of an output."""
 
     decisions: Decisions
     options: ScoreOptions
@@ -43,11 +39,6 @@ class Answers:
     def statuses(self) -> Coded:
         """The status of each row."""
         return Coded(self.decisions.statuses, STATUSES)
-
-    @property
-    def probabilities(self) -> bytes:
-        """The probability of the most probable label; none for an error row."""
-        return self.decisions.ranks[0][1]
 
     @property
     def by_label(self) -> Sequence[bytes]:
@@ -205,7 +196,7 @@ class Predictor:
         }
         self._batch_size = batch_size
 
-    def predict(self, texts: Sequence[Row | None], reasons: Sequence[str | None]) -> Predictions:
+    def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
         """Return the predictions for rows.
 
         texts: the text of each row; None for an error row.
@@ -217,13 +208,13 @@ class Predictor:
         return Predictions(answers, coded(reasons))
 
     def _read(
-        self, rows: Sequence[Row | None], reasons: Sequence[str | None]
-    ) -> tuple[Sequence[Row | None], Sequence[str | None]]:
+        self, rows: Sequence[str | None], reasons: Sequence[str | None]
+    ) -> tuple[Sequence[str | None], Sequence[str | None]]:
         """Return rows as models with fields read them; an unreadable row becomes an error."""
         models = [each.model for each in self._questions.classifiers.values()]
         if models[0].fields is None:
             return rows, reasons
-        read: list[Row | None] = [*rows]
+        read: list[str | None] = [*rows]
         why = [*reasons]
         for i, row in enumerate(rows):
             try:

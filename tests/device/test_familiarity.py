@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from model_files import SMALL, curve, edited, loaded, multi_label
 from table_files import write_jsonl
 
-from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
+from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score_files
 from edge_lstm.core.familiarity import unfamiliarity
 from edge_lstm.core.risk_coverage import SHARES, binomial_cdf, cost_thresholds
 from edge_lstm.core.text import KERAS_FILTERS, TextRule, Tokenizer
@@ -107,12 +107,10 @@ def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> Non
     assert {p.status for p in unsure if p.label is None} == {"abstained"}
 
 
-def test_rows_and_the_commands_say_the_same(threshold: float) -> None:
+def test_the_commands_say_the_same(threshold: float) -> None:
     classifier = with_thresholds([[0.05, threshold]])
     expected = [p.status for p in classifier.predict(TEXTS, unfamiliar=0.05)]
     assert "unfamiliar" in expected
-    scored = score(TEXTS, model="m.onnx", options=ScoreOptions(unfamiliar=0.05))
-    assert [row.status for row in scored] == expected
     asked = ("-m", "m.onnx", "--unfamiliar", "0.05")
     done = command("predict", *asked, *TEXTS)
     assert [line.split("\t")[2] for line in done.stdout.splitlines()] == expected
@@ -145,8 +143,10 @@ def test_what_cannot_be_shown_is_one_line(
     classifier = with_thresholds(json.loads(thresholds), int(texts))
     with pytest.raises(DataError, match=says) as of_predict:
         classifier.predict(TEXTS, unfamiliar=json.loads(share))
+    write_jsonl("in.jsonl", TEXTS)
+    options = ScoreOptions(unfamiliar=json.loads(share))
     with pytest.raises(DataError, match=says) as of_score:
-        score(TEXTS, model=classifier, options=ScoreOptions(unfamiliar=json.loads(share)))
+        score_files("in.jsonl", "out.jsonl", model=classifier, options=options)
     assert "\n" not in f"{of_predict.value}{of_score.value}"
 
 

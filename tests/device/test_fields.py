@@ -11,7 +11,7 @@ import pytest
 from commands import command, json_of
 from model_files import compact, edited, loaded
 
-from edge_lstm import DataError, ModelFileError, score
+from edge_lstm import DataError, ModelFileError
 from edge_lstm.core.fields import FIRST_WORD, Field, Fields
 
 PAGE = Path(__file__).parents[2] / "engine" / "vectors.md"
@@ -170,8 +170,6 @@ def test_an_object_has_one_answer_in_all_ways_to_ask(model: Path) -> None:
     row = {"t": "a wonderful film", "n": 2, "c": "a"}
     (answer,) = loaded(model.read_bytes()).predict([row])
     assert json_of("predict", "-m", model, compact(row)) == answer.to_json()
-    (scored,) = score([row], model=model)
-    assert (scored.label, scored.probability) == (answer.label, answer.probability)
     Path("rows.csv").write_text('t,n,c,l,label\n"a wonderful film",2,a,,pos\n')
     Path("rows.jsonl").write_text(compact(row) + "\n")
     for name, column in (("rows.csv", "edge_lstm_label"), ("rows.jsonl", "label")):

@@ -15,7 +15,7 @@ from commands import json_of
 from model_files import edited, loaded, multi_label
 from table_files import read_rows, write_jsonl
 
-from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score, score_files
+from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score_files
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
 
@@ -47,10 +47,14 @@ def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier
 
 def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
     both = with_thresholds(1e-4, 0.5)
-    only = score([GOOD, BAD], model=both, options=ScoreOptions(only_label=("pos",)))
-    assert [row.label for row in only] == ["pos|neg"]
-    assert next(iter(score([GOOD], model=with_thresholds(1.0, 1.0)))).label is None
     Path("in.txt").write_text(f"{GOOD}\n{BAD}\n")
+    none = with_thresholds(1.0, 1.0)
+    for model, options, labels in (
+        (both, ScoreOptions(only_label=("pos",)), ["pos|neg"]),
+        (none, ScoreOptions(), [None, None]),
+    ):
+        score_files("in.txt", "out.jsonl", model=model, options=options)
+        assert [row["label"] for row in read_rows("out.jsonl")] == labels
     summary = score_files("in.txt", "out.jsonl", model=both)
     assert summary.labels == {"pos": 1, "neg": 2}
     assert [row["label"] for row in read_rows("out.jsonl")] == ["pos|neg", "neg"]
@@ -67,8 +71,6 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
     assert summary.added_columns[0] == added
     read = read_labelled("out.csv", options=LabelOptions(label_separator="|"))
     assert read.multi_label and read.labels == [("neg" if column == "labels" else "pos",)]
-    (row,) = score([{"text": GOOD, column: "neg"}], model=classifier)
-    assert row[added] == "pos", "rows of a program have the names that a file has"
 
 
 @pytest.mark.usefixtures("classifier")

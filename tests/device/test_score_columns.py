@@ -14,7 +14,7 @@ from model_files import SMALL
 from table_files import read_rows, write_jsonl, zstd
 from test_score import names
 
-from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score, score_files
+from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
 
 ROWS = [
     {"id": "a", "text": "A wonderful film.", "n": 1},
@@ -68,16 +68,6 @@ def test_only_the_columns_that_are_named_are_written(
         header, *rows = csv.reader(file)
     assert header == columns
     assert [row[0] for row in rows] == [str(row[columns[0]] or "") for row in expected]
-
-
-def test_rows_of_a_program_have_the_same_columns(classifier: Classifier) -> None:
-    options = ScoreOptions(only_columns=("id", "label"))
-    rows = [dict(row) for row in score(ROWS, model=classifier, options=options)]
-    assert rows == [
-        {"id": "a", "label": "pos"},
-        {"id": "b", "label": None},
-        {"id": "c", "label": "neg"},
-    ]
 
 
 # --- zstd -----------------------------------------------------------------------------------------

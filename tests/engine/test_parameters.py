@@ -25,7 +25,6 @@ from edge_lstm import (
     ReadOptions,
     RunOptions,
     ScoreOptions,
-    score,
     score_files,
 )
 from tests.cases import rows
@@ -39,7 +38,6 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
     """The public functions with an engine; each takes what may be wrong as keywords."""
     model = Classifier.load(engine=engine)
     texts = {"texts": ["fine"]}
-    rows = [{"id": 1, "text": "fine"}]
     files = partial(score_files, **FILES, model=model)
     run = {"engine": engine, "workers": 1}
     return {
@@ -52,11 +50,7 @@ def calls(engine: str) -> dict[str, Callable[..., object]]:
         "top": model.predict(["fine"])[0].top,
         "classify": partial(model.classify, **texts),
         "policy": partial(Policy.of, model.model),
-        "score": lambda **values: list(score(rows, **{"model": model, **values})),
         "files": files,
-        "rows_options": lambda **values: list(
-            score(rows, model=model, options=ScoreOptions(**values))
-        ),
         "file_options": lambda **values: files(options=ScoreOptions(**values)),
         "run_options": lambda **values: score_files(**FILES, run=RunOptions(**{**run, **values})),
         "read_options": lambda **values: files(reading=ReadOptions(**values)),
@@ -72,34 +66,33 @@ engine | classifier | [null, "native"] | [] | []
 provider | onnx_runtime | [null, 5, ["CPU"]] | [] | ["cpu"]
 arena | onnx_runtime | [null, "no", 1] | [] | [false]
 path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
-batch_size | classify probabilities predict ids score run_options
+batch_size | classify probabilities predict ids run_options
     | ["2", 1.5, true, [1]] | [0, -1] | [null, 1000000000000000000000000000000]
 texts | probabilities predict | [null, 5, "fine", [1], [null], {"a": "b"}] | [] | [[]]
 rows | ids
     | [null,5,"ab",[1],["ab"],[["a"]],[[1.0]],[[NaN]],[[true]],[[null]],[[[1]]],[[1,[2]]],{"1":[1]}]
     | [[[-1]], [[1099511627776]], [[99999]], [[1], [2147483648]]] | [[], [[]]]
-abstain | policy predict rows_options file_options | ["x", true, [0.1]]
+abstain | policy predict file_options | ["x", true, [0.1]]
     | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
-threshold | policy predict rows_options file_options | ["x", true, [0.1]]
+threshold | policy predict file_options | ["x", true, [0.1]]
     | [-1, 1.5, NaN, Infinity] | [null, 0, 1, 0.5]
-unfamiliar | policy predict rows_options file_options | ["x", true, [0.1]]
+unfamiliar | policy predict file_options | ["x", true, [0.1]]
     | [0, 1, -1, NaN, Infinity, 1e-300] | [null, 0.1]
 k | top | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
-top | policy rows_options file_options | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
+top | policy file_options | [null, "1", 1.5, true] | [0, -1, 3] | [1, 2]
 texts | classify | [null, 5, "fine", [1], {"a": "b"}] | [] | [[], [null]]
 policy | classify | [5, "x", {}] | [] | [null]
-keep | rows_options file_options | [5, 1.5]
+keep | file_options | [5, 1.5]
     | ["id", ["nope"], ["id", "nope"], ["id", "id"], [5], [null], ["3"], [["id"]]]
     | [null, [], ["text", "id"], ["1"]]
-only_label | rows_options file_options | [null, 5] | ["pos", ["nope"], [5], [[]]] | [[], ["neg"]]
-windows | policy predict rows_options file_options | [null, "x", 1] | [] | [true]
-only_columns | rows_options file_options | [5, 1.5]
+only_label | file_options | [null, 5] | ["pos", ["nope"], [5], [[]]] | [[], ["neg"]]
+windows | policy predict file_options | [null, "x", 1] | [] | [true]
+only_columns | file_options | [5, 1.5]
     | ["id", ["nope"], [5], [["id"]], ["id", "id"]] | [null, ["id", "label"]]
-all_probabilities | rows_options file_options | [null, "x", 1] | [] | [true]
-only_abstained | rows_options file_options | [null, "x", 1] | [true] | [false]
-window | score | [null, "x", 1.5, true] | [0, -1] | [1, 1000000000000000000000000000000]
-options | score files | [null, {}] | [] | []
-model | score files | [5, []] | ["no.onnx", "a\\u0000b"] | []
+all_probabilities | file_options | [null, "x", 1] | [] | [true]
+only_abstained | file_options | [null, "x", 1] | [true] | [false]
+options | files | [null, {}] | [] | []
+model | files | [5, []] | ["no.onnx", "a\\u0000b"] | []
 inputs | files | [null, 5, [5], [null]]
     | [[], "", "no.csv", "a\\u0000b", ["in.csv", "no.csv"]] | [["in.csv"]]
 output | files | [5, ["out.csv"]] | ["a\\u0000b"] | []
@@ -192,7 +185,6 @@ def test_every_parameter_is_in_the_table() -> None:
         Classifier.load,
         Classifier.predict,
         Classifier.probabilities_of,
-        score,
         score_files,
         OnnxRuntime,
     ]
