@@ -1,4 +1,4 @@
-"""The model card of a model file, in Markdown.
+"""What a model file says of itself: lines for a person, JSON, and a model card in Markdown.
 
 The card has the front matter that the Hugging Face hub reads
 (https://huggingface.co/docs/hub/model-cards). Everything comes from the file's metadata. This part
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -19,9 +19,9 @@ from edge_lstm.core.layers import described
 from edge_lstm.core.modelfile import KEY_FORMAT, KEY_TOKENIZER, ModelFile, embedded_model
 from edge_lstm.core.question import CHOICE
 from edge_lstm.core.risk_coverage import SHOWN_RISKS, RiskCoverage
-from edge_lstm.printable import listed, printable, shorten
+from edge_lstm.printable import counted, cut, listed, printable, shorten, to_json
 
-_MANY_LABELS = 20  # the most that are listed
+QUANTIZED_PARTS = ("lstm", "embedding", "ngrams")  # parts of a network that a person knows
 # Facts about the embedded model that no key of the metadata holds.
 _EMBEDDED_LIMITS = (
     (
@@ -34,32 +34,96 @@ _EMBEDDED_LIMITS = (
     ),
     "Irony and indirect negation mislead it: “It is far from perfect.” is classified as positive.",
 )
-_NOT_STATED = "Not stated in the file."
-# The rows that judged a network, by their names in the metadata.
-HELD_OUT = {
-    "own": "the source's own test split",
-    "file": "rows of another file",
-    "random": "random rows of the same data",
-    "groups": "rows of other groups",
-    "digest": "a fifth of the rows, the same in every training",
-    "folds": "folds of the same rows",
-    "group folds": "folds by groups",
-}
-# Keys of the metadata that become rows and columns.
-_DATA = (
-    "name",
-    "sha256",
-    "train_texts",
-    "validation_texts",
-    "test_texts",
-    "group_column",
-    "groups",
-    "unlabelled_texts",
-    "unknown_words",
-)
-_NETWORK = ("embedding_dim", "ngram_words", "ngram_slots")
-_ONE = ("accuracy", "macro_f1", "calibration_error")  # scores for one label per text
-_MULTI_LABEL = ("micro_f1", "macro_f1", "subset_accuracy")  # scores for several
+# Keys of the training with a value for each label, of which there may be thousands.
+_BY_LABEL = ("labels", "train_texts")
+
+
+def overview(model: ModelFile) -> dict[str, str]:
+    """Return eleven lines for a person, by name; facts that the file does not state are unknown."""
+    tokenizer = model.tokenizer
+    network = model.network
+    subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
+    ngrams = f", {network.ngrams:,} n-grams" if network.ngrams else ""
+    length = f"the {tokenizer.rule.keeps} {tokenizer.length:,} tokens of a text"
+    padding = model.padding_cost.line()
+    parts = (model.quantization or {}).items()
+    quantized = [f"{name}: {what}" for name, what in parts if name in QUANTIZED_PARTS]
+    fields = {}
+    if model.fields is not None:
+        fields["fields"] = "; ".join(model.fields.in_words())
+    versions = model.training.get("versions")
+    packages = versions.items() if isinstance(versions, dict) else ()
+    return {
+        "model": f"{model.path.name}: {described(network.layers)}",
+        "labels": _labels(model),
+        "accuracy": _accuracy(model)
+        or "unknown; measure it with 'edge-lstm evaluate FILE -m MODEL'",
+        "size": f"{len(model.data):,} bytes, {model.precision}",
+        **fields,
+        "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
+        "length": "; ".join(filter(None, (length, padding))),
+        "quantization": "; ".join(quantized) or "none",
+        "abstention": _abstention(model),
+        "examples": listed_examples(model.examples) if model.examples else "none",
+        "sha256": model.sha256(),
+        "made with": ", ".join(f"{name} {version}" for name, version in packages) or "unknown",
+    }
+
+
+def listed_examples(texts: Sequence[str]) -> str:
+    """Return the number of example texts and their beginnings."""
+    shown = ", ".join(f"“{cut(text, 60)}”" for text in texts)
+    return f"{counted(len(texts), 'text')}: {shown}"
+
+
+def _labels(model: ModelFile) -> str:
+    """Return the labels, and the type of a question other than a choice."""
+    kind = model.question.type
+    name = "" if kind == CHOICE else f", a {kind.replace('_', '/')} question"
+    return f"{len(model.labels)}{name}: {listed([shorten(label) for label in model.labels], 10)}"
+
+
+def _accuracy(model: ModelFile) -> str:
+    """Return the accuracy that the file states, and its texts; empty if it states none."""
+    names = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+    if model.thresholds is not None:
+        names = {"micro_f1": "micro F1", "macro_f1": "macro F1"}
+    for part in ("test", "validation"):
+        scores = model.training.get(part)
+        if not isinstance(scores, dict):
+            continue
+        values = [
+            f"{scores[key]:.2%} {name}" for key, name in names.items() if _is_share(scores, key)
+        ]
+        texts = scores.get("texts")
+        if values and isinstance(texts, int):
+            note = "; measured before quantization" if model.quantization else ""
+            return f"{', '.join(values)} on {texts:,} {part} texts{note}"
+    return ""
+
+
+def _is_share(scores: dict[str, Any], key: str) -> bool:
+    return type(scores.get(key)) in (int, float) and 0 <= scores[key] <= 1
+
+
+def _abstention(model: ModelFile) -> str:
+    """Return the thresholds, or the shares that --abstain and --unfamiliar take."""
+    if model.thresholds is not None:
+        pairs = zip(model.labels, model.thresholds)
+        thresholds = [f"{shorten(name)} {value:.3f}" for name, value in pairs]
+        return f"none; threshold per label: {listed(thresholds, 10)}"
+    curve = model.abstention
+    if curve is None:
+        return "no risk-coverage curve: --threshold works, --abstain does not"
+    default = "off by default"
+    if curve.default is not None:
+        default = f"--abstain {curve.default:g} by default"
+    strange = ""
+    if curve.unfamiliar:
+        least, _ = curve.unfamiliar[0]
+        strange = f", --unfamiliar {least:g} or more"
+    texts = f"{counted(curve.texts, 'text')} ({curve.data})"
+    return f"{default}; --abstain {curve.min_risk:.2g} or more{strange}, by {texts}"
 
 
 def model_card(model: ModelFile) -> str:
@@ -68,104 +132,29 @@ def model_card(model: ModelFile) -> str:
     It is Markdown with YAML front matter.
     """
     is_embedded = model.path == embedded_model()
-    tokenizer = model.tokenizer
-    subwords = f" and {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
-    multi_label = ""
-    if model.thresholds:
-        multi_label = ", and every label whose probability reaches its threshold"
-    training = [("Layers", described(model.network.layers))]
-    training += [
-        *_rows(model.network.to_dict(), _NETWORK),
-        *_rows(
-            model.training, ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
-        ),
-    ]
-    for name, text in _rows(model.quantization or {}, ("lstm", "embedding", "ngrams", "head")):
-        training.append((f"int8: {name}", text))
+    training = {
+        name: {key: part[key] for key in part if key not in _BY_LABEL}
+        if isinstance(part, dict)
+        else part
+        for name, part in model.training.items()
+    }
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
+    facts = [f"| {name} | {_text(text)} |" for name, text in overview(model).items()]
     return Template(
         Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
     ).substitute(
         licence_tag="license: mit\n" if is_embedded else "",
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(model.path.name.removesuffix(".onnx")),
-        kind=f"{model.precision}: {described(model.network.layers)}",
-        words=f"{len(tokenizer.words):,} words{subwords}",
-        bytes=f"{len(model.data):,}",
-        count=len(model.labels),
-        labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),
-        multi_label=multi_label,
-        length=f"{tokenizer.rule.keeps} {tokenizer.length}",
-        data="\n\n".join(_data(model)),
-        accuracy="\n\n".join(_accuracy(model)),
-        training=_table(("", ""), training) or _NOT_STATED,
+        facts="\n".join(facts),
+        training=to_json(training, indent=1),
         limits="\n".join(f"- {line}" for line in limits),
         licence="MIT."
         if is_embedded
-        else f"{_NOT_STATED} Add it here and as `license:` in the front matter before publishing.",
-        file=_code(model.path.name),
+        else "Add it here and as `license:` in the front matter before publishing.",
+        file=shorten(model.path.name, 80).replace("`", "'"),
         answer="labels" if model.thresholds else "label",
     )
-
-
-def accuracy_line(model: ModelFile) -> str:
-    """Return the accuracy that the file states, and its texts; empty if it states none."""
-    for title, scores in _measured(model).items():
-        values = ", ".join(f"{_show(scores, key)} {_title(key)}" for key in _score_keys(model)[:2])
-        note = "; measured before quantization" if model.quantization else ""
-        return f"{values} on {_show(scores, 'texts')} {title} texts{note}"
-    return ""
-
-
-def _score_keys(model: ModelFile) -> tuple[str, ...]:
-    """Return the keys of the scores that fit the model's answers."""
-    return _ONE if model.thresholds is None else _MULTI_LABEL
-
-
-def _measured(model: ModelFile) -> dict[str, Mapping[str, Any]]:
-    """Return title → scores of the training, the test texts first."""
-    measured = {}
-    for title in ("test", "validation"):
-        scores = _part(model.training, title)
-        if _is_number(scores.get(_score_keys(model)[0])):
-            measured[title] = scores
-    return measured
-
-
-def _data(model: ModelFile) -> Iterator[str]:
-    """Yield the paragraphs about the training data."""
-    yield _table(("", ""), _rows(_part(model.training, "data"), _DATA)) or _NOT_STATED
-    if model.examples:
-        yield "Example texts that the file shows:"
-        yield "\n".join(f"- {_text(text)}" for text in model.examples)
-
-
-def _accuracy(model: ModelFile) -> Iterator[str]:
-    """Yield the paragraphs about accuracy."""
-    command = "`edge-lstm evaluate FILE -m MODEL`"
-    measured = _measured(model)
-    if not measured:
-        yield f"{_NOT_STATED} Measure it: {command}."
-        return
-    yield _scores("split", measured, ("texts", *_score_keys(model), "interval"))
-    held_out = _part(model.training, "held_out")
-    for name in measured:
-        if rows := HELD_OUT.get(str(held_out.get(name))):
-            yield f"The {name} texts are {rows}."
-    title, scores = next(iter(measured.items()))
-    if by_label := _scores(
-        "label", _part(scores, "labels"), ("precision", "recall", "f1", "texts")
-    ):
-        yield f"By label, on the {title} texts:"
-        yield by_label
-    if model.quantization:
-        yield f"Measured in float32, before quantization; {command} measures this file."
-    if (curve := model.abstention) is not None:
-        yield (
-            f"The model can abstain on unsure texts (`--abstain`). Its risk-coverage curve was "
-            f"made from {curve.texts:,} labelled texts that it was not trained on. "
-            "The curve holds for similar texts."
-        )
 
 
 def _limits(model: ModelFile) -> Iterator[str]:
@@ -182,77 +171,10 @@ def _limits(model: ModelFile) -> Iterator[str]:
         )
 
 
-def _rows(part: Mapping[str, Any], keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Return title and value of each key that the file states."""
-    return [(_title(key), shown) for key in keys if (shown := _cell(part.get(key)))]
-
-
-def _scores(head: str, parts: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Return a table with a row for each part, by its name, and a column for each key."""
-    rows = []
-    for name, part in parts.items():
-        if isinstance(part, dict):
-            rows.append([_text(name), *[_show(part, key) for key in keys]])
-    return _table((head, *map(_title, keys)), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown; empty without rows."""
-    if not rows:
-        return ""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _title(key: str) -> str:
-    """Return a key of the metadata for a person."""
-    return key.replace("_", " ").replace("f1", "F1").replace("interval", "95 % interval")
-
-
-def _cell(value: Any, depth: int = 2) -> str:
-    """Return a value as text, a share in percent; empty for an unexpected value.
-
-    depth: levels of lists and mappings that are shown.
-    """
-    if _is_number(value):
-        return f"{value:.2%}" if isinstance(value, float) and value <= 1 else f"{value:,}"
-    if isinstance(value, str):
-        return _text(value)
-    cells = []
-    if depth and isinstance(value, list):
-        cells = [shown for entry in value if (shown := _cell(entry, depth - 1))]
-    elif depth and isinstance(value, dict):
-        for name, entry in value.items():
-            if shown := _cell(entry, depth - 1):
-                cells.append(f"{_text(name)} {shown}")
-    return listed(cells, _MANY_LABELS)
-
-
-def _show(part: Mapping[str, Any], key: str) -> str:
-    """Return the cell of a value; a dash for an empty one."""
-    return _cell(part.get(key)) or "–"
-
-
 def _text(text: str) -> str:
     """Escape a text of the file, so that Markdown shows it as it is."""
     shown = printable(text)[:500]
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in shown)
-
-
-def _code(text: str) -> str:
-    """Replace the marks of Markdown in a text for backquotes, which take no escapes."""
-    return shorten(text, 80).replace("`", "'").replace("|", "\\|")
-
-
-def _part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a mapping in the metadata; empty if there is another value, or no value."""
-    part = value.get(key)
-    return part if isinstance(part, dict) else {}
-
-
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a number, NaN and infinity not included."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def describe(model: ModelFile) -> dict[str, Any]:

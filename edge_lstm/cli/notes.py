@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from edge_lstm.html import Table, shown
-from edge_lstm.printable import counted, cut, printable
+from edge_lstm.printable import printable
 
 WIDTH = 79  # columns of a line that goes into a pipe or a file
 
@@ -35,12 +35,6 @@ def wrapped(text: str, *, name: str = "", indent: int = 2) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def listed_examples(texts: Sequence[str]) -> str:
-    """Return the number of example texts and their beginnings."""
-    shown = ", ".join(f"“{cut(text, 60)}”" for text in texts)
-    return f"{counted(len(texts), 'text')}: {shown}"
 
 
 def print_table(table: Table) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from edge_lstm import Classifier, EdgeLSTMError
-from edge_lstm.cli.inspect import overview
 from edge_lstm.core.modelfile import ModelFile, embedded_model, open_model, parse_model
-from edge_lstm.describe import describe, model_card
+from edge_lstm.describe import describe, model_card, overview
 from edge_lstm.evaluation.result import OovRate
 from edge_lstm.explain import explain
 from edge_lstm.live_page import build_page

@@ -131,7 +131,7 @@ def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: P
     assert list(file.examples) == EXAMPLES and len(file.golden) == 5 + 2
     assert "2 texts: “The harbour is calm today.”" in command("inspect", "-m", output).stdout
     assert json.loads(command("inspect", "-m", output, "--json").stdout)["examples"] == EXAMPLES
-    assert "- The harbour is calm today.\n" in command("inspect", "-m", output, "--card").stdout
+    assert "“The harbour is calm today.”" in command("inspect", "-m", output, "--card").stdout
     assert (
         "the 2 example texts of the model file" in command("page", "-m", output, "-o", page).stderr
     )

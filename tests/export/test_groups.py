@@ -79,8 +79,8 @@ def test_the_figure_is_that_of_new_authors_only_with_groups(by_author: TextClass
 def test_the_file_says_what_it_was_judged_by(by_author: TextClassifier, tmp_path: Path) -> None:
     path = by_author.export(tmp_path / "m.onnx", quantize="int8")
     card = command("inspect", "-m", path, "--card").stdout
-    assert "The validation texts are folds by groups." in card
-    assert "| group column | groups |" in card and "| groups | 20 |" in card
+    assert '"validation": "group folds"' in card
+    assert '"group_column": "groups"' in card and '"groups": 20' in card
 
 
 # --- The splits -----------------------------------------------------------------------------------

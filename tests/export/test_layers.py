@@ -36,9 +36,9 @@ from made import (
 )
 
 from edge_lstm import Classifier
-from edge_lstm.cli.inspect import overview
 from edge_lstm.core.layers import Lstm, PaddingCost
 from edge_lstm.core.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
+from edge_lstm.describe import overview
 from edge_lstm.errors import DataError
 from edge_lstm.explain import explain
 from edge_lstm.latency import report as reports

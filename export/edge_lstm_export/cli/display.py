@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from edge_lstm.cli.notes import listed_examples, wrapped
+from edge_lstm.cli.notes import wrapped
 from edge_lstm.metrics import SetScores, wilson_interval
 from edge_lstm.printable import counted, duration, printable, to_json
 from edge_lstm_export.cli.plan_display import plan_lines
@@ -18,6 +18,17 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.run import Inputs, Job
     from edge_lstm_export.train.sparse import Baseline
     from edge_lstm_export.train.turn import Turn
+
+# The rows that judged a network, by their names in the metadata.
+HELD_OUT = {
+    "own": "the source's own test split",
+    "file": "rows of another file",
+    "random": "random rows of the same data",
+    "groups": "rows of other groups",
+    "digest": "a fifth of the rows, the same in every training",
+    "folds": "folds of the same rows",
+    "group folds": "folds by groups",
+}
 
 
 def print_plan(prepared: Inputs, seconds: float) -> None:
@@ -48,8 +59,6 @@ def print_report(job: Job, result: Fitted, seconds: float, *, verbose: bool) -> 
 
     verbose: everything else that was measured and written, too.
     """
-    from edge_lstm.describe import HELD_OUT
-
     training = result.checkpoint.training
     judged = "cross-validated" if training["cross_validated"] else "validation"
     lines = []
@@ -178,4 +187,6 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> Non
             f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}"
         )
     if file.examples:
+        from edge_lstm.describe import listed_examples
+
         print(wrapped(f"examples: the file shows {listed_examples(file.examples)}"))

@@ -94,7 +94,7 @@ def provenance(
 
 
 def _held_out(dataset: Dataset, rows: LabelledRows, measured: Measured) -> dict[str, str]:
-    """Return what judged the network: the names of model_card.HELD_OUT."""
+    """Return what judged the network: the names of cli.display.HELD_OUT."""
     held_out: dict[str, str] = {}
     if measured.test is not None:
         held_out["test"] = dataset.test_rows
