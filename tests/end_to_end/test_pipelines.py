@@ -1,4 +1,4 @@
-"""The Python of docs/how-to/pipelines.md and sql.md, for the libraries that are installed."""
+"""The Python of three how-tos, for the libraries that are installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from commands import finished
 from edge_lstm import Classifier, ScoreOptions, score_files
 
 PROJECT = Path(__file__).parents[2]
-PAGES = [PROJECT / "docs" / "how-to" / name for name in ("pipelines.md", "sql.md")]
+PAGES = [PROJECT / "docs" / "how-to" / name for name in ("pipelines.md", "sql.md", "tables.md")]
 EXAMPLES = {
     section.partition("\n")[0]: code[1]
     for page in PAGES
