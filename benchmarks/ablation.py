@@ -7,7 +7,7 @@ An idea is turned off in the plan that the data and the defaults make; a set who
 same says nothing of it. Both trainings learn from the same rows, and from TEXTS of the others
 without their labels. The rest of the training split judges both, in float32; of SST-2 the dev split
 does, since the sentiment model learnt from the other. A pair of trainings is a line of
-results/ablation.jsonl, and is not made again. The table ends decisions.md, below its mark;
+results/ablation.jsonl, and is not made again. The table stands in decisions.md;
 ``--seeds 0`` only writes it.
 """
 
@@ -33,11 +33,10 @@ from edge_lstm_export.train.sources.memory import dataset_from
 from sklearn.metrics import accuracy_score, f1_score
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, read, split
-from benchmarks.table import markdown_table
+from benchmarks.table import markdown_table, write_table
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
 PAGE = Path(__file__).parent / "decisions.md"
-MARK = "<!-- benchmarks.ablation -->\n"
 Off = Callable[[Plan, DatasetStats], Plan]
 
 
@@ -168,7 +167,7 @@ def table(pairs: Iterable[Line]) -> str:
                 ", ".join(sorted({line["commit"] for line in measured})),
             ]
         )
-    return markdown_table(heads, rows, words=(0, 4, 5, 7)) + "\n"
+    return markdown_table(heads, rows, words=(0, 4, 5, 7))
 
 
 def _gains(measured: Iterable[Line], figure: str, factor: int) -> dict[str, float]:
@@ -201,7 +200,7 @@ def main() -> None:
     there = {(line["idea"], line["set"], line["seed"]) for line in lines(RESULTS)}
     for seed, name in itertools.product(range(asked.seeds), asked.sets):
         measure(name, seed, [i for i in asked.ideas if (i, name, seed) not in there])
-    PAGE.write_text(PAGE.read_text("utf-8").partition(MARK)[0] + MARK + table(lines(RESULTS)))
+    write_table(PAGE, "benchmarks.ablation", table(lines(RESULTS)))
     print(f"wrote {PAGE}")
 
 

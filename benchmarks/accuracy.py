@@ -14,14 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import conditions, other_texts, picture
+from benchmarks.clock import fastest
 from benchmarks.sets import ALL, DATA, imdb, lines
 from benchmarks.table import markdown_table, percent
 from edge_lstm import Classifier
@@ -131,23 +131,15 @@ def times(classifier: Classifier, texts: Sequence[str]) -> Json:
     size = classifier.batch_size
     ordered = sorted(ids, key=len)
     batches = [ordered[k : k + size] for k in range(0, len(ids), size)]
+    words = fastest({"words": encode}, texts, ROUNDS)["words"]
+    alone = fastest({"alone": answer}, [[row] for row in ids], ROUNDS)["alone"]
+    together = fastest({"batches": answer}, batches, ROUNDS)["batches"]
     return {
         "batch_size": size,
-        "words": statistics.median(_fastest(encode, texts)),
-        "alone": statistics.median(_fastest(answer, [[row] for row in ids])),
-        "batches": sum(_fastest(answer, batches)) / len(texts),
+        "words": float(np.median(words)),
+        "alone": float(np.median(alone)),
+        "batches": float(together.sum() / len(texts)),
     }
-
-
-def _fastest(call: Callable[[Any], Any], values: Sequence[Any]) -> list[float]:
-    """Each value's fastest of ROUNDS, in µs."""
-    best = [float("inf")] * len(values)
-    for _ in range(ROUNDS):
-        for i, value in enumerate(values):
-            start = time.perf_counter()
-            call(value)
-            best[i] = min(best[i], (time.perf_counter() - start) * 1e6)
-    return best
 
 
 def page(report: Json) -> str:

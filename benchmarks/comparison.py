@@ -31,15 +31,13 @@ from typing import Any
 from benchmarks import conditions, picture
 from benchmarks.comparison_tools import TOOLS
 from benchmarks.sets import DATA, Rows, read
-from benchmarks.table import markdown_table
+from benchmarks.table import markdown_table, write_table
 
 Json = dict[str, Any]
 Interpreter = Callable[[str, Path], Path]
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "comparison.md"
-BEGIN = "<!-- table of benchmarks.comparison -->"
-END = "<!-- end of the table -->"
 SETS = ("banking77", "sst2", "trec6")
 BATCH = 32
 TOOLS_FILE = ROOT / "benchmarks" / "comparison_tools.py"
@@ -48,7 +46,6 @@ TRAINING = "training"  # the environment of all trainings
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "fastText": ("fasttext>=0.9.3,<0.10",),  # builds from source: needs a C++ compiler
     "scikit-learn": ("scikit-learn>=1.3",),
-    "ONNX Runtime": ("onnxruntime>=1.20",),
     "model2vec": ("model2vec>=0.10",),
     "encoder": ("onnxruntime>=1.20", "tokenizers>=0.20"),
     "edge-lstm": (".",),
@@ -57,7 +54,6 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     TRAINING: (
         "fasttext>=0.9.3,<0.10",
         "model2vec[train,distill]>=0.10",
-        "skl2onnx>=1.18",
         "onnxscript",
     ),
 }
@@ -349,10 +345,7 @@ def _size(count: float) -> str:
 def write(report: Json, results: Path = RESULTS, page: Path = PAGE) -> None:
     """Write the picture, and the table into the page."""
     (results / "comparison.svg").write_text(picture.comparison(report), encoding="utf-8")
-    text = page.read_text(encoding="utf-8")
-    above = text.partition(BEGIN)[0]
-    below = text.partition(END)[2]
-    page.write_text(f"{above}{BEGIN}\n\n{table(report)}\n\n{END}{below}", encoding="utf-8")
+    write_table(page, "benchmarks.comparison", f"\n{table(report)}\n")
 
 
 def main() -> None:

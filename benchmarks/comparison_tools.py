@@ -37,13 +37,21 @@ def words(text: str) -> str:
 
 class FastText:
     """Words and word pairs; learning rate and passes as in fastText's tutorial. subwords: the
-    shortest and the longest character n-grams, 0 for none.
+    shortest and the longest character n-grams, 0 for none. loss: ova if a text may have several
+    labels.
     """
 
     environment = "fastText"
 
-    def __init__(self, suffix: str, subwords: tuple[int, int] = (0, 0), seed: int = 1) -> None:
+    def __init__(
+        self,
+        suffix: str,
+        subwords: tuple[int, int] = (0, 0),
+        seed: int = 1,
+        loss: str = "softmax",
+    ) -> None:
         self.suffix = suffix
+        self.loss = loss
         self.subwords = subwords
         self.seed = seed
 
@@ -59,6 +67,7 @@ class FastText:
         model = fasttext.train_supervised(
             str(data), lr=1.0, epoch=25, wordNgrams=2, minn=shortest, maxn=longest, dim=50,
             bucket=2_000_000 if longest else 200_000, thread=1, seed=self.seed,
+            loss=self.loss,
         )  # fmt: skip
         if self.suffix == "ftz":
             model.quantize(input=str(data), qnorm=True)
@@ -78,7 +87,7 @@ class FastText:
 
 class LinearSvm:
     """TF-IDF of words, word pairs and characters, and a linear SVM: the SVM of
-    benchmarks.public_sets.
+    benchmarks.baselines.
     """
 
     environment = "scikit-learn"
@@ -86,7 +95,7 @@ class LinearSvm:
     def train(self, texts: list[str], labels: list[str], folder: Path, encoder: str) -> None:
         import joblib
 
-        from benchmarks.public_sets import linear_svm
+        from benchmarks.baselines import linear_svm
 
         joblib.dump(linear_svm().fit(texts, labels), folder / "model.joblib", compress=3)
 
@@ -95,41 +104,6 @@ class LinearSvm:
 
         model = joblib.load(folder / "model.joblib")
         return lambda texts: list(map(str, model.predict(texts)))
-
-
-class LinearSvmOnnx:
-    """TF-IDF of words and word pairs, and a linear SVM; skl2onnx cannot convert characters within
-    words.
-    """
-
-    environment = "ONNX Runtime"
-
-    def train(self, texts: list[str], labels: list[str], folder: Path, encoder: str) -> None:
-        from skl2onnx import to_onnx
-        from skl2onnx.common.data_types import StringTensorType
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import make_pipeline
-        from sklearn.svm import LinearSVC
-
-        words = TfidfVectorizer(
-            ngram_range=(1, 2), sublinear_tf=True, token_pattern="[a-zA-Z0-9_]+"
-        )
-        model = make_pipeline(words, svm := LinearSVC(C=0.5)).fit(texts, labels)
-        # The default locale, en_US.UTF-8, is missing on small systems; nor does a linear SVM have
-        # zipmap.
-        options = {id(words): {"locale": "C"}, id(svm): {"nocl": False}}
-        graph = to_onnx(
-            model, initial_types=[("text", StringTensorType([None, 1]))], options=options
-        )
-        (folder / "model.onnx").write_bytes(graph.SerializeToString())
-
-    def open(self, folder: Path) -> Answer:
-        import numpy as np
-
-        session = _session(folder / "model.onnx")
-        return lambda texts: session.run(None, {"text": np.array(texts, object)[:, None]})[
-            0
-        ].tolist()
 
 
 class Model2vec:
@@ -272,8 +246,7 @@ class EdgeLstmNative(EdgeLstm):
 TOOLS = {
     "fastText": FastText("bin"),
     "fastText, quantized": FastText("ftz"),
-    "linear SVM, scikit-learn": LinearSvm(),
-    "linear SVM, ONNX Runtime": LinearSvmOnnx(),
+    "linear SVM": LinearSvm(),
     "model2vec": Model2vec(),
     "MiniLM, linear probe": LinearProbe(),
     "edge-lstm tiny": EdgeLstm("tiny"),

@@ -1,8 +1,6 @@
 """What a teacher answers, compiled into a file: which share of the questions still reaches it.
 
     python -m benchmarks.decisions [SET/TEACHER …] [--data FOLDER]
-    python -m benchmarks.decisions --files FILE … [--texts CSV]
-    python -m benchmarks.decisions --foreign data_full.json
 
 The training questions of a set come one after the other. A teacher of another kind answers: an SVM
 on words and characters, fitted on the other nine tenths of the questions (``strong``), or a linear
@@ -13,10 +11,6 @@ for ``--abstain 0.05``, and hands the other questions back to the teacher.
 The teacher's answer to every question is known, as in the log of a gateway.
 
 Each training is a line of the results and is not made again. Without a name, every stream is run.
-
-``--files`` measures the time of a text with several files in the native engine, on one core.
-``--foreign`` trains on the 150 intents of CLINC150 (github.com/clinc/oos-eval) and counts the
-questions out of scope that ``--unfamiliar 0.05`` hands back.
 """
 
 from __future__ import annotations
@@ -26,7 +20,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,18 +31,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from benchmarks.public_sets import linear_svm
+from benchmarks.baselines import linear_svm
 from benchmarks.sets import DATA, append, lines, read
 from benchmarks.table import markdown_table
 from edge_lstm import Classifier
 from edge_lstm.core.decide import Policy
-from edge_lstm.core.questions import Questions
 from edge_lstm.errors import DataError
 
 RESULTS = Path(__file__).parent / "results" / "decisions.jsonl"
 RISK = 0.05  # share of the answers that may differ from the teacher's
-LOST = 0.05  # share of familiar questions that may be called unfamiliar
-PASSES = 15  # over the texts; the fastest counts
 QUESTION = "answer"
 
 Labels = npt.NDArray[np.str_]
@@ -261,34 +251,6 @@ def share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else ""
 
 
-def time_files(files: Sequence[Path], texts: Sequence[str]) -> str:
-    """Return the bytes of the files, and the CPU time that one text takes in all of them."""
-    questions = Questions.load({f"q{i}": file for i, file in enumerate(files)}, engine="native")
-    policies = {name: Policy() for name in questions.classifiers}
-    seconds = []
-    for _ in range(PASSES):
-        began = time.process_time()
-        questions.classify(texts, policies)
-        seconds.append(time.process_time() - began)
-    kilobytes = sum(file.stat().st_size for file in files) / 1000
-    microseconds = 1e6 * min(seconds) / len(texts)
-    return f"{len(files)} files, {kilobytes:.0f} kB: {microseconds:.1f} µs a text"
-
-
-def find_foreign(data: Path) -> str:
-    """Return the shares of CLINC150's own and foreign questions that are called unfamiliar."""
-    parts = json.loads(data.read_text("utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        classifier = Classifier.load(train(parts["train"], Path(folder)))
-    shares = []
-    for part in ("test", "oos_test"):
-        texts = [text for text, _ in parts[part]]
-        predictions = classifier.predict(texts, unfamiliar=LOST)
-        found = sum(each.status == "unfamiliar" for each in predictions)
-        shares.append(f"{found / len(texts):.1%} of {len(texts):,}")
-    return f"own questions lost: {shares[0]}; foreign questions handed back: {shares[1]}"
-
-
 def main() -> None:
     """Make the runs that are missing, and print the table."""
     parser = argparse.ArgumentParser(
@@ -298,16 +260,7 @@ def main() -> None:
     parser.add_argument("streams", nargs="*", metavar="SET/TEACHER", help=", ".join(names))
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--files", nargs="*", type=Path)
-    parser.add_argument("--texts", type=Path, default=DATA / "banking77" / "test.csv")
-    parser.add_argument("--foreign", type=Path)
     asked = parser.parse_args()
-    if asked.files:
-        print(time_files(asked.files, read(asked.texts)[0]))
-        return
-    if asked.foreign:
-        print(find_foreign(asked.foreign))
-        return
     runs = [Run(**line) for line in lines(asked.results)]
     for name in asked.streams or names:
         stream = names[name]

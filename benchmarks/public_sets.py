@@ -21,26 +21,19 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from edge_lstm_export import TextClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.svm import LinearSVC
 
+from benchmarks import baselines
 from benchmarks.sets import ALL, DATA, SETS, TEN_FOLD, append, draw, fold, lines, split
 from benchmarks.table import markdown_table
-from edge_lstm import Classifier
 
 RESULTS = Path(__file__).parent / "results" / "public_sets.jsonl"
 PAGE = Path(__file__).parent / "public_sets.md"
@@ -94,37 +87,22 @@ def measure(cell: Cell, data: Path, teacher: str) -> Figures:
     train, (questions, truth) = parts(data / cell.set, seed=cell.seed)
     texts, labels = draw(train, cell.rows, cell.seed)
     begin = time.process_time()
-    kb = 0.0
     if teacher == SVM:
-        model = linear_svm().fit(texts, labels)
+        answers = baselines.linear_svm().fit(texts, labels).predict(questions)
         seconds = time.process_time() - begin
-        answers = model.predict(questions)
+        kb = 0.0
     else:
         rest = sorted({*train[0]} - {*texts, *questions}) if cell.unlabelled else []
         asked = None if teacher == "default" else teacher
         model = TextClassifier(cell.preset, teacher=asked, random_state=cell.seed)
         model.fit(texts, labels, unlabelled=rest)
         seconds = time.process_time() - begin
-        answers, kb = int8_answers(model, questions)
+        file = baselines.opened(model)
+        answers = file.answers(questions)
+        kb = file.size / 1000
     f1 = partial(f1_score, truth, answers, labels=sorted({*truth}), zero_division=0)
     shares = accuracy_score(truth, answers), f1(average="macro")
     return Figures(*map(float, shares), kb, seconds, float(f1(average="weighted")))
-
-
-def linear_svm() -> Any:
-    """Return a linear SVM on TF-IDF of words, word pairs and characters, not fitted."""
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    return make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
-
-
-def int8_answers(model: Any, questions: Sequence[str]) -> tuple[npt.NDArray[np.str_], float]:
-    """Return (the labels that the int8 file gives, its size in 1,000 bytes)."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = model.export(Path(folder) / "model.onnx", quantize="int8")
-        classifier = Classifier.load(path)
-        kb = path.stat().st_size / 1000
-    return np.array(classifier.labels)[classifier.probabilities(questions).argmax(axis=1)], kb
 
 
 def load(path: Path) -> dict[Cell, Figures]:

@@ -1,24 +1,15 @@
-"""From a file of texts to a file of answers: ``edge-lstm score``, a plain loop, fastText; time and
-memory.
+"""From a file of texts to a file of answers: time and memory of ``edge-lstm score``.
 
-    python -m benchmarks.scoring [--rows 50000] [--rounds 3] [--short] [--formats csv jsonl parquet
-    txt] python -m benchmarks.scoring --short --rows 10000000 --rounds 1 --only score python -m
-    benchmarks.scoring --short --model tiny.onnx --engines onnxruntime native --only score
-    python -m benchmarks.scoring --bytes 4000 --rows 50000 --formats jsonl csv txt parquet --engines
-    native --model tiny.onnx --only native
+    python -m benchmarks.scoring --bytes 4000 --rows 6000 --formats jsonl csv txt parquet
+    python -m benchmarks.scoring --short --rows 500000 --formats jsonl csv txt parquet
 
-The texts are IMDB's reviews if EDGE_LSTM_DATA names the archive's folder; with ``--bytes``,
-documents of this size, made of the reviews; with ``--short``, and without the archive, rows of
-three to nine words, any number of them: memory must not grow with the file. The yardstick is a
-process that tokenizes and runs the model, the texts in memory, on one core; it is also run twice at
-once, which is what this machine gives to two processes. With ``--before``, the command of another
-checkout runs too. Entrants take turns within each round, so that a busy moment meets all alike;
-figures are medians. Efficiency is rows per second by those of the yardstick (without it, of the
-native engine alone), for each worker, by the clock and by the CPU seconds of all processes. Memory
-is the most that the first process, and any other one, held (resident, shared libraries included).
-Megabytes are those that the model reads: of a text with more tokens than its length, the share that
-it does not read is not counted.
-The checkouts are compiled before, as pip compiles what it installs.
+The texts are documents of so many characters, made of IMDB's reviews (EDGE_LSTM_DATA), or with
+``--short`` rows of three to nine words, any number of them: memory must not grow with the file. The
+yardstick is the engine alone, the texts in memory, on one core. Entrants take turns within each
+round, so that a busy moment meets all alike; figures are medians. CPU seconds are those of all
+processes; relative is the yardstick's seconds by them. Memory is the most that the first process,
+and any other one, held (resident, shared libraries included). Megabytes are those that the model
+reads: of a text with more tokens than its length, the share that it does not read is not counted.
 """
 
 from __future__ import annotations
@@ -26,7 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
-import functools
+import importlib.util
 import itertools
 import json
 import os
@@ -37,59 +28,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
 from edge_lstm.core.model_checks import MAX_LENGTH
-from edge_lstm.core.modelfile import open_model
+from edge_lstm.core.modelfile import embedded_model, open_model
 
-YARDSTICK = """
-import json, sys
-from edge_lstm import Classifier
-texts, classifier = json.load(open(sys.argv[1])), Classifier.load()
-for start in range(0, len(texts), 1024):
-    classifier.probabilities(texts[start : start + 1024])
-"""
-PLAIN_LOOP = """
-import csv, sys
-from edge_lstm import Classifier
-classifier = Classifier.load()
-with open(sys.argv[1], newline="") as reading, open(sys.argv[2], "w", newline="") as writing:
-    writer = csv.writer(writing)
-    for row in csv.DictReader(reading):
-        prediction = classifier.predict([row["text"]])[0]
-        writer.writerow([*row.values(), prediction.label, prediction.probability])
-"""
-# The engine alone, the texts in memory: it prints its seconds and its CPU seconds.
+# The engine alone, the texts in memory: it prints its CPU seconds.
 ENGINE = """
 import json, sys, time
 from edge_lstm_native import Model
 texts, model = json.load(open(sys.argv[1])), Model(sys.argv[2])
-clock, cpu = time.monotonic(), time.process_time()
+began = time.process_time()
 model.scores(texts)
-print(time.monotonic() - clock, time.process_time() - cpu)
+print(time.process_time() - began)
 """
-# Modules are read as they were compiled, whatever this process does.
-COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-WORDS = (
-    "film",
-    "plot",
-    "the",
-    "good",
-    "bad",
-    "great",
-    "awful",
-    "boring",
-    "dull",
-    "fun",
-    "not",
-    "very",
-    "a",
-)
-# seconds, CPU seconds, MiB of the first process, of any other
-Figures = tuple[float, float, float, float]
+WORDS = "film plot the good bad great awful boring dull fun not very a".split()  # noqa: SIM905
+# CPU seconds, MiB of the first process, of any other
+Figures = tuple[float, float, float]
+Run = Callable[[], Figures]
+YARDSTICK = "native engine alone"
 
 
 def texts_of(count: int, *, short: bool) -> list[str]:
@@ -131,11 +92,11 @@ def bytes_read(texts: Sequence[str], path: str | None) -> float:
     return share * sum(len(text.encode()) for text in texts)
 
 
-def engine_alone(command: Sequence[object]) -> Figures:
+def engine_alone(texts: Path, model: str) -> Figures:
     """Run ENGINE. Return the seconds that it prints."""
-    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-    seconds, cpu = map(float, run.stdout.split())
-    return seconds, cpu, 0.0, 0.0
+    command = [sys.executable, "-c", ENGINE, str(texts), model]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(run.stdout), 0.0, 0.0
 
 
 def write(path: Path, texts: Sequence[str]) -> None:
@@ -159,28 +120,21 @@ def write(path: Path, texts: Sequence[str]) -> None:
             file.writelines(f"{text}\n" for text in texts)
 
 
-def measured(*commands: Sequence[object], folder: str | None = None) -> Figures:
-    """Run the commands at once, and watch all that they start. folder: in which they run."""
+def measured(command: Sequence[object]) -> Figures:
+    """Run a command, and watch all that it starts."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.monotonic()
-    running = [
-        subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.DEVNULL, cwd=folder, env=COMPILED
-        )
-        for command in commands
-    ]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
     peaks: dict[int, float] = {}
-    while any([process.poll() is None for process in running]):  # noqa: C419 - each is asked
-        for number in _tree([process.pid for process in running]):
+    while process.poll() is None:
+        for number in _tree([process.pid]):
             peaks[number] = max(peaks.get(number, 0.0), _resident(number))
         time.sleep(0.05)
-    seconds = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if failed := [process.args for process in running if process.returncode]:
-        raise SystemExit(f"this failed: {failed[0]!r}")
+    if process.returncode:
+        raise SystemExit(f"this failed: {command!r}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    first = peaks.pop(running[0].pid, 0.0)
-    return seconds, cpu, first, max(peaks.values(), default=0.0)
+    first = peaks.pop(process.pid, 0.0)
+    return cpu, first, max(peaks.values(), default=0.0)
 
 
 def _tree(processes: list[int]) -> list[int]:
@@ -202,110 +156,58 @@ def _resident(process: int) -> float:
         return 0.0
 
 
+def entrants(asked: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Run]]:
+    """Yield what is compared; the yardstick, if it can run, is the first."""
+    model = asked.model or str(embedded_model())
+    if importlib.util.find_spec("edge_lstm_native"):
+        yield YARDSTICK, partial(engine_alone, folder / "in.json", model)
+    for suffix, workers, engine in itertools.product(asked.formats, asked.workers, asked.engines):
+        files = [folder / f"in.{suffix}", "-o", folder / f"out.{suffix}"]
+        command = [sys.executable, "-m", "edge_lstm", "score", *files, "--quiet"]
+        command += ["--workers", workers, "--engine", engine, "--model", model]
+        yield f"{suffix}, workers: {workers}, {engine}", partial(measured, command)
+
+
 def main() -> None:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--rows", type=int, default=6_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--bytes", type=int, help="characters of a document made of reviews")
-    parser.add_argument("--options", nargs="+", default=[""], help="of edge-lstm score, as texts")
-    parser.add_argument("--before", help="another checkout, whose command runs too")
-    parser.add_argument("--formats", nargs="+", default=["csv"])
+    parser.add_argument("--bytes", type=int, default=4_000, help="characters of a document")
+    parser.add_argument("--formats", nargs="+", default=["jsonl"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--engines", nargs="+", default=["onnxruntime"], help="of edge-lstm score")
-    parser.add_argument("--model", help="of edge-lstm score; without it, the embedded one")
-    parser.add_argument("--only", default="", help="entrants whose name holds this")
-    parser.add_argument(
-        "--fasttext", nargs=2, metavar=("PROGRAM", "MODEL"), help="its predict-prob too"
-    )
+    parser.add_argument("--engines", nargs="+", default=["native"])
+    parser.add_argument("--model", help="without it, the embedded one")
     asked = parser.parse_args()
-    if asked.bytes:
-        texts = documents_of(asked.rows, asked.bytes)
-    else:
-        texts = texts_of(asked.rows, short=asked.short)
-    python = (sys.executable, "-c")
+    texts = (
+        texts_of(asked.rows, short=True) if asked.short else documents_of(asked.rows, asked.bytes)
+    )
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        needed = ("json",) if asked.only else ("csv", "txt", "json")
-        for suffix in {*asked.formats, *needed}:
+        for suffix in {*asked.formats, "json"}:
             write(folder / f"in.{suffix}", texts)
-        yardstick = [*python, YARDSTICK, folder / "in.json"]
-        loop = [*python, PLAIN_LOOP, folder / "in.csv", folder / "out.csv"]
-        entrants: dict[str, tuple[int, Callable[[], Figures]]] = {
-            "yardstick": (1, lambda: measured(yardstick)),
-            "yardstick, two at once": (2, lambda: measured(yardstick, yardstick)),
-            "plain loop": (1, lambda: measured(loop)),
-        }
-        if asked.model and "native" in asked.engines:
-            alone = [*python, ENGINE, folder / "in.json", asked.model]
-            entrants["native engine alone"] = 1, lambda: engine_alone(alone)
-        checkouts = {"": None, **({", before": asked.before} if asked.before else {})}
-        for place in checkouts.values():
-            compiling = [sys.executable, "-m", "compileall", "-q", "edge_lstm"]
-            subprocess.run(compiling, cwd=place, env=COMPILED, check=True)
-        for suffix, workers, engine, options, (when, place) in itertools.product(
-            asked.formats, asked.workers, asked.engines, asked.options, checkouts.items()
-        ):
-            if place and options.startswith("--only-columns"):
-                continue  # the other checkout may not have them
-            command = [
-                sys.executable,
-                "-m",
-                "edge_lstm",
-                "score",
-                folder / f"in.{suffix}",
-                "--quiet",
-            ]
-            command += ["-o", folder / f"out.{suffix}", "--workers", workers, "--engine", engine]
-            command += ["--model", asked.model] if asked.model else []
-            command += options.split()
-            name = (
-                f"edge-lstm score, {suffix}, workers: {workers}, {engine}{when} {options}".strip()
-            )
-            entrants[name] = workers, functools.partial(measured, command, folder=place)
-        if asked.fasttext:
-            program = [asked.fasttext[0], "predict-prob", asked.fasttext[1], folder / "in.txt"]
-            entrants["fastText predict-prob"] = 1, lambda: measured(program)
-        entrants = {name: entrant for name, entrant in entrants.items() if asked.only in name}
-        samples: dict[str, list[Figures]] = {name: [] for name in entrants}
-        for _ in range(asked.rounds):
-            for name, (_, run) in entrants.items():
-                samples[name].append(run())
+        compared = dict(entrants(asked, folder))
+        rounds = [{name: run() for name, run in compared.items()} for _ in range(asked.rounds)]
+    samples = {name: [each[name] for each in rounds] for name in compared}
     print(f"{len(texts):,} rows; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    size = bytes_read(texts, asked.model)
-    runs = {name: (entrants[name][0], samples[name]) for name in entrants}
-    print(table(len(texts), size, runs))
+    print(table(bytes_read(texts, asked.model), samples))
 
 
-def table(rows: int, size: float, samples: dict[str, tuple[int, list[Figures]]]) -> str:
-    """Return the medians as Markdown. size: bytes that are read. samples: name → workers, runs."""
-    heads = (
-        "",
-        "seconds",
-        "rows/s",
-        "MB/s",
-        "CPU s",
-        "MB per CPU s",
-        "efficiency by clock, CPU",
-        "MiB, first process, any other",
-    )
+def table(size: float, samples: Mapping[str, Sequence[Figures]]) -> str:
+    """Return the medians as Markdown. size: bytes that are read. samples: runs by name."""
+    heads = ("", "CPU s", "MB per CPU s", "relative", "MiB, first process, any other")
     lines = []
-    medians = {
-        name: [statistics.median(f) for f in zip(*runs)] for name, (_, runs) in samples.items()
-    }
-    base = medians.get("yardstick") or medians.get("native engine alone") or [0.0, 0.0]
-    for name, (seconds, cpu, first, other) in medians.items():
-        answered = rows * (2 if "two" in name else 1)  # the yardstick answers every text twice
-        clock = base[0] / samples[name][0] / seconds
-        by_cpu = base[1] / cpu
-        efficiency = f"{clock * answered / rows:.0%}, {by_cpu * answered / rows:.0%}"
-        megabytes = size * answered / rows / 1e6
-        figures = [f"{seconds:.1f}", f"{answered / seconds:,.0f}", f"{megabytes / seconds:.1f}"]
-        figures += [f"{cpu:.1f}", f"{megabytes / cpu:.1f}"]
-        lines.append([name, *figures, efficiency, f"{first:.0f}, {other:.0f}"])
+    yardstick = None
+    for name, runs in samples.items():
+        cpu, first, other = map(statistics.median, zip(*runs))
+        if name == YARDSTICK:
+            yardstick = cpu
+        relative = f"{yardstick / cpu:.2f}" if yardstick else ""
+        figures = [f"{cpu:.1f}", f"{size / 1e6 / cpu:.1f}", relative]
+        lines.append([name, *figures, f"{first:.0f}, {other:.0f}"])
     return markdown_table(heads, lines)
 
 

@@ -182,6 +182,32 @@ def servers(model: Path) -> list[Server]:
     return found
 
 
+def measure(server: Server, process: int, made: Sequence[bytes], asked: argparse.Namespace) -> None:
+    """Send a round of requests, and keep its figures."""
+    cpu = cpu_seconds(process)
+    began = time.perf_counter()
+    times = asyncio.run(load(server.port, made, asked.connections, asked.requests))
+    server.per_second.append(len(times) / (time.perf_counter() - began))
+    server.cpu.append((cpu_seconds(process) - cpu) / len(times))
+    server.latencies.append(sorted(times))
+    server.megabytes.append(megabytes(process))
+
+
+def row(server: Server, echo: float) -> list[str]:
+    """Return the figures of the fastest round. echo: requests per second of the echo."""
+    best = server.per_second.index(max(server.per_second))
+    times = server.latencies[best]
+    return [
+        server.name,
+        f"{server.per_second[best]:,.0f}",
+        f"{server.per_second[best] / echo:.2f}",
+        f"{1e6 * min(server.cpu):.0f}",
+        f"{1000 * statistics.median(times):.2f}",
+        f"{1000 * times[int(0.99 * len(times))]:.2f}",
+        f"{server.megabytes[0]:.0f} → {server.megabytes[-1]:.0f}",
+    ]
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,61 +215,32 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help="servers whose name has this, and the echo")
-    arguments = parser.parse_args()
-    labels = open_model(arguments.model).labels
-    every = servers(arguments.model)
-    compared = [every[0], *(s for s in every[1:] if not arguments.only or arguments.only in s.name)]
-    core, *others = sorted(os.sched_getaffinity(0))
+    parser.add_argument("--only", default="", help="servers whose name has this, and the echo")
+    asked = parser.parse_args()
+    labels = open_model(asked.model).labels
+    echo, *others = servers(asked.model)
+    compared = [echo, *(server for server in others if asked.only in server.name)]
+    core, *free = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
     # A child inherits the core.
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [subprocess.Popen(server.command, **quiet) for server in compared]
     try:
-        os.sched_setaffinity(0, set(others) or {core})
-        made = {server.name: requests(server.questions, labels) for server in compared}
-        for server in compared:
+        os.sched_setaffinity(0, set(free) or {core})
+        made = [requests(server.questions, labels) for server in compared]
+        for server, of_server in zip(compared, made):
             wait_for(server.port)
-            asyncio.run(load(server.port, made[server.name], arguments.connections, WARM_UP))
-        for _ in range(arguments.rounds):
-            for server, process in zip(compared, processes):
-                cpu = cpu_seconds(process.pid)
-                began = time.perf_counter()
-                times = asyncio.run(
-                    load(
-                        server.port,
-                        made[server.name],
-                        arguments.connections,
-                        arguments.requests,
-                    )
-                )
-                server.per_second.append(len(times) / (time.perf_counter() - began))
-                server.cpu.append((cpu_seconds(process.pid) - cpu) / len(times))
-                server.latencies.append(times)
-                server.megabytes.append(megabytes(process.pid))
+            asyncio.run(load(server.port, of_server, asked.connections, WARM_UP))
+        for _ in range(asked.rounds):
+            for server, process, of_server in zip(compared, processes, made):
+                measure(server, process.pid, of_server, asked)
     finally:
         for process in processes:
             process.terminate()
         for process in processes:
             process.wait()
-    echo = max(compared[0].per_second)
-    rows = []
-    for server in compared:
-        best = server.per_second.index(max(server.per_second))
-        times = sorted(server.latencies[best])
-        rows.append(
-            (
-                server.name,
-                f"{server.per_second[best]:,.0f}",
-                f"{server.per_second[best] / echo:.2f}",
-                f"{1e6 * min(server.cpu):.0f}",
-                f"{1000 * statistics.median(times):.2f}",
-                f"{1000 * times[int(0.99 * len(times))]:.2f}",
-                " → ".join(f"{each:.0f}" for each in (server.megabytes[0], server.megabytes[-1])),
-            )
-        )
     header = ("server", "requests/s", "of the echo", "CPU µs", "p50 ms", "p99 ms", "MB")
-    print(markdown_table(header, rows))
+    print(markdown_table(header, [row(server, max(echo.per_second)) for server in compared]))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 def markdown_table(
@@ -20,3 +21,15 @@ def percent(share: float) -> str:
     """
     # A share of whole texts may lie a hair below its decimal: 0.8888 · 10^4 is 8887.999….
     return f"{math.floor(share * 1e4 + 1e-6) / 100:.2f}"
+
+
+def write_table(page: Path, name: str, table: str) -> None:
+    """Write a table into a page, between ``<!-- NAME -->`` and ``<!-- end of NAME -->``."""
+    begin = f"<!-- {name} -->"
+    end = f"<!-- end of {name} -->"
+    text = page.read_text(encoding="utf-8")
+    above, _, rest = text.partition(begin)
+    _, found, below = rest.partition(end)
+    if not found:
+        raise SystemExit(f"error: {page} lacks the lines {begin} and {end}")
+    page.write_text(f"{above}{begin}\n{table}\n{end}{below}", encoding="utf-8")

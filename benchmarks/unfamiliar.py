@@ -33,17 +33,10 @@ def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.n
     z = np.hstack([np.zeros_like(z), z]) if z.shape[1] == 1 else z
     # a text without tokens counts as 1
     renyi = unfamiliarity(p, [[]] * len(ids), tokenizer) - RARITY
-    rare = (unfamiliarity(p, ids, tokenizer) - renyi) / RARITY
-    words, known = np.array([tokenizer.count_words(text) for text in texts]).T
     yield "1 - best probability", 1 - p.max(axis=1)
-    yield "margin", -np.diff(np.sort(p, axis=1)[:, -2:], axis=1)[:, 0]
-    yield "Shannon entropy", -(p * np.log(np.maximum(p, 1e-30))).sum(axis=1)
     yield "Rényi entropy of order 1/2", renyi
-    yield "largest logit", -z.max(axis=1)
     yield "energy of the logits", -logsumexp(z, axis=1)
-    yield "unknown words", 1 - known / np.maximum(words, 1)
-    yield "mean level of the ids", rare
-    yield from ((f"Rényi + {weight} × mean level", renyi + weight * rare) for weight in (0.5, 1, 2))
+    yield f"Rényi + {RARITY} × mean log id", unfamiliarity(p, ids, tokenizer)
 
 
 def main() -> None:
