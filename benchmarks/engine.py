@@ -1,18 +1,12 @@
 """The engine beside ONNX Runtime: how fast.
 
     python -m benchmarks.engine [--rounds 5] [--only "engine" --only "ONNX Runtime"] [--json FILE]
-    python -m benchmarks.engine --fasttext PYTHON    # of an environment with fasttext-community
 
 For tiny and small (random networks of their shape, which changes no time) and base (the embedded
 model): kB shipped, cold start, µs per review alone, memory. The texts are the package's reviews.
-Needs gcc and node; Chromium, and onnxruntime-web in the folder EDGE_LSTM_NODE_MODULES, add their
-rows. Tools take turns, round by round, so that a change of clock hits all; a time is the fastest of
-the rounds, which other work on the machine disturbs least.
-
-fastText learns words and word pairs of IMDB's training split (EDGE_LSTM_DATA), and is timed in the
-same rounds, with and without the splitting of words that its tutorial asks for. Learning rate,
-passes and width were chosen on a fifth of the training split, held out; its quantized file is made
-as its tutorial does.
+Needs gcc, and node for the engine as WebAssembly. Tools take turns, round by round, so that a
+change of clock hits all; a time is the fastest of the rounds, which other work on the machine
+disturbs least.
 """
 
 from __future__ import annotations
@@ -22,23 +16,19 @@ import contextlib
 import importlib.util
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.comparison_tools import words
 from benchmarks.same_bits import write_records
-from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
 from edge_lstm.core.modelfile import embedded_model, open_model
 from edge_lstm.core.text import Tokenizer
@@ -50,7 +40,6 @@ MODULE = ENGINE / "js" / "edge-lstm.mjs"
 TIMED = 5  # times that a warm process answers each review
 ANSWERS = PROJECT / "tests" / "engine" / "answers.c"  # which times the engine in C
 C_KERNELS = ("plain", "sse2", "avx2", "avx-vnni", "avx512-vnni", "neon", "neon-dot")
-WEB_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 # Loads a model, prints the first answer, and then the mean µs of the fastest of the rounds.
 SCRIPT = """
 import json, sys, time
@@ -68,47 +57,17 @@ for _ in range(rounds):
 print(sum(fastest) / len(fastest) * 1e6)
 """
 
-# The same for a model of fastText, which takes words that are split: by each answer, or before.
-FASTTEXT = (
-    SCRIPT.replace(
-        "edge_lstm import Classifier", "benchmarks.comparison_tools import words\nimport fasttext"
-    )
-    .replace(
-        "classifier = Classifier.load(sys.argv[1])", "model = fasttext.load_model(sys.argv[1])"
-    )
-    .replace(
-        "answer =",
-        "texts, words = (list(map(words, texts)), str) if sys.argv[4:] else (texts, "
-        "words)\nanswer =",
-    )
-    .replace("classifier.predict([text])[0].label", "model.predict(words(text))[0][0]")
-)
-# Writes model.bin and model.ftz, and prints the accuracy of each.
-FASTTEXT_TRAINING = """
-import fasttext
-options = {"lr": 0.5, "epoch": 10, "dim": 16, "wordNgrams": 2, "thread": 1, "seed": 1, "verbose": 0}
-model = fasttext.train_supervised("train.txt", **options)
-model.save_model("model.bin")
-print(model.test("test.txt")[1])
-model.quantize("train.txt", qnorm=True, retrain=True, cutoff=100_000, thread=1, verbose=0)
-model.save_model("model.ftz")
-print(model.test("test.txt")[1])
-"""
-
 
 @dataclass(frozen=True)
 class Tool:
-    """command: its process, to which the model, a file of texts, rounds and ``more`` are added; of
-    C, which
-    reads texts from standard input, the program. shipped: kB beside the model file. own: its
-        model.
+    """command: its process, to which the model, a file of texts and rounds are added; of C, which
+    reads texts from standard input, the program with its kernel. shipped: kB beside the model file.
     """
 
     name: str
     command: tuple[str, ...]
     shipped: float
-    more: tuple[str, ...] = ()
-    own: Path | None = None
+    in_c: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +82,7 @@ class Row:
     shipped: float
     cold: float
     micros: float
-    memory: float | None = None
+    memory: float
 
 
 def model_files(folder: Path) -> dict[str, Path]:
@@ -184,14 +143,6 @@ def compile_c(folder: Path, source: Path = ENGINE / "main.c") -> Path:
     return program
 
 
-def onnxruntime_web() -> Path | None:
-    """Return the folder of onnxruntime-web's files, where it is installed."""
-    dist = (
-        Path(os.environ.get("EDGE_LSTM_NODE_MODULES", "node_modules")) / "onnxruntime-web" / "dist"
-    )
-    return dist.absolute() if dist.is_dir() else None
-
-
 def tools(folder: Path) -> Iterator[Tool]:
     """Yield those that this machine has."""
     script = folder / "ONNX-Runtime.py"
@@ -207,56 +158,13 @@ def tools(folder: Path) -> Iterator[Tool]:
             [*command, "--check", embedded_model()], check=False, capture_output=True
         )
         if tried.returncode == 0:  # the machine has this kernel
-            yield Tool(f"engine, {kernel}", command, program.stat().st_size / 1000)
+            yield Tool(f"engine, {kernel}", command, program.stat().st_size / 1000, in_c=True)
     node = shutil.which("node")
-    script = Path(__file__).with_suffix(".mjs")
-    for name, urls, shipped in _javascript(f"file://{ENGINE}", f"file://{onnxruntime_web()}"):
-        if node:
-            yield Tool(f"{name}, Node", (node, str(script)), shipped, (json.dumps(urls),))
-
-
-def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
-    """Train fastText with an environment's Python, print the accuracy, and yield the tools of both
-    files.
-    """
-    if not python.exists():
-        raise SystemExit(
-            f"error: no {python}; --fasttext names the Python of an environment with it"
-        )
-    dataset = imdb()
-    assert dataset.test is not None
-    for name, split in (("train", dataset.train), ("test", dataset.test)):
-        labels = [dataset.labels[row.argmax()] for row in split.labels]
-        lines = [f"__label__{label} {words(text)}\n" for label, text in zip(labels, split.texts)]
-        random.Random(0).shuffle(lines)  # the labels lie one after the other
-        (folder / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
-    training = [python.absolute(), "-c", FASTTEXT_TRAINING]
-    run = subprocess.run(training, check=True, cwd=folder, capture_output=True, text=True)
-    (script := folder / "fastText.py").write_text(FASTTEXT)
-    packages = [
-        f
-        for name in ("fasttext*", "numpy*")
-        for f in python.parents[1].glob(f"lib/*/site-packages/{name}")
-    ]
-    shipped = sum(f.stat().st_size for p in packages for f in (p, *p.rglob("*")) if f.is_file())
-    for end, accuracy in zip(("bin", "ftz"), run.stdout.split()):
-        own = folder / f"model.{end}"
-        name = f"fastText .{end}, {own.stat().st_size / 1000:,.0f} kB, {float(accuracy):.1%}"
-        command = (str(python.absolute()), str(script))
-        yield Tool(name, command, shipped / 1000, own=own)
-        yield Tool(f"{name}, words split before", command, shipped / 1000, ("split",), own)
-
-
-def _javascript(engine: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
-    """Yield (name, where its modules are, kB) of the module and, where it is installed,
-    onnxruntime-web.
-    """
+    if node is None:
+        print("left out: the row of Node; install node", file=sys.stderr)
+        return
     kb = sum(file.stat().st_size for file in (MODULE, MODULE.with_suffix(".wasm"))) / 1000
-    urls = {"engine": f"{engine}/js/edge-lstm.mjs"}
-    yield "engine, WebAssembly", urls, kb
-    if dist := onnxruntime_web():
-        shipped = sum((dist / name).stat().st_size for name in WEB_FILES) / 1000
-        yield "onnxruntime-web", {**urls, "ort": f"{web}/{WEB_FILES[0]}"}, kb + shipped
+    yield Tool("engine, WebAssembly, Node", (node, str(Path(__file__).with_suffix(".mjs"))), kb)
 
 
 def _installed(package: str) -> int:
@@ -274,27 +182,26 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
     """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all
     reviews so many times; with 0 rounds it only answers, and is not timed warm.
     """
-    in_c = tool.name.startswith("engine") and not tool.more
-    texts = "texts.txt"
-    command = [
-        *tool.command,
-        str(tool.own or model),
-        str(folder / "texts.json"),
-        str(rounds),
-        *tool.more,
-    ]
-    if in_c and rounds:
+    texts = folder / "texts.txt"
+    command = [*tool.command, str(model), str(folder / "texts.json"), str(rounds)]
+    if tool.in_c and rounds:
         program = compile_c(folder, ANSWERS)
-        texts = "records"
+        texts = folder / "records"
         command = [str(program), str(model), tool.command[-1], "time", str(rounds)]
-    elif in_c:
+    elif tool.in_c:
         command = [*tool.command, str(model)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     start = time.perf_counter()
     peak = 0.0
-    with (folder / texts).open() as lines:
-        process = subprocess.Popen(command, stdin=lines, env=environment, **pipes)
+    with texts.open() as lines:
+        process = subprocess.Popen(
+            command,
+            stdin=lines,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
     output = process.stdout
     assert output
     printed = [output.readline()]
@@ -310,43 +217,9 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
         time.sleep(0.01)
     reader.join()
     assert process.returncode == 0, tool.name
-    micros = printed[2].split("\t")[1] if in_c and rounds else printed[-1]
-    return cold, float(micros) if rounds else 0.0, peak
-
-
-def in_chromium(
-    folder: Path, models: dict[str, Path], rounds: int, only: Sequence[str]
-) -> Iterator[Row]:
-    """Yield the rows of the module and of onnxruntime-web, which take turns in pages of their own;
-    cold is from an open page to the first answer.
-    """
-    from tests.ports.chromium import CHROMIUM, Chromium, served
-
-    texts = (folder / "texts.json").read_text()
-    (folder / "index.html").write_text("<!doctype html><title>engine</title>")
-    for model, path in models.items():
-        (folder / model).symlink_to(path)
-    folders = {
-        "page": folder,
-        "engine": ENGINE,
-        "benchmarks": Path(__file__).parent,
-        "ort": onnxruntime_web() or folder,
-    }
-    chosen = [(f"{name}, Chromium", *more) for name, *more in _javascript("/engine", "/ort")]
-    chosen = [each for each in chosen if CHROMIUM and each[0].startswith(tuple(only))]
-    for model in models if chosen else ():
-        figures: dict[str, list[tuple[float, float]]] = {name: [] for name, *_ in chosen}
-        for name, urls, _ in chosen * rounds:
-            bytes_of = f"async () => (await fetch('/page/{model}')).arrayBuffer()"
-            call = f"measure({json.dumps(urls)}, {bytes_of}, {texts}, {TIMED})"
-            # its children end later
-            temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-            with temporary as profile, served(**folders) as url, Chromium(Path(profile)) as browser:
-                browser.open(f"{url}/page/index.html")
-                measured = f"(async () => (await import('/benchmarks/engine.mjs')).{call})()"
-                figures[name].append(browser.run(measured))
-        for name, _, shipped in chosen:
-            yield Row(name, model, shipped, *map(min, zip(*figures[name])))
+    if not rounds:
+        return cold, 0.0, peak
+    return cold, float(printed[2].split("\t")[1] if tool.in_c else printed[-1]), peak
 
 
 def main() -> None:
@@ -358,14 +231,12 @@ def main() -> None:
         "--rounds", type=int, default=5, help="fresh processes for each tool and model"
     )
     parser.add_argument("--json", type=Path, help="where the figures go as data")
-    parser.add_argument("--fasttext", type=Path, help="Python with fasttext-community")
     parser.add_argument(
         "--only", action="append", help="tools whose name begins so; without it, all"
     )
     asked = parser.parse_args()
     if shutil.which("gcc") is None:
         raise SystemExit("error: no gcc, which compiles the engine; install it")
-    _say_left_out()
     rows: list[Row] = []
     texts = [" ".join(text.splitlines()) for text in example_texts()]
     with tempfile.TemporaryDirectory() as made:
@@ -375,7 +246,6 @@ def main() -> None:
         write_records(folder / "records", texts)
         models = model_files(folder)
         chosen = [tool for tool in tools(folder) if tool.name.startswith(tuple(asked.only or [""]))]
-        chosen += fasttext(asked.fasttext, folder) if asked.fasttext else ()
         for model, path in models.items():
             figures: dict[str, list[tuple[float, float, float]]] = {
                 tool.name: [] for tool in chosen
@@ -384,11 +254,9 @@ def main() -> None:
                 cold, *_ = measured(tool, path, folder, 0)
                 figures[tool.name].append((cold, *measured(tool, path, folder, TIMED)[1:]))
             for tool in chosen:
-                rows.append(
-                    Row(tool.name, model, tool.shipped, *map(min, zip(*figures[tool.name])))
-                )
+                fastest = map(min, zip(*figures[tool.name]))
+                rows.append(Row(tool.name, model, tool.shipped, *fastest))
                 print(rows[-1], file=sys.stderr, flush=True)
-        rows += in_chromium(folder, models, asked.rounds, asked.only or [""])
     if asked.json:
         asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     heads = [
@@ -403,21 +271,8 @@ def main() -> None:
     print(markdown_table(heads, lines.values()))
 
 
-def _say_left_out() -> None:
-    """Say on standard error which rows need what this machine does not have."""
-    from tests.ports.chromium import CHROMIUM
-
-    if not shutil.which("node"):
-        print("left out: rows of Node; install node", file=sys.stderr)
-    if not CHROMIUM:
-        print("left out: rows of Chromium; install chromium", file=sys.stderr)
-    if onnxruntime_web() is None:
-        how = "npm install onnxruntime-web, and name its node_modules in EDGE_LSTM_NODE_MODULES"
-        print(f"left out: rows of onnxruntime-web; {how}", file=sys.stderr)
-
-
-def _shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 if __name__ == "__main__":

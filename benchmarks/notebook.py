@@ -1,7 +1,7 @@
 """The network of a well-known notebook, imported: its answers, speed and size beside Keras's own,
 and beside networks that were trained here on the same reviews.
 
-    python -m benchmarks.notebook FOLDER [--reviews 25000] [--timed 20] [--keras-export]
+    python -m benchmarks.notebook FOLDER [--reviews 25000] [--timed 20]
 
 The notebook: IMDB, Keras's Tokenizer of 5,000 words, pad_sequences to 600 steps, Embedding 32, LSTM
 100, Dense 1. Needs Keras with PyTorch, edge-lstm-native, and IMDB's archive (EDGE_LSTM_DATA).
@@ -14,16 +14,12 @@ minute. So PyTorch trains the same network, and the Keras model gets its weights
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import pickle
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import distribution
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +31,9 @@ import onnxruntime
 import torch
 from keras.src.legacy.preprocessing.text import Tokenizer
 from keras.utils import pad_sequences
-from packaging.requirements import Requirement
 
 from benchmarks import conditions
+from benchmarks.clock import fastest
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table, percent
 from edge_lstm import Classifier
@@ -53,8 +49,7 @@ BATCHES = 770  # that are learnt from: two epochs
 PADDING_LEARNT = 60  # steps of padding before the longest row of a batch
 PREDICTED = 500  # reviews in a batch of Keras's predict
 ROUNDS = 15
-FURTHEST = 64  # reviews, of which the exact answer is computed too
-CHECKED = 500  # reviews that the files of other exporters answer
+FEW = 50  # of so many reviews, the files of other exporters answer one
 LABELS = ("neg", "pos")
 ENGINES = {"ONNX Runtime": "onnxruntime", "native engine": "native"}
 # The files that are compared: imported, and trained here.
@@ -64,6 +59,7 @@ FILES = {
     "small": "small.int8.onnx",
     "tiny": "tiny.int8.onnx",
 }
+Answer = Callable[[Any], np.ndarray]
 IMPORT_OPTIONS = ("--padding", "pre", "--truncation", "pre", "--labels", ",".join(LABELS))
 
 
@@ -180,140 +176,66 @@ def train_anew(folder: Path) -> None:
         command("export", checkpoint, "-o", file, "--quantize", "int8")
 
 
-def export_otherwise(folder: Path, with_keras: bool) -> dict[str, Path]:
-    """Return ONNX files of 600 steps: Keras's own, PyTorch's, and PyTorch's in dynamic int8."""
+def export_otherwise(folder: Path) -> dict[str, Path]:
+    """Return ONNX files of 600 steps: PyTorch's export, and the same in dynamic int8."""
     from onnxruntime.quantization import quantize_dynamic
 
-    files = {}
-    by_keras = folder / "keras.onnx"
-    if with_keras:
-        files["Keras's export, ONNX Runtime"] = by_keras
-    if with_keras and not by_keras.exists():
-        model = keras.models.load_model(folder / "model.h5")
-        model(np.zeros((1, STEPS)))  # the export asks for a model that has been called
-        model.export(by_keras, format="onnx", verbose=False)
     by_torch = folder / "torch.onnx"
-    files["PyTorch's export, ONNX Runtime"] = by_torch
-    if not by_torch.exists():
+    dynamic = folder / "dynamic.onnx"
+    if not dynamic.exists():
         network = Network().eval()
         network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
         answering = torch.nn.Sequential(network, torch.nn.Sigmoid())
         names: dict[str, Any] = {"input_names": ["ids"], "dynamic_axes": {"ids": {0: "batch"}}}
         ids = torch.zeros(1, STEPS, dtype=torch.int64)
         torch.onnx.export(answering, (ids,), str(by_torch), dynamo=False, **names)
-    dynamic = folder / "dynamic.onnx"
-    files["the same, quantize_dynamic"] = dynamic
-    if not dynamic.exists():
         quantize_dynamic(by_torch, dynamic)
-    return files
+    return {"PyTorch's export, ONNX Runtime": by_torch, "the same, quantize_dynamic": dynamic}
 
 
-def opened_tokenizer(folder: Path) -> Tokenizer:
-    """Return the tokenizer that make_notebook wrote, as programs that ship a pickle open it."""
-    return pickle.loads((folder / "tokenizer.pickle").read_bytes())  # noqa: S301
-
-
-def keras_answers(folder: Path, texts: Sequence[str]) -> np.ndarray:
-    """Return Keras's own probabilities of pos, float [N]; kept in the folder."""
-    kept = folder / f"keras.{len(texts)}.npy"
-    if not kept.exists():
-        tokenizer = opened_tokenizer(folder)
-        rows = pad_sequences(tokenizer.texts_to_sequences(texts), STEPS)
-        model = keras.models.load_model(folder / "model.h5")
-        np.save(kept, model.predict(rows, batch_size=PREDICTED, verbose=0)[:, 0])
-    return np.load(kept)
-
-
-def our_answers(path: Path, texts: Sequence[str], engine: str) -> np.ndarray:
-    """Return the probabilities of pos by a model file, float [N]; kept beside it."""
-    kept = path.with_suffix(f".{engine}.{len(texts)}.npy")
-    if not kept.exists():
-        classifier = Classifier.load(path, engine=engine)
-        answers = classifier.predict(texts)
-        np.save(kept, [answer.probabilities[LABELS[1]] for answer in answers])
-    return np.load(kept)
-
-
-def in_float64(folder: Path, texts: Sequence[str]) -> np.ndarray:
-    """Return the probabilities of pos in double precision, float [N]."""
-    rows = pad_sequences(opened_tokenizer(folder).texts_to_sequences(texts), STEPS, "int64")
-    network = Network().double().eval()
-    network.load_state_dict(torch.load(folder / "network.pt", weights_only=True))
-    with torch.no_grad():
-        return torch.sigmoid(network(torch.from_numpy(rows))).numpy()
-
-
-def compared(given: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Return how probabilities compare with Keras's, all float [N]; labels: 0 or 1 each."""
-    other = np.flatnonzero((given > 0.5) != (wanted > 0.5))
-    return {
-        "accuracy": float(((given > 0.5) == labels).mean()),
-        "other_labels": len(other),
-        "other_label_probabilities": [[float(wanted[i]), float(given[i])] for i in other[:20]],
-        "furthest_apart": float(np.abs(given - wanted).max()),
-        "further_than_1e-6": int((np.abs(given - wanted) > 1e-6).sum()),
-    }
-
-
-def onnx_answers(session: onnxruntime.InferenceSession, rows: np.ndarray, batch: int) -> np.ndarray:
-    """Return the probabilities of pos of padded rows, float [N]."""
-    tensor = session.get_inputs()[0]
-    kind = {"tensor(float)": "float32", "tensor(int32)": "int32"}.get(tensor.type, "int64")
-    outputs = [
-        session.run(None, {tensor.name: part.astype(kind)})[0].reshape(-1)
-        for part in np.array_split(rows, len(rows) // batch)
-    ]
-    return np.concatenate(outputs)
-
-
-def opened(path: Path) -> onnxruntime.InferenceSession:
-    """Open an ONNX file on one thread."""
+def opened(path: Path) -> Answer:
+    """Return what answers padded rows, int64 [N, STEPS], with probabilities of pos, float [N]."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda rows: session.run(None, {"ids": rows})[0].reshape(-1)
 
 
-def micros(tools: dict[str, Callable[[str], object]], texts: Sequence[str]) -> dict[str, float]:
-    """Return for each tool the mean over texts of the fastest of the rounds, µs.
+def answering(folder: Path) -> dict[str, tuple[int, Answer]]:
+    """Return by tool the bytes of its files, and texts → probabilities of pos, float [N]."""
+    # Programs that ship a pickle open it so.
+    pickled = folder / "tokenizer.pickle"
+    tokenizer = pickle.loads(pickled.read_bytes())  # noqa: S301
+    model = keras.models.load_model(folder / "model.h5")
+    padded_tools = {
+        "Keras, predict": (
+            folder / "model.h5",
+            lambda rows: model.predict(rows, batch_size=PREDICTED, verbose=0)[:, 0],
+        )
+    }
+    for name, path in export_otherwise(folder).items():
+        padded_tools[name] = path, opened(path)
+    tools: dict[str, tuple[int, Answer]] = {}
+    for name, (path, answer) in padded_tools.items():
 
-    Tools take turns at each text, so that whatever slows the machine slows all alike.
-    """
-    fastest = {name: np.full(len(texts), np.inf) for name in tools}
-    for _ in range(ROUNDS):
-        for i, text in enumerate(texts):
-            for name, answer in tools.items():
-                start = time.perf_counter()
-                answer(text)
-                fastest[name][i] = min(fastest[name][i], time.perf_counter() - start)
-    return {name: float(times.mean() * 1e6) for name, times in fastest.items()}
+        def of_texts(texts: Sequence[str], answer: Answer = answer) -> np.ndarray:
+            ids = tokenizer.texts_to_sequences(texts)
+            return answer(pad_sequences(ids, STEPS, "int64"))
 
+        tools[name] = path.stat().st_size + pickled.stat().st_size, of_texts
+    for words, engine in ENGINES.items():
+        for name, file in FILES.items():
+            path = folder / file
+            classifier = Classifier.load(path, engine=engine)
 
-def installed(*names: str) -> int:
-    """Return the bytes of distributions and their requirements, as installed here."""
-    found: dict[str, int] = {}
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop().lower()
-        if name in found:
-            continue
-        found[name] = 0
-        package = distribution(name)
-        files = [Path(str(file.locate())) for file in package.files or ()]
-        found[name] = sum(file.stat().st_size for file in files if file.is_file())
-        needed = [Requirement(text) for text in package.requires or ()]
-        waiting += [n.name for n in needed if not n.marker or n.marker.evaluate({"extra": ""})]
-    return sum(found.values())
+            def of_ours(texts: Sequence[str], classifier: Classifier = classifier) -> np.ndarray:
+                return classifier.probabilities(texts)[:, 1]
 
-
-def folder_size(module: str) -> int:
-    """Return the bytes of a package's folder, with its compiled Python files."""
-    spec = find_spec(module)
-    assert spec and spec.submodule_search_locations
-    files = Path(spec.submodule_search_locations[0]).rglob("*")
-    return sum(f.stat().st_size for f in files if f.is_file())
+            tools[f"{name}, {words}"] = path.stat().st_size, of_ours
+    return tools
 
 
-def measured(folder: Path, reviews: int, timed: int, with_keras: bool) -> dict[str, Any]:
+def measured(folder: Path, reviews: int, timed: int) -> dict[str, Any]:
     """Measure the files of a folder; return the contents of results/notebook.json."""
     split = imdb().test
     assert split is not None
@@ -321,94 +243,39 @@ def measured(folder: Path, reviews: int, timed: int, with_keras: bool) -> dict[s
     chosen = np.linspace(0, len(split.texts) - 1, reviews).astype(int)
     texts = [split.texts[i] for i in chosen]
     labels = split.labels.argmax(1)[chosen]
-    wanted = keras_answers(folder, texts)
-    result: dict[str, Any] = {"conditions": conditions.now(), "reviews": len(texts)}
-    result["keras_accuracy"] = float(((wanted > 0.5) == labels).mean())
-    ours = {
-        f"{name}, {words}": (folder / file, engine)
-        for words, engine in ENGINES.items()
-        for name, file in FILES.items()
-        if (folder / file).exists()
-    }
-    result["answers"] = {}
-    for name, (path, engine) in ours.items():
-        found = compared(our_answers(path, texts, engine), wanted, labels)
-        is_imported = name.startswith(("fp32", "int8"))
-        result["answers"][name] = found if is_imported else {"accuracy": found["accuracy"]}
-    fp32 = our_answers(folder / "imported.onnx", texts, "onnxruntime")
-    furthest = np.argsort(-np.abs(fp32 - wanted))[:FURTHEST]
-    exact = in_float64(folder, [texts[i] for i in furthest])
-    result["furthest_from_float64"] = {
-        name: float(np.abs(given[furthest] - exact).max())
-        for name, given in (("Keras, predict", wanted), ("fp32, ONNX Runtime", fp32))
-    }
-    tokenizer = opened_tokenizer(folder)
-    few = np.linspace(0, len(texts) - 1, min(CHECKED, len(texts))).astype(int)
-    rows = pad_sequences(tokenizer.texts_to_sequences([texts[i] for i in few]), STEPS)
-    files = export_otherwise(folder, with_keras)
-    others = {name: opened(path) for name, path in files.items()}
-    for name, session in others.items():
-        alone = onnx_answers(session, rows, 1)
-        found = compared(alone, wanted[few], labels[few]) | {"reviews": len(few)}
-        with contextlib.suppress(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument):
-            together = onnx_answers(session, rows, 10)
-            found["furthest_apart_in_batches_of_10"] = float(np.abs(together - alone).max())
-        result["answers"][name] = found
-
-    model = keras.models.load_model(folder / "model.h5")
-
-    def padded(text: str) -> np.ndarray:
-        return pad_sequences(tokenizer.texts_to_sequences([text]), STEPS)
-
-    tools: dict[str, Callable[[str], object]] = {
-        "Keras, predict": lambda text: model.predict(padded(text), verbose=0)
-    }
-    for name, session in others.items():
-        tools[name] = lambda text, session=session: onnx_answers(session, padded(text), 1)
-    for name, (path, engine) in ours.items():
-        classifier = Classifier.load(path, engine=engine)
-        tools[name] = lambda text, classifier=classifier: classifier.predict([text])
-    result["timed"] = timed
+    tools = answering(folder)
+    wanted = tools["Keras, predict"][1](texts)
     some = np.linspace(0, len(texts) - 1, timed).astype(int)
-    result["micros"] = micros(tools, [texts[i] for i in some])
-    pickled = (folder / "tokenizer.pickle").stat().st_size
-    result["bytes"] = {"Keras, predict": (folder / "model.h5").stat().st_size + pickled}
-    for name, path in files.items():
-        result["bytes"][name] = path.stat().st_size + pickled
-    for name, (path, _) in ours.items():
-        result["bytes"][name] = path.stat().st_size
-    result["installed"] = {
-        "keras and torch": installed("keras", "torch"),
-        "onnxruntime": installed("onnxruntime"),
-        "edge-lstm": installed("onnxruntime", "typer")
-        + folder_size("edge_lstm")
-        + folder_size("edge_lstm_export"),
-        "edge-lstm-native": folder_size("edge_lstm_native"),
-    }
-    return result
+    answers = {name: answer for name, (_, answer) in tools.items()}
+    taken = fastest(answers, [[texts[i]] for i in some], ROUNDS)
+    rows = {}
+    for name, (size, answer) in tools.items():
+        # The rows of 600 steps take long, and answer few texts.
+        every = 1 if name.endswith(tuple(ENGINES)) or name.startswith("Keras") else FEW
+        given = answer(texts[::every])
+        rows[name] = {
+            "reviews": len(given),
+            "accuracy": float(((given > 0.5) == labels[::every]).mean()),
+            "other_labels": int(((given > 0.5) != (wanted[::every] > 0.5)).sum()),
+            "furthest_apart": float(np.abs(given - wanted[::every]).max()),
+            "further_than_1e-6": int((np.abs(given - wanted[::every]) > 1e-6).sum()),
+            "bytes": size,
+            "micros": float(taken[name].mean()),
+        }
+    return {"conditions": conditions.now(), "timed": timed, "tools": rows}
 
 
 def table(result: dict[str, Any]) -> str:
     """Return the page's table."""
-    sizes = result["installed"]
     rows = []
-    for name, micro in result["micros"].items():
-        answers = result["answers"].get(name, {"accuracy": result["keras_accuracy"]})
-        others = ""
-        if "other_labels" in answers:
-            others = f"{answers['other_labels']} of {answers.get('reviews', result['reviews']):,}"
-        needed = "onnxruntime"
-        if name.startswith("Keras, "):
-            needed = "keras and torch"
-        elif "native" in name:
-            needed = "edge-lstm-native"
-        elif name.startswith(tuple(FILES)):
-            needed = "edge-lstm"
-        accuracy = "" if "reviews" in answers else percent(answers["accuracy"])
-        size = f"{result['bytes'][name] / 1000:,.0f} kB"
-        megabytes = f"{sizes[needed] / 1e6:,.1f} MB"
-        rows.append((name, accuracy, others, size, megabytes, f"{micro / 1000:.2f} ms"))
-    heads = ("", "accuracy", "other labels than Keras", "files", "installed", "one review")
+    for name, told in result["tools"].items():
+        is_imported = not name.startswith(("Keras", "small", "tiny"))
+        others = f"{told['other_labels']} of {told['reviews']:,}" if is_imported else ""
+        size = f"{told['bytes'] / 1000:,.0f} kB"
+        rows.append(
+            (name, percent(told["accuracy"]), others, size, f"{told['micros'] / 1000:.2f} ms")
+        )
+    heads = ("", "accuracy", "other labels than Keras", "files", "one review")
     return markdown_table(heads, rows)
 
 
@@ -418,9 +285,6 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reviews", type=int, default=25_000)
     parser.add_argument("--timed", type=int, default=20, help="reviews that are timed")
-    parser.add_argument(
-        "--keras-export", action="store_true", help="Keras's own ONNX file too; needs onnxscript"
-    )
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -431,7 +295,7 @@ def main() -> None:
         import_it(folder)
     if not (folder / "tiny.int8.onnx").exists():
         train_anew(folder)
-    result = measured(folder, arguments.reviews, arguments.timed, arguments.keras_export)
+    result = measured(folder, arguments.reviews, arguments.timed)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
 
