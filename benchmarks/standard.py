@@ -25,7 +25,7 @@ from benchmarks.table import markdown_table
 
 PAGE = Path(__file__).parent / "standard.md"
 HERE = "measured here"  # a source
-UNDIVIDED = ("mr", "cr", "subj", "mpqa")  # without a published test split
+UNDIVIDED = ("cr", "subj", "mpqa")  # without a published test split
 PRESETS = ("small", "medium", "base")
 ALL_PRESETS = ("tiny", *PRESETS)  # in the picture
 ACCURACY = "accuracy"
@@ -36,7 +36,6 @@ Runs = Mapping[Cell, Figures]
 SETS: Mapping[str, tuple[str, str]] = {
     "sst2": ("SST-2, sentences on films", ACCURACY),
     "sst1": ("SST-1, five grades", ACCURACY),
-    "mr": ("MR, sentences on films", ACCURACY),
     "cr": ("CR, customer reviews", ACCURACY),
     "subj": ("Subj, subjectivity", ACCURACY),
     "mpqa": ("MPQA, phrases", ACCURACY),
@@ -60,7 +59,6 @@ _OF_MODEL2VEC = {
     "emotion": "Emotion, tweets",
     "hatespeech_offensive": "Hate and offence, tweets",
     "cr": "CR, customer reviews",
-    "sst1": "SST-5, five grades",
     "subj": "Subj, subjectivity",
     "tweet_sentiment": "Sentiment of tweets",
 }
@@ -69,7 +67,6 @@ TOPICS: Mapping[str, tuple[str, str]] = {
     "ohsumed": ("Ohsumed, abstracts with 23 labels", ACCURACY),
     "r8": ("R8, news of Reuters", ACCURACY),
     "r52": ("R52, news of Reuters", ACCURACY),
-    "agnews": ("AG News, 8,675 rows", ACCURACY),
 }
 # What follows the colon: rows that are drawn from the training split.
 FEW = {f"{name}:1000": (title, WEIGHTED_F1) for name, title in _OF_MODEL2VEC.items()}
@@ -89,10 +86,6 @@ SOURCES: Mapping[str, tuple[str, str]] = {
         "https://www.wizwand.com/paper/68fa617c1e209131ce9f4631",
         "Kim (2014); SST-1: phrases of the training sentences too; Subj: ten-fold cross-validation",
     ),
-    "kim-mr": (
-        "https://github.com/DataZwer/CNNTextClassification",
-        "Kim (2014), table 2; ten folds",
-    ),
     "model2vec": (
         "https://github.com/MinishLab/model2vec/tree/main/results#training-results",
         "weighted F1, by its 66.5 where one label has 77 % of the rows: the page does not name it",
@@ -105,7 +98,6 @@ SOURCES: Mapping[str, tuple[str, str]] = {
         "https://github.com/cardiffnlp/tweeteval",
         "its leaderboard; Barbieri et al. (2020)",
     ),
-    "fasttext": ("https://fasttext.cc/docs/en/supervised-models.html", "Joulin et al. (2016)"),
     "text-gcn": (
         "https://arxiv.org/abs/1809.05679",
         "Yao et al. (2019), which reads the test texts in training, without their labels",
@@ -114,9 +106,7 @@ SOURCES: Mapping[str, tuple[str, str]] = {
 
 
 class Published(NamedTuple):
-    """A line of published.csv: a figure in %, and where it stands. set: the title of one not
-    measured.
-    """
+    """A line of published.csv: a figure in %, and where it stands."""
 
     set: str
     system: str
@@ -210,21 +200,15 @@ def sizes(runs: Runs) -> tuple[list[Size], int]:
 
 def page(runs: Runs, others: Sequence[Published]) -> str:
     """Return the whole page."""
-    measured = {**SETS, **TOPICS, **FEW}
-    absent = dict.fromkeys(other.set for other in others if other.set not in measured)
     sources = (
         f"{number}. <{url}>: {what}" for number, (url, what) in enumerate(SOURCES.values(), 1)
     )
-    lines = ([name, _list([other for other in others if other.set == name])] for name in absent)
-    missing = markdown_table(("set", "others"), lines, (0, 1))
     parts = (
         table(SETS, runs, others),
         LONG_TEXTS,
         table(TOPICS, runs, others),
         FEW_ROWS,
         table(FEW, runs, others),
-        NOT_MEASURED,
-        missing,
         SOURCED,
     )
     head = HEAD.format(seeds=_seeds(runs))
@@ -249,17 +233,13 @@ the folds.
 LONG_TEXTS = """## Topics
 
 The splits are those that Text GCN uses. For R52 we found 5,878 of the 6,532 training texts, with
-stop words removed, and for AG News 8,675 of 120,000. Texts of AG News have 38 words on average, so
-they get the plan for short texts. Each figure is from one training."""
+stop words removed. Each figure is from one training."""
 FEW_ROWS = """## From 1,000 rows
 
 These are the sets of model2vec's table whose rows we found. Each seed draws 1,000 rows. For AG
 News, we split its test file. Hate and offence, CR and Subj have no test split, so a fifth of their
 rows serves as one. We found no rows of ADE, Enron, newsgroups, MASSIVE and student questions. IMDB
 and SST-5 are left out, because the sentiment models were trained on them."""
-NOT_MEASURED = """## Not measured
-
-We found no training rows of these sets:"""
 SOURCED = """## Sources
 
 CR, Subj and MPQA have no published split, so they are measured by folds of ten-fold

