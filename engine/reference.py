@@ -19,9 +19,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from fractions import Fraction
+from datetime import datetime
+from decimal import ROUND_DOWN, Context, Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -199,47 +198,12 @@ def unpacked(weights: dict[str, np.ndarray], name: str, rows: int, columns: int)
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,8})?")
 DATE = re.compile(
-    "([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
-    "(?:Z|([+-])([01][0-9]|2[0-3]):?([0-5][0-9]))?)?"
+    "([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]((?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
+    "(?:Z|([+-](?:[01][0-9]|2[0-3])):?([0-5][0-9]))?)?"
 )
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 MOST_DEPTH = 32
-
-
-def number_of(text: str) -> Decimal | None:
-    """Return the number that a string spells, or the seconds of its date; None for others."""
-    if not isinstance(text, Digits):
-        text = text.strip(" ") if len(text) <= 64 else ""
-    if NUMBER.fullmatch(text):
-        return Decimal(text)
-    found = DATE.fullmatch(text)
-    if not found:
-        return None
-    *moment, sign, hours, minutes = found.groups(default="0")
-    try:
-        year, month, day, hour, minute, second = map(int, moment)
-        since = datetime(year, month, day, hour, minute, second) - EPOCH  # noqa: DTZ001
-    except ValueError:
-        return None
-    ahead = 60 * (60 * int(hours) + int(minutes))
-    return Decimal(since // timedelta(seconds=1) - (-ahead if sign == "-" else ahead))
-
-
-def values(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield (path, value) of a row in order; of a list also the list itself."""
-    if not isinstance(value, (Pairs, list)):
-        yield path, Word(str(value).lower()) if isinstance(value, bool) else value
-        return
-    if depth == MOST_DEPTH:
-        raise ModelError("the row is nested too deep")
-    if isinstance(value, Pairs):
-        for key, item in value:
-            yield from values(item, f"{path}.{key}" if path else key, depth + 1)
-        return
-    yield path, value
-    for item in value:
-        yield from values(item, path, depth + 1)
+CUT = Context(prec=28, rounding=ROUND_DOWN, traps=[])
 
 
 class Pairs(list):
@@ -264,33 +228,73 @@ ROW = json.JSONDecoder(
 )
 
 
+def values(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield (path, value) of a row in order; of a list also the list itself."""
+    if depth == MOST_DEPTH and isinstance(value, list):
+        raise ModelError("the row is nested too deep")
+    if isinstance(value, Pairs):
+        for key, item in value:
+            yield from values(item, f"{path}.{key}" if path else key, depth + 1)
+        return
+    yield path, Word(str(value).lower()) if isinstance(value, bool) else value
+    for item in value if isinstance(value, list) else ():
+        yield from values(item, path, depth + 1)
+
+
+def number_of(text: str) -> Decimal | None:
+    """Return the number that a string spells, or the seconds of its date; None for others."""
+    if not isinstance(text, Digits):
+        text = text.strip(" ") if len(text) <= 64 else ""
+    if NUMBER.fullmatch(text):
+        return Decimal(text)
+    found = DATE.fullmatch(text)
+    if not found:
+        return None
+    day, time, hours, minutes = found.groups()
+    zone = f"{hours}:{minutes}" if hours else "+00:00"
+    try:
+        moment = datetime.fromisoformat(f"{day}T{(time or '00').partition('.')[0]}{zone}")
+    except ValueError:
+        return None
+    return Decimal(int(moment.timestamp()))
+
+
 def total(numbers: list[Decimal]) -> Decimal | None:
     """Return the sum of numbers that are cut to millionths; None if it is too large."""
-    millionths = 0
+    found = Decimal(0)
     for number in numbers:
-        # Of a number that is not 0, the place of its first digit.
-        place = number.adjusted() if number else -7
-        if place >= 12:
+        if number.copy_abs() >= 10**12:
             return None
-        millionths += int(Fraction(number) * 10**6) if place >= -6 else 0
-        if abs(millionths) > 8 * 10**18:
+        found += CUT.quantize(number, Decimal("0.000001"))
+        if abs(found) > 8 * 10**12:
             return None
-    return Decimal(millionths).scaleb(-6)
+    return found
 
 
-def number_in(field: dict[str, Any], found: list[Any]) -> tuple[Decimal | None, bool]:
-    """Return a number field's number, None if it is missing or unknown, and whether it is there."""
+PARTS = {"value": max, "length": sum, "least": min, "greatest": max, "sum": total}
+
+
+def word_of(field: dict[str, Any], found: list[Any]) -> tuple[int, Decimal | None]:
+    """Return the number of a field's word, from 0, and the number that the word is of."""
+    known = field.get("values") or field.get("edges") or []
     part = field.get("part", "value")
-    if part == "length":
-        lists = [each for each in found if isinstance(each, list)]
-        return Decimal(sum(map(len, lists))), bool(lists)
-    there = [each for each in found if isinstance(each, str) and each]
-    if part == "value":
-        return number_of(there[-1]) if there else None, bool(there)
-    numbers = [number_of(each) for each in there if isinstance(each, Digits)]
-    if not numbers or None in numbers:
-        return None, bool(numbers)
-    return {"least": min, "greatest": max, "sum": total}[part](numbers), True
+    missing = len(known) + (field["kind"] == "number")
+    kind = {"value": str, "length": list}.get(part, Digits)
+    there = [each for each in found if isinstance(each, kind) and (each or part == "length")]
+    if not there:
+        return missing, None
+    last = there[-1]
+    if field["kind"] == "category":
+        if isinstance(last, Digits):
+            known = [Decimal(each) if NUMBER.fullmatch(each) else None for each in known]
+            last = number_of(last)
+        return missing + 1 if last is None or last not in known else known.index(last), None
+    there = there[-1:] if part == "value" else there
+    numbers = [Decimal(len(x)) if part == "length" else number_of(x) for x in there]
+    number = None if None in numbers else PARTS[part](numbers)
+    if number is None:
+        return missing + 1, None
+    return sum(number > Decimal(repr(edge)) for edge in known), number
 
 
 def row_text(model: Model, row: str) -> str:
@@ -309,36 +313,21 @@ def row_text(model: Model, row: str) -> str:
     else:
         raise ModelError("the file reads objects, not texts")
     parts = [v for name in texts for path, v in leaves if path == name and type(v) is str]
-    text = re.sub("[\U000f0000-\U000fffff]", " ", " ".join(filter(None, parts)))
-    words = []
+    words = [re.sub("[\U000f0000-\U000fffff]", " ", " ".join(filter(None, parts)))]
     numbers = []
     first = 0xF0000
     for field in every:
-        found = [value for path, value in leaves if path == field["name"]]
-        known = field.get("values") or field.get("edges") or []
-        count = len(known) + {"text": 0, "number": 3, "category": 2}[field["kind"]]
-        number = None
-        if field["kind"] == "number":
-            number, is_there = number_in(field, found)
-            if number is not None:
-                place = sum(number > Decimal(repr(edge)) for edge in known)
-        elif field["kind"] == "category":
-            last = next((each for each in reversed(found) if isinstance(each, str) and each), None)
-            is_there = last is not None
-            if isinstance(last, Digits):
-                known = [Decimal(each) if NUMBER.fullmatch(each) else None for each in known]
-                last = number_of(last)
-            number = place = known.index(last) if last is not None and last in known else None
-        if count:
-            unknown = count - (1 if is_there else 2)
-            words.append(chr(first + (unknown if not is_there or number is None else place)))
-        first += count
-        numbers.append(number if field["kind"] == "number" and is_there else None)
+        word, number = word_of(field, [value for path, value in leaves if path == field["name"]])
+        numbers.append(number)
+        if field["kind"] != "text":
+            words.append(chr(first + word))
+            known = field.get("values") or field.get("edges") or []
+            first += len(known) + (2 if field["kind"] == "category" else 3)
     for pair, (a, b) in enumerate(model.fields["pairs"]):
         if numbers[a] is not None and numbers[b] is not None:
             order = 1 + (numbers[a] > numbers[b]) - (numbers[a] < numbers[b])
             words.append(chr(first + 3 * pair + order))
-    return " ".join([text, *words])
+    return " ".join(words)
 
 
 # --- Text → ids ----------------------------------------------------------------------------------

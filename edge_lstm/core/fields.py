@@ -13,20 +13,22 @@ import json
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
-from fractions import Fraction
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_DOWN, Context, Decimal
 from functools import cached_property
-from typing import Any, Literal, NoReturn, get_args
+from itertools import accumulate, pairwise
+from typing import Any, Literal, NoReturn, TypeAlias
 
+from edge_lstm.checked import check_fields
 from edge_lstm.errors import DataError
 from edge_lstm.printable import CONTROL_CHARACTER, listed, shorten, well_formed
 
-Kind = Literal["text", "number", "category"]
+Kind: TypeAlias = Literal["text", "number", "category"]
 # What a number field is of the values at its path: the last one, or a figure of a list.
-Part = Literal["value", "length", "least", "greatest", "sum"]
+Part: TypeAlias = Literal["value", "length", "least", "greatest", "sum"]
 
 FIRST_WORD = 0xF0000
 MOST_WORDS = 0xFFFD  # in plane 15
@@ -40,16 +42,22 @@ FIELD_WORDS = re.compile("[\U000f0000-\U000fffff]")
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,8})?")
 _DATE = re.compile(
-    "([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
-    "(?:Z|([+-])([01][0-9]|2[0-3]):?([0-5][0-9]))?)?"
+    "([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]((?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
+    "(?:Z|([+-](?:[01][0-9]|2[0-3])):?([0-5][0-9]))?)?"
 )
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 _NO_NUMBER = Decimal("NaN")
-# A sum is of whole millionths: of numbers below this, and up to this many.
+# A sum is of whole millionths: of numbers below this, and up to this.
 _MOST_SUMMED = Decimal(10**12)
-_MOST_SUM = 8 * 10**18
-_ORDERS = ("<", "=", ">")
+_MOST_SUM = Decimal(8 * 10**12)
+_MILLIONTH = Decimal("0.000001")
+_CUT = Context(prec=28, rounding=ROUND_DOWN, traps=[])
+# What a file calls the known values of a field.
+_KNOWN = {"number": "edges", "category": "values"}
+# Words of a field besides one for each: of a number above all edges, of a missing and an unknown
+# value.
+_MORE_WORDS = {"text": 0, "number": 3, "category": 2}
+_TOO_DEEP = f"an object is nested more than {MOST_DEPTH} deep; give a flatter one"
 
 
 class RowText(str):
@@ -70,34 +78,31 @@ class Field:
     name: its path, as in ``order.lines``: keys with points between them.
     kind: how it is read.
     part: of a number.
-    edges: of a number, rising: its word says how many of them it exceeds.
-    values: of a category, in the order of their words.
+    known: the edges of a number, rising: its word says how many of them it exceeds. Or the values
+        of a category, in the order of their words.
+
+    Raises ValueError for other values.
     """
 
     name: str
     kind: Kind = "text"
     part: Part = "value"
-    edges: tuple[float, ...] = ()
-    values: tuple[str, ...] = ()
+    known: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(
-            isinstance(self.name, str) and 0 < len(self.name) <= 1000, "a field's name is no text"
-        )
+        check_fields(self, ValueError)
+        _require(0 < len(self.name) <= 1000, "a field's name is empty or too long")
         _require(not CONTROL_CHARACTER.search(self.name), "a field's name has a control character")
-        _require(self.kind in get_args(Kind), "a field's kind is not supported")
-        _require(self.part in get_args(Part), "a field's part is not supported")
-        numbers = all(type(each) in (int, float) and math.isfinite(each) for each in self.edges)
-        rising = numbers and all(a < b for a, b in zip(self.edges, self.edges[1:]))
-        _require(rising, "a field's edges are not rising numbers")
-        texts = all(isinstance(each, str) for each in self.values)
-        _require(
-            texts and len({*self.values}) == len(self.values), "a field's values are not texts"
-        )
-        _require(
-            self.kind == "number" or (self.part == "value" and not self.edges), "edges of words"
-        )
-        _require(self.kind == "category" or not self.values, "a field has values and no category")
+        _require(self.kind == "number" or self.part == "value", "only numbers have parts")
+        if self.kind == "number":
+            numbers = {*map(type, self.known)} <= {int, float}
+            ends = (-math.inf, *self.known, math.inf)
+            rising = numbers and all(a < b for a, b in pairwise(ends))
+            _require(rising, "a field's edges are not rising numbers")
+        else:
+            differ = len({*self.known}) == len(self.known)
+            texts = {*map(type, self.known)} <= {str}
+            _require(texts and differ, "a field's values are not different texts")
 
     @property
     def title(self) -> str:
@@ -107,67 +112,64 @@ class Field:
     @property
     def words(self) -> int:
         """The number of its words: of bins or values, then for a missing and an unknown one."""
-        if self.kind == "text":
-            return 0
-        return len(self.values) + 2 if self.kind == "category" else len(self.edges) + 3
+        return len(self.known) + _MORE_WORDS[self.kind]
 
     @cached_property
     def _decimals(self) -> list[Decimal]:
-        return [Decimal(repr(edge)) for edge in self.edges]
+        return [Decimal(repr(edge)) for edge in self.known]
 
     @cached_property
-    def _places(self) -> dict[Any, int]:
+    def _places(self) -> dict[Value | None, int]:
         """The place of each value, as a text, and as a number if it is one."""
-        places: dict[Any, int] = {}
-        for place, value in enumerate(self.values):
+        places: dict[Value | None, int] = {}
+        for place, value in enumerate(self.known):
             places[value] = place
             if _NUMBER.fullmatch(value):
                 places.setdefault(Decimal(value), place)
         return places
 
-    def word_of(self, found: Values | None) -> tuple[int, Decimal | None]:
-        """Return the number of a row's word, from 0, and its number if it is one.
+    def value(self, found: Values) -> Value | None:
+        """Return its value in a row: NaN for other values than numbers, None for a missing one.
 
-        found: the values at its path; None without any.
+        found: the values at its path.
         """
-        missing = self.words - 2
-        unknown = self.words - 1
-        if self.kind == "category":
-            value = None if found is None else found.last
-            if isinstance(value, str):
-                value = well_formed(value)
-            return missing if value is None else self._places.get(value, unknown), None
-        number = None if found is None else found.part(self.part)
-        if number is None:
-            return missing, None
-        if number.is_nan():
-            return unknown, None
-        return bisect_left(self._decimals, number), number
+        return found.last if self.kind == "category" else found.number(self.part)
 
-    def describe(self, word: int) -> str:
-        """Return what a word says, for people. word: its number, from 0."""
-        if word == self.words - 2:
-            return f"{self.title} is missing"
-        if word == self.words - 1:
-            return f"{self.title} is unknown"
+    def word_of(self, value: Value | None) -> int:
+        """Return the number of a value's word, from 0."""
+        unknown = self.words - 1
+        if value is None:
+            return unknown - 1
+        if isinstance(value, str):
+            value = well_formed(value)
         if self.kind == "category":
-            return f"{self.title} = {self.values[word]}"
-        ends = []
-        if word > 0:
-            ends.append(f"> {self.edges[word - 1]:.15g}")
-        if word < len(self.edges):
-            ends.append(f"<= {self.edges[word]:.15g}")
-        return f"{self.title} {', '.join(ends) or 'is a number'}"
+            return self._places.get(value, unknown)
+        number = Decimal(value)
+        return unknown if number.is_nan() else bisect_left(self._decimals, number)
+
+    @property
+    def shown(self) -> list[str]:
+        """Its edges or values, for people."""
+        return [each if isinstance(each, str) else f"{each:.15g}" for each in self.known]
+
+    def says(self) -> Iterator[str]:
+        """Yield what its words say, for people, in their order."""
+        says = [f"= {value}" for value in self.shown]
+        if self.kind == "number":
+            above = ["", *(f"> {edge}, " for edge in self.shown)]
+            below = [*(f"<= {edge}" for edge in self.shown), "any"]
+            says = [f"{a}{b}".removesuffix(", any") for a, b in zip(above, below)]
+        if self.words:
+            says += ["is missing", "is unknown"]
+        yield from (f"{self.title} {each}" for each in says)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         plain: dict[str, Any] = {"name": self.name, "kind": self.kind}
         if self.part != "value":
             plain["part"] = self.part
-        if self.kind == "number":
-            plain["edges"] = list(self.edges)
-        if self.kind == "category":
-            plain["values"] = list(self.values)
+        if self.kind != "text":
+            plain[_KNOWN[self.kind]] = list(self.known)
         return plain
 
 
@@ -185,24 +187,23 @@ class Fields:
     pairs: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        _require(0 < len(self.fields) <= 2 * MOST_FIELDS, "it has no fields, or too many")
+        _require(self.fields, "it has no fields")
         named = {(each.name, each.kind, each.part) for each in self.fields}
         _require(len(named) == len(self.fields), "a field is there twice")
         _require(len(self.pairs) <= MOST_PAIRS, f"it compares more than {MOST_PAIRS} pairs")
-        for pair in self.pairs:
-            _require(
-                len(pair) == 2
-                and all(type(i) is int and 0 <= i < len(self.fields) for i in pair)
-                and all(self.fields[i].kind == "number" for i in pair),
-                "a pair of fields is not of two numbers",
-            )
+        numbers = {i for i, each in enumerate(self.fields) if each.kind == "number"}
+        of_numbers = (
+            len(pair) == 2 and {*map(type, pair)} == {int} and numbers.issuperset(pair)
+            for pair in self.pairs
+        )
+        _require(all(of_numbers), "a pair of fields is not of two numbers")
         _require(self.width <= MOST_FIELDS, f"it has more than {MOST_FIELDS} field words")
         _require(self._firsts[-1] + 3 * len(self.pairs) <= MOST_WORDS, "its fields have many words")
 
     @property
     def width(self) -> int:
         """The most field words of a row."""
-        return sum(each.kind != "text" for each in self.fields) + len(self.pairs)
+        return len(self.fields) - len(self.texts) + len(self.pairs)
 
     @property
     def texts(self) -> list[Field]:
@@ -217,10 +218,7 @@ class Fields:
     @cached_property
     def _firsts(self) -> list[int]:
         """The first word of each field, and then the first of the pairs."""
-        firsts = [0]
-        for each in self.fields:
-            firsts.append(firsts[-1] + each.words)
-        return firsts
+        return [*accumulate((each.words for each in self.fields), initial=0)]
 
     def read(self, row: Any) -> RowText:
         """Return the text of a row.
@@ -242,7 +240,7 @@ class Fields:
 
     def _object_of(self, row: Any) -> Any:
         if isinstance(row, Mapping):
-            return row
+            return _object(row)
         if not isinstance(row, str):
             raise DataError(f"a row is a {type(row).__name__}; give an object of fields, or JSON")
         if is_object(row):
@@ -250,51 +248,46 @@ class Fields:
         if not self.texts:
             names = listed(self.names, most=8)
             raise DataError(f"the model reads an object with {names}, not a text; give JSON")
-        return {self.texts[0].name: row}
+        return _Object([(self.texts[0].name, row)])
 
     def _text(self, row: Any) -> str:
         found = collected(row)
-        parts: list[str] = []
-        words: list[int] = []
-        numbers: list[Decimal | None] = []
-        for each, first in zip(self.fields, self._firsts):
-            at_path = found.get(each.name)
-            number = None
-            if each.kind == "text":
-                parts += at_path.texts if at_path else ()
-            else:
-                word, number = each.word_of(at_path)
-                words.append(first + word)
-            numbers.append(number)
+        texts = [text for each in self.texts for text in found[each.name].texts]
+        values = [each.value(found[each.name]) for each in self.fields]
+        words = [
+            first + each.word_of(value)
+            for each, first, value in zip(self.fields, self._firsts, values)
+            if each.kind != "text"
+        ]
         first = self._firsts[-1]
         for place, (a, b) in enumerate(self.pairs):
-            left = numbers[a]
-            right = numbers[b]
-            if left is not None and right is not None:
-                words.append(first + 3 * place + 1 + (left > right) - (left < right))
-        text = FIELD_WORDS.sub(" ", " ".join(parts))
+            left = values[a]
+            right = values[b]
+            if isinstance(left, Decimal) and isinstance(right, Decimal):
+                order = left.compare(right)
+                if not order.is_nan():
+                    words.append(first + 3 * place + 1 + int(order))
+        text = FIELD_WORDS.sub(" ", " ".join(texts))
         return " ".join([text, *(chr(FIRST_WORD + word) for word in words)])
 
     def below(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the word of each bin of a number, and the words of the bins up to it."""
         for each, first in zip(self.fields, self._firsts):
             if each.kind == "number":
-                bins = [chr(FIRST_WORD + first + i) for i in range(len(each.edges) + 1)]
+                bins = [chr(FIRST_WORD + first + i) for i in range(len(each.known) + 1)]
                 yield from ((word, bins[: i + 1]) for i, word in enumerate(bins))
+
+    @cached_property
+    def _says(self) -> dict[str, str]:
+        """What each field word says."""
+        says = [word for each in self.fields for word in each.says()]
+        for a, b in self.pairs:
+            says += [f"{self.fields[a].title} {sign} {self.fields[b].title}" for sign in "<=>"]
+        return {chr(FIRST_WORD + number): each for number, each in enumerate(says)}
 
     def describe(self, word: str) -> str:
         """Return what a field word says, for people; another word as it is."""
-        number = ord(word) - FIRST_WORD if FIELD_WORDS.fullmatch(word) else -1
-        if not 0 <= number < self._firsts[-1] + 3 * len(self.pairs):
-            return word
-        if number >= self._firsts[-1]:
-            place, order = divmod(number - self._firsts[-1], 3)
-            a, b = (self.fields[i].title for i in self.pairs[place])
-            return f"{a} {_ORDERS[order]} {b}"
-        for each, first in zip(self.fields, self._firsts):
-            if first <= number < first + each.words:
-                return each.describe(number - first)
-        return word
+        return self._says.get(word, word)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for the model file."""
@@ -306,8 +299,8 @@ class Fields:
     def in_words(self) -> Iterator[str]:
         """Yield a line for each field and each pair, for people."""
         for each in self.fields:
-            listing = [f"{edge:.15g}" for edge in each.edges] or [*map(shorten, each.values)]
-            yield f"{each.title}: {each.kind}{' of ' if listing else ''}{', '.join(listing)}"
+            known = ", ".join(map(shorten, each.shown))
+            yield f"{each.title}: {each.kind}{' of ' if known else ''}{known}"
         for a, b in self.pairs:
             yield f"{self.fields[a].title} against {self.fields[b].title}"
 
@@ -317,10 +310,15 @@ class Fields:
 
         Raises ValueError or TypeError.
         """
-        made = []
-        for plain in values["fields"]:
-            lists = {name: tuple(plain.get(name, ())) for name in ("edges", "values")}
-            made.append(Field(plain["name"], plain["kind"], plain.get("part", "value"), **lists))
+        made = [
+            Field(
+                plain["name"],
+                plain["kind"],
+                plain.get("part", "value"),
+                tuple(plain.get(_KNOWN.get(plain["kind"]), ())),
+            )
+            for plain in values["fields"]
+        ]
         fields = cls(tuple(made), tuple(tuple(pair) for pair in values["pairs"]))
         _require(fields.to_dict() == values, "its fields have a setting that is not supported")
         return fields
@@ -329,51 +327,57 @@ class Fields:
 # --- The values of a row --------------------------------------------------------------------------
 
 
-@dataclass
-class Values:
-    """The values at one path of a row, in their order.
+# A text, a number, true or false.
+Value: TypeAlias = str | Decimal
 
-    last: the last text or number; null and empty texts do not count.
-    texts: all strings.
-    length: the items of all lists; None without a list.
-    numbers: all numbers but those in strings.
+
+class Values(list[Any]):
+    """The values at one path of a row, lists among them, in their order.
+
+    null and empty texts are left out.
     """
 
-    last: str | Decimal | None = None
-    texts: list[str] = field(default_factory=list)
-    length: int | None = None
-    numbers: list[Decimal] = field(default_factory=list)
+    @property
+    def last(self) -> Value | None:
+        """The last value, lists left out."""
+        last = next((each for each in reversed(self) if not isinstance(each, list)), None)
+        return str(last).lower() if isinstance(last, bool) else last
 
-    def part(self, part: Part) -> Decimal | None:
+    @property
+    def texts(self) -> list[str]:
+        """The texts."""
+        return [each for each in self if isinstance(each, str)]
+
+    def number(self, part: Part) -> Decimal | None:
         """Return the number of a field; NaN for other values, None without a value."""
         if part == "value":
             return None if self.last is None else number_of(self.last)
         if part == "length":
-            return None if self.length is None else Decimal(self.length)
-        if not self.numbers:
+            lengths = [len(each) for each in self if isinstance(each, list)]
+            return Decimal(sum(lengths)) if lengths else None
+        numbers = [each for each in self if isinstance(each, Decimal)]
+        if not numbers:
             return None
-        if any(number.is_nan() for number in self.numbers):
+        if any(number.is_nan() for number in numbers):
             return _NO_NUMBER
         if part == "sum":
-            return _sum(self.numbers)
-        return min(self.numbers) if part == "least" else max(self.numbers)
+            return _sum(numbers)
+        return min(numbers) if part == "least" else max(numbers)
 
 
 def _sum(numbers: Sequence[Decimal]) -> Decimal:
     """Return the sum of numbers, each cut to whole millionths; NaN if it is too large."""
-    total = 0
+    total = Decimal()
     for number in numbers:
-        # Decimals are rounded by arithmetic, and fractions are not.
         if number.copy_abs() >= _MOST_SUMMED:
             return _NO_NUMBER
-        if number and number.adjusted() >= -6:
-            total += int(Fraction(number) * 10**6)
-        if abs(total) > _MOST_SUM:
+        total = _CUT.add(total, _CUT.quantize(number, _MILLIONTH))
+        if total.copy_abs() > _MOST_SUM:
             return _NO_NUMBER
-    return Decimal(total).scaleb(-6)
+    return total
 
 
-def number_of(value: str | Decimal) -> Decimal:
+def number_of(value: Value) -> Decimal:
     """Return the number that a value is, or that a text says; NaN for another one.
 
     A text is a number as JSON has it, or an ISO date: its seconds since 1970, UTC.
@@ -383,23 +387,20 @@ def number_of(value: str | Decimal) -> Decimal:
     text = value.strip(" ")
     if len(value) > LONGEST_NUMBER:
         return _NO_NUMBER
-    if _NUMBER.fullmatch(text):
-        return Decimal(text)
     if found := _DATE.fullmatch(text):
         return _seconds(found)
-    return _NO_NUMBER
+    return _decimal(text)
 
 
 def _seconds(found: re.Match[str]) -> Decimal:
     """Return the seconds of a date; NaN for a day or time that does not exist."""
-    *moment, sign, hours, minutes = found.groups(default="0")
+    day, time, hours, minutes = found.groups()
+    zone = f"{hours}:{minutes}" if hours else "+00:00"
     try:
-        year, month, day, hour, minute, second = map(int, moment)
-        since = datetime(year, month, day, hour, minute, second) - EPOCH  # noqa: DTZ001
+        moment = datetime.fromisoformat(f"{day}T{(time or '00').partition('.')[0]}{zone}")
     except ValueError:
         return _NO_NUMBER
-    ahead = 60 * (60 * int(hours) + int(minutes))
-    return Decimal(since // timedelta(seconds=1) - (-ahead if sign == "-" else ahead))
+    return Decimal(int(moment.timestamp()))
 
 
 class _Object(list[tuple[str, Any]]):
@@ -414,12 +415,18 @@ def _decimal(digits: str) -> Decimal:
     return Decimal(digits) if _NUMBER.fullmatch(digits) else _NO_NUMBER
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_Object,
-    parse_float=_decimal,
-    parse_int=_decimal,
-    parse_constant=_refused,
-)
+def _decoder(constant: Callable[[str], Any]) -> json.JSONDecoder:
+    """constant: makes a value of NaN and the like."""
+    return json.JSONDecoder(
+        object_pairs_hook=_Object,
+        parse_float=_decimal,
+        parse_int=_decimal,
+        parse_constant=constant,
+    )
+
+
+_JSON = _decoder(_refused)
+_PYTHON = _decoder(Decimal)
 
 
 def without_fields(text: str) -> str:
@@ -438,74 +445,52 @@ def parse_object(text: str) -> Any:
     Raises DataError if it is not JSON, or not an object.
     """
     try:
-        row = _DECODER.decode(text)
+        return _JSON.decode(text)
     except RecursionError:
-        raise _too_deep() from None
+        raise DataError(_TOO_DEEP) from None
     except ValueError as error:
         reason = str(error).partition(": line")[0]
         raise DataError(f"{shorten(text)} is not JSON ({reason}); correct the object") from None
-    return row
 
 
-def collected(row: Any) -> dict[str, Values]:
+def _object(row: Mapping[str, Any]) -> Any:
+    """Return a row of Python's values as :func:`parse_object` does."""
+    try:
+        return _PYTHON.decode(json.dumps(row, default=_plain))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"a row is no object of JSON ({error}); give plain values") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of NumPy, a date or another mapping as one of JSON."""
+    if hasattr(value, "item"):
+        return value.item()
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def collected(row: Any) -> defaultdict[str, Values]:
     """Return the values of a row by path; items of a list have the path of the list.
+
+    row: of :func:`parse_object`.
 
     Raises DataError if it is nested too deep.
     """
-    found: dict[str, Values] = {}
-    for path, value in _values(row, "", 0):
-        at_path = found.get(path)
-        if at_path is None:
-            at_path = found[path] = Values()
-        if isinstance(value, (list, tuple)):
-            at_path.length = (at_path.length or 0) + len(value)
-            continue
-        plain = _plain(value)
-        if plain is None or plain == "":
-            continue
-        at_path.last = plain
-        if isinstance(plain, Decimal):
-            at_path.numbers.append(plain)
-        elif isinstance(value, str):
-            at_path.texts.append(plain)
+    found: defaultdict[str, Values] = defaultdict(Values)
+
+    def collect(value: Any, path: str, depth: int) -> None:
+        if isinstance(value, list) and depth == MOST_DEPTH:
+            raise DataError(_TOO_DEEP)
+        if isinstance(value, _Object):
+            for name, item in value:
+                collect(item, f"{path}.{name}" if path else name, depth + 1)
+            return
+        found[path] += [] if value is None or value == "" else [value]
+        if isinstance(value, list):
+            for item in value:
+                collect(item, path, depth + 1)
+
+    collect(row, "", 0)
     return found
-
-
-def _values(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the path of each list and value in a row, and it, in their order."""
-    items: Iterable[tuple[str, Any]]
-    if isinstance(value, (Mapping, _Object)):
-        named = value.items() if isinstance(value, Mapping) else value
-        items = ((f"{path}.{name}" if path else str(name), each) for name, each in named)
-    elif isinstance(value, (list, tuple)):
-        yield path, value
-        items = ((path, each) for each in value)
-    else:
-        yield path, value
-        return
-    if depth >= MOST_DEPTH:
-        raise _too_deep()
-    for inner, each in items:
-        yield from _values(each, inner, depth + 1)
-
-
-def _too_deep() -> DataError:
-    return DataError(f"an object is nested more than {MOST_DEPTH} deep; give a flatter one")
-
-
-def _plain(value: Any) -> str | Decimal | None:
-    """Return a value as a text or a number; None for null."""
-    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
-        value = value.item()  # of NumPy
-    if value is None or isinstance(value, (str, Decimal)):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return Decimal(value)
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 def _require(holds: object, reason: str) -> None:

@@ -222,7 +222,6 @@ static void push_text(encoder *e, char_reader text) {
  * there is such a field. */
 static int push_texts(encoder *e, slice row, const slice *plain) {
     slice fields;
-    slice value;
     row_field f;
     int has_text = 0;
     json_enter_member(e->m->metadata[FIELDS], "fields", '[', &fields);
@@ -233,10 +232,9 @@ static int push_texts(encoder *e, slice row, const slice *plain) {
         if (plain && !has_text)
             push_text(e, (char_reader){*plain, 0});
         has_text = 1;
-        for (int kind = next_at_path(&r, &f, &value); kind > ROW_ENDS;
-             kind = next_at_path(&r, &f, &value))
-            if (kind == VALUE_STRING)
-                push_text(e, json_string(value));
+        while (next_at_path(&r, &f))
+            if (r.kind == VALUE_STRING)
+                push_text(e, json_string(r.value));
     }
     return has_text;
 }
@@ -256,16 +254,14 @@ static void push_fields(encoder *e, slice row) {
     json_enter_member(e->m->metadata[FIELDS], "fields", '[', &list);
     for (; next_row_field(&list, &f) > 0; first += words_of_field(&f))
         if (f.kind != TEXT_FIELD)
-            push_field_word(e, first + find_word(row, f));
+            push_field_word(e, first + find_word(row, &f));
     json_enter_member(e->m->metadata[FIELDS], "pairs", '[', &list);
     for (; json_next_value(&list, &value); first += 3) {
-        unsigned char rooms[2][MAX_NUMBER_CHARS];
-        computed numbers[2];
+        row_number a;
+        row_number b;
         read_field_pair(e->m, value, pair);
-        if (find_number(row, &pair[0], &numbers[0], rooms[0]) == KNOWN &&
-            find_number(row, &pair[1], &numbers[1], rooms[1]) == KNOWN)
-            push_field_word(e, first + 1 +
-                                   compare_decimals(&numbers[0].number, &numbers[1].number));
+        if (find_number(row, &pair[0], &a) == KNOWN && find_number(row, &pair[1], &b) == KNOWN)
+            push_field_word(e, first + 1 + compare_decimals(&a.number, &b.number));
     }
 }
 

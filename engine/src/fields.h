@@ -48,11 +48,11 @@ typedef struct {
     slice digits;   /* from the first that is not 0; a point is skipped */
 } decimal;
 
-/* A number that was computed, in digits of its own. */
+/* A number that may have digits of its own. */
 typedef struct {
     decimal number;
-    unsigned char digits[20];
-} computed;
+    unsigned char digits[MAX_NUMBER_CHARS];
+} row_number;
 
 static int is_digit(unsigned char c) {
     return c >= '0' && c <= '9';
@@ -127,17 +127,15 @@ static int compare_decimals(const decimal *a, const decimal *b) {
 }
 
 /* Make a number of a whole one. decimals: how many of its digits stand behind the point. */
-static void set_computed(computed *c, int64_t whole, int decimals) {
+static void set_whole(row_number *n, int64_t whole, int decimals) {
     uint64_t left = whole < 0 ? (uint64_t)-whole : (uint64_t)whole;
-    unsigned char *end = c->digits + sizeof c->digits;
+    unsigned char *end = n->digits + sizeof n->digits;
     unsigned char *at = end;
     for (; left > 0; left /= 10) {
         at--;
         *at = (unsigned char)('0' + left % 10);
     }
-    c->number.sign = (whole > 0) - (whole < 0);
-    c->number.magnitude = (long)(end - at) - decimals;
-    c->number.digits = (slice){at, end};
+    n->number = (decimal){(whole > 0) - (whole < 0), (long)(end - at) - decimals, {at, end}};
 }
 
 /* Add a number, cut to whole millionths. Return whether both are small enough. */
@@ -225,6 +223,8 @@ typedef struct {
     int is_list[MAX_ROW_DEPTH];        /* or an object */
     slice keys[MAX_ROW_DEPTH];         /* of the value, from the quotation mark */
     size_t num_items[MAX_ROW_DEPTH];   /* so far */
+    int kind;                          /* of the value that next_at_path found */
+    slice value;
 } row_reader;
 
 enum {
@@ -359,101 +359,71 @@ static int is_at_path(const row_reader *r, slice name) {
     return next_char(&path) == END_OF_TEXT;
 }
 
-/* Return the kind of the next value or list at a field's path, or that the row ends. */
-static int next_at_path(row_reader *r, const row_field *f, slice *value) {
-    int kind;
+/* Find the next value at a field's path, or a list that ends. null and empty strings do not count.
+ * Return whether there is one. */
+static int next_at_path(row_reader *r, const row_field *f) {
     do
-        kind = next_value(r, value);
-    while (kind > ROW_ENDS && !is_at_path(r, f->name));
-    return kind;
+        r->kind = next_value(r, &r->value);
+    while (r->kind > ROW_ENDS &&
+           (r->kind == VALUE_NULL || (r->kind == VALUE_STRING && slice_length(r->value) == 2) ||
+            !is_at_path(r, f->name)));
+    return r->kind > ROW_ENDS;
 }
 
 /* --- The fields of a row --------------------------------------------------------------------- */
 
 /* Read a string as a number. Return whether it says one. */
-static int string_number(slice string, computed *c, unsigned char *room) {
+static int read_string_number(slice string, row_number *n) {
     char_reader r = json_string(string);
-    slice s = {room, room};
+    slice s = {n->digits, n->digits};
     int64_t seconds;
-    for (uint32_t next = next_char(&r); next != END_OF_TEXT; next = next_char(&r)) {
-        if (next >= 0x80 || s.end == room + MAX_NUMBER_CHARS)
+    for (uint32_t c = next_char(&r); c != END_OF_TEXT; c = next_char(&r)) {
+        if (c >= 0x80 || s.end == n->digits + MAX_NUMBER_CHARS)
             return 0;
-        room[s.end - room] = (unsigned char)next;
+        n->digits[s.end - s.at] = (unsigned char)c;
         s.end++;
     }
-    while (s.at < s.end && *s.at == ' ')
-        s.at++;
+    while (accept_char(&s, ' '))
+        continue;
     while (s.at < s.end && s.end[-1] == ' ')
         s.end--;
     slice digits = s;
-    if (read_decimal(&digits, &c->number) == 1 && digits.at == digits.end)
+    if (read_decimal(&digits, &n->number) == 1 && digits.at == digits.end)
         return 1;
     if (!read_date(s, &seconds))
         return 0;
-    set_computed(c, seconds, 0);
+    set_whole(n, seconds, 0);
     return 1;
 }
 
 enum { MISSING, UNKNOWN, KNOWN };
 
-/* Find the last value at a path that is neither null nor an empty string. Return its kind; ROW_ENDS
- * without one. */
-static int last_value(slice row, const row_field *f, slice *last) {
+/* Find a row's number. Return MISSING, UNKNOWN or KNOWN. */
+static int find_number(slice row, const row_field *f, row_number *n) {
     row_reader r = {.left = row};
-    slice value;
-    int found = ROW_ENDS;
-    for (int kind = next_at_path(&r, f, &value); kind > ROW_ENDS;
-         kind = next_at_path(&r, f, &value)) {
-        if (kind == LIST_ENDS || kind == VALUE_NULL ||
-            (kind == VALUE_STRING && slice_length(value) == 2))
-            continue;
-        found = kind;
-        *last = value;
-    }
-    return found;
-}
-
-/* Find a figure of the lists at a path. Return MISSING, UNKNOWN or KNOWN. */
-static int find_figure(slice row, const row_field *f, computed *c) {
-    row_reader r = {.left = row};
-    slice value;
     decimal d;
     int64_t total = 0;
     int found = MISSING;
-    for (int kind = next_at_path(&r, f, &value); kind > ROW_ENDS;
-         kind = next_at_path(&r, f, &value)) {
-        if (f->part == PART_LENGTH && kind == LIST_ENDS) {
+    while (next_at_path(&r, f)) {
+        if (f->part == PART_LENGTH && r.kind == LIST_ENDS) {
             total += (int64_t)r.num_items[r.depth];
             found = KNOWN;
-        }
-        if (f->part == PART_LENGTH || kind != VALUE_NUMBER || found == UNKNOWN)
-            continue;
-        int is_first = found == MISSING;
-        found = read_decimal(&value, &d) == 1 ? KNOWN : UNKNOWN;
-        if (found == KNOWN && f->part == PART_SUM) {
-            if (!add_millionths(&total, &d))
-                found = UNKNOWN;
-        } else if (is_first ||
-                   compare_decimals(&d, &c->number) == (f->part == PART_LEAST ? -1 : 1)) {
-            c->number = d;
+        } else if (f->part == PART_VALUE && r.kind != LIST_ENDS) {
+            int is_one = r.kind == VALUE_STRING ? read_string_number(r.value, n)
+                                                : read_decimal(&r.value, &n->number) == 1;
+            found = is_one ? KNOWN : UNKNOWN;
+        } else if (f->part >= PART_LEAST && r.kind == VALUE_NUMBER && found != UNKNOWN) {
+            int is_one = read_decimal(&r.value, &d) == 1 &&
+                         (f->part != PART_SUM || add_millionths(&total, &d));
+            if (found == MISSING ||
+                compare_decimals(&d, &n->number) == (f->part == PART_LEAST ? -1 : 1))
+                n->number = d;
+            found = is_one ? KNOWN : UNKNOWN;
         }
     }
     if (f->part == PART_LENGTH || f->part == PART_SUM)
-        set_computed(c, total, f->part == PART_SUM ? 6 : 0);
+        set_whole(n, total, f->part == PART_SUM ? 6 : 0);
     return found;
-}
-
-/* Find a row's number. room: MAX_NUMBER_CHARS bytes that it may stand in. */
-static int find_number(slice row, const row_field *f, computed *c, unsigned char *room) {
-    slice value;
-    if (f->part != PART_VALUE)
-        return find_figure(row, f, c);
-    int kind = last_value(row, f, &value);
-    if (kind == ROW_ENDS)
-        return MISSING;
-    if (kind == VALUE_STRING)
-        return string_number(value, c, room) ? KNOWN : UNKNOWN;
-    return kind == VALUE_NUMBER && read_decimal(&value, &c->number) == 1 ? KNOWN : UNKNOWN;
 }
 
 /* Return whether a row's value is one of a category's. */
@@ -477,30 +447,37 @@ static int is_value(slice value, int kind, slice listed) {
     }
 }
 
-/* Return the number of a row's word, from 0, among those of its field. */
-static int32_t find_word(slice row, row_field f) {
-    unsigned char room[MAX_NUMBER_CHARS];
-    computed c;
-    slice value;
+/* Return the number of the word of a category's value. */
+static int32_t find_value(const row_reader *r, const row_field *f) {
+    slice list = f->list;
     slice listed;
+    for (int32_t word = 0; json_next_value(&list, &listed); word++)
+        if (is_value(r->value, r->kind, listed))
+            return word;
+    return f->count + 1; /* unknown */
+}
+
+/* Return the number of a row's word, from 0, among those of its field. */
+static int32_t find_word(slice row, const row_field *f) {
+    row_reader r = {.left = row};
+    slice list = f->list;
+    slice value;
+    row_number n;
     decimal edge;
-    int32_t word = 0;
-    int found;
-    if (f.kind == CATEGORY_FIELD) {
-        int kind = last_value(row, &f, &value);
-        found = kind == ROW_ENDS ? MISSING : UNKNOWN;
-        for (; found == UNKNOWN && json_next_value(&f.list, &listed); word++)
-            if (is_value(value, kind, listed))
-                return word;
-    } else {
-        found = find_number(row, &f, &c, room);
-        for (; found == KNOWN && json_next_value(&f.list, &listed); word++)
-            if (read_decimal(&listed, &edge) != 1 || compare_decimals(&c.number, &edge) <= 0)
-                break;
-    }
-    if (found == KNOWN)
+    int32_t word = words_of_field(f) - 2; /* of a missing value */
+    if (f->kind == CATEGORY_FIELD) {
+        while (next_at_path(&r, f))
+            if (r.kind != LIST_ENDS)
+                word = find_value(&r, f);
         return word;
-    return words_of_field(&f) - (found == MISSING ? 2 : 1);
+    }
+    int found = find_number(row, f, &n);
+    if (found != KNOWN)
+        return word + found;
+    for (word = 0; json_next_value(&list, &value); word++)
+        if (read_decimal(&value, &edge) != 1 || compare_decimals(&n.number, &edge) <= 0)
+            break;
+    return word;
 }
 
 /* --- The fields of a file -------------------------------------------------------------------- */

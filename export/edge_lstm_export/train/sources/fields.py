@@ -6,9 +6,8 @@ their values. Two numbers of which now the one and now the other is larger are c
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, get_args
@@ -30,7 +29,6 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, listed, shorten
 from edge_lstm.tables.reader import open_inputs
 from edge_lstm.tables.values import json_object, row_text
-from edge_lstm_export.arrays import Doubles
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, Split
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, request_of
@@ -46,7 +44,8 @@ _MOST_COMPARED = 64
 # Of the rows with both numbers: more are of one order nearly always.
 _MOST_OF_ONE_ORDER = 0.95
 _NAME_WIDTH = 26  # of a field in the plan
-_PARTS: tuple[Part, ...] = ("least", "greatest", "sum")
+
+_Row = Mapping[str, Values]  # by path
 
 
 def field_options(
@@ -69,28 +68,23 @@ def field_options(
     if not fields and not every and len(texts) < 2:
         return replace(options, text_column=texts[0] if texts else None)
     kinds = [f"{name}:text" for name in texts]
-    for given in fields:
-        name, _, kind = given.rpartition(":")
-        if kind not in get_args(Kind):
-            name = given
-        else:
-            kinds.append(given)
-        if not name:
-            raise DataError("a --field has no name; give the name of a column, as in amount")
-        texts = (*texts, name)
+    kinds += [given for given in fields if given.rpartition(":")[2] in get_args(Kind)]
+    names = [*texts, *(given.rpartition(":")[0] if given in kinds else given for given in fields)]
+    if "" in names:
+        raise DataError("a --field has no name; give the name of a column, as in amount")
     if every:
-        if len(kinds) < len(texts):
+        if len(kinds) < len(names):
             raise DataError(
                 "--fields all has every column; beside it, --field takes NAME:KIND with the kind "
                 f"{listed(get_args(Kind))}"
             )
         return replace(options, fields=(), kinds=tuple(kinds))
     is_log = _is_log(source, options)
-    if len(texts) == len(fields) and not is_log:
-        texts = (*_text_column(source, options), *texts)
-    names = tuple(dict.fromkeys(texts))
+    if not texts and not is_log:
+        names = [*_text_column(source, options), *names]
+    wanted = tuple(dict.fromkeys(names))
     # A request of a log stands in a column of its own.
-    return replace(options, fields=() if is_log else names, wanted=names, kinds=tuple(kinds))
+    return replace(options, fields=() if is_log else wanted, wanted=wanted, kinds=tuple(kinds))
 
 
 def _is_log(source: str, options: DataOptions) -> bool:
@@ -119,8 +113,23 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
     Raise DataError if no field is left.
     """
     rows = [collected(parse_object(text)) for text in dataset.train.texts]
-    learnt = _learn(rows, options)
-    fields = learnt.fields
+    found = _candidates(rows, options)
+    kept = [each for each in found if each.is_kept][: MOST_FIELDS - MOST_PAIRS]
+    if not kept:
+        raise DataError("no field is left to learn from; name others with --field")
+    warnings = [warning for each in kept for warning in each.warnings]
+    dropped = [shorten(each.field.title) for each in found if each not in kept]
+    if dropped:
+        warnings.append(
+            f"left out of the fields: {listed(dropped)} (fewer than {FEWEST_ROWS} rows have it, "
+            f"all rows have the same, or {len(kept)} others are there)"
+        )
+    fields = Fields(tuple(each.field for each in kept))
+    fields = replace(fields, pairs=_pairs(fields, rows))
+    reasons = [(shorten(each.field.title, _NAME_WIDTH), each.reason) for each in kept]
+    for a, b in fields.pairs:
+        both = f"{fields.fields[a].title} and {fields.fields[b].title}"
+        reasons.append(("compared", f"{both} (now the one is larger, now the other)"))
 
     def read(split: Split) -> Split:
         return replace(split, texts=tuple(map(fields.read, split.texts)))
@@ -129,74 +138,56 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
         dataset,
         train=read(dataset.train),
         test=None if dataset.test is None else read(dataset.test),
-        warnings=(*dataset.warnings, *learnt.warnings),
+        warnings=(*dataset.warnings, *warnings),
         fields=fields,
-        reasons=learnt.reasons,
+        reasons=tuple(reasons),
     )
 
 
 @dataclass(frozen=True)
-class _Learnt:
-    """Fields, and what a person should know of them."""
-
-    fields: Fields
-    reasons: tuple[tuple[str, str], ...]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _Candidate:
-    """A field, and why it is of its kind. rows: that have it."""
+    """A field, and what a person should know of it.
+
+    why: it is of its kind.
+    is_kept: it is asked for, or enough rows have it, and not all the same.
+    """
 
     field: Field
-    reason: str
-    rows: int
+    why: str
+    is_kept: bool = True
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Its kind and the reason, for the plan."""
+        noun = {"number": "edge", "category": "value"}.get(self.field.kind)
+        of = f", {counted(len(self.field.known), noun)}" if noun else ""
+        return f"{self.field.kind}{of} ({self.why})"
 
 
-def _learn(rows: Sequence[Mapping[str, Values]], options: DataOptions) -> _Learnt:
-    """Decide on the fields of rows, given as values by path."""
+def _candidates(rows: Sequence[_Row], options: DataOptions) -> list[_Candidate]:
+    """Return the fields that are asked for; without names, all that rows have."""
     said = dict(each.rpartition(":")[::2] for each in options.kinds)
     paths = dict.fromkeys(path for row in rows for path in row)
-    names = options.wanted
-    wanted = [path for path in paths if not names or any(_is_under(name, path) for name in names)]
-    asked = (*names, *said)
-    if missing := [name for name in asked if not any(_is_under(name, path) for path in wanted)]:
-        there = listed([shorten(path) for path in paths], most=20)
-        raise DataError(f"no row has a field {missing[0]!r}; the rows have {there}")
-    lists = {path for row in rows for path, found in row.items() if found.length is not None}
-    warnings: list[str] = []
-    found: list[_Candidate] = []
-    for path in wanted:
-        values = [row[path] for row in rows if path in row]
-        is_in_list = any(_is_under(name, path) for name in lists)
-        if path in said:
-            found.append(_as_said(path, said[path], values, len(rows)))
-            warnings += _misfits(path, said[path], values)
-        else:
-            found += _of_list(path, values) if is_in_list else _of_values(path, values)
-    kept = [each for each in found if each.field.name in said or _tells(each, len(rows))]
-    dropped = [each.field.title for each in found if each not in kept]
-    most = MOST_FIELDS - MOST_PAIRS
-    words = sorted((each for each in kept if each.field.words), key=lambda each: -each.rows)
-    if len(words) > most:
-        dropped += [each.field.title for each in words[most:]]
-        kept = [each for each in kept if each not in words[most:]]
-    if dropped:
-        left = listed([shorten(name) for name in dropped])
-        why = f"fewer than {FEWEST_ROWS} rows have it, or all rows the same"
-        warnings.append(f"left out of the fields: {left} ({why}, or {most} others are there)")
-    if not kept:
-        raise DataError("no field is left to learn from; name others with --field")
-    fields = Fields(tuple(each.field for each in kept))
-    fields = replace(fields, pairs=_pairs(fields, rows))
-    reasons = [
-        (shorten(each.field.title, _NAME_WIDTH), f"{_in_words(each.field)} ({each.reason})")
-        for each in kept
+    lists = [
+        path for path in paths if any(row[path].number("length") for row in rows if path in row)
     ]
-    for a, b in fields.pairs:
-        both = f"{fields.fields[a].title} and {fields.fields[b].title}"
-        reasons.append(("compared", f"{both} (now the one is larger, now the other)"))
-    return _Learnt(fields, tuple(reasons), tuple(warnings))
+    for name in (*options.wanted, *said):
+        if not any(_is_under(name, path) for path in paths):
+            there = listed([shorten(path) for path in paths], most=20)
+            raise DataError(f"no row has a field {name!r}; the rows have {there}")
+    found: list[_Candidate] = []
+    for path in paths:
+        values = [row[path] for row in rows if path in row]
+        if options.wanted and not any(_is_under(name, path) for name in options.wanted):
+            continue
+        if path in said:
+            found.append(_as_said(path, said[path], values))
+        elif any(_is_under(name, path) for name in lists):
+            found += _of_list(path, values, len(rows))
+        else:
+            found += _of_values(path, values, len(rows))
+    return found
 
 
 def _is_under(name: str, path: str) -> bool:
@@ -204,116 +195,91 @@ def _is_under(name: str, path: str) -> bool:
     return path == name or path.startswith(f"{name}.")
 
 
-def _as_said(path: str, kind: str, values: Sequence[Values], rows: int) -> _Candidate:
+def _as_said(path: str, kind: str, values: Sequence[Values]) -> _Candidate:
+    """Return a field of a kind that is asked for.
+
+    Raise DataError if it would say nothing.
+    """
+    there = [each.last for each in values if each.last is not None]
     if kind == "number":
-        made = _number(path, "value", values)
-    elif kind == "category":
-        made = Field(path, "category", values=_values(values)[:MOST_VALUES])
-    else:
-        made = Field(path)
-    return _Candidate(made, "asked for", rows)
+        wrong = [str(each) for each in there if number_of(each).is_nan()]
+        what = f"{path}: no number in {len(wrong):,} of {counted(len(there), 'row')}"
+        lines = [f"{what}, such as {shorten(each)}: they are read as unknown" for each in wrong[:1]]
+        return _Candidate(_number(path, "value", values), "asked for", warnings=tuple(lines))
+    if kind == "text":
+        return _Candidate(Field(path), "asked for")
+    often = tuple(value for value, count in _counts(there) if count >= FEWEST_ROWS)[:MOST_VALUES]
+    if not often:
+        raise DataError(
+            f"no value of {path} is in {FEWEST_ROWS} rows, so it is no category; "
+            f"give --field {path}:text"
+        )
+    return _Candidate(Field(path, "category", known=often), "asked for")
 
 
-def _misfits(path: str, kind: str, values: Sequence[Values]) -> Iterator[str]:
-    """Yield a line about the values of a number field that cannot be read as numbers."""
-    if kind != "number":
+def _of_values(path: str, values: Sequence[Values], rows: int) -> Iterator[_Candidate]:
+    """Yield the field of a path with one value in a row. rows: all."""
+    there = [each.last for each in values if each.last is not None]
+    counts = _counts(there)
+    if not counts:
         return
-    there = [each.last for each in values if each.last is not None]
-    wrong = [str(each) for each in there if number_of(each).is_nan()]
-    if wrong:
-        what = f"no number in {len(wrong):,} of {counted(len(there), 'row')}"
-        yield f"{path}: {what}, such as {shorten(wrong[0])}: they are read as unknown"
-
-
-def _of_values(path: str, values: Sequence[Values]) -> list[_Candidate]:
-    """Return the field of a path with one value in a row."""
-    there = [each.last for each in values if each.last is not None]
-    if not there:
-        return []
     if not any(number_of(each).is_nan() for each in there):
         made = _number(path, "value", values)
-        return [_Candidate(made, "all values are numbers", len(there))]
-    counts = Counter(map(str, there))
-    if len(counts) <= MOST_VALUES and min(counts.values()) >= FEWEST_ROWS:
-        made = Field(path, "category", values=_values(values))
-        reason = f"each value in {FEWEST_ROWS} rows or more"
-        return [_Candidate(made, reason, len(there))]
-    return [_Candidate(Field(path), f"{len(counts):,} different values", len(there))]
+        why = "all values are numbers"
+    elif len(counts) <= MOST_VALUES and counts[-1][1] >= FEWEST_ROWS:
+        made = Field(path, "category", known=tuple(value for value, _ in counts))
+        why = f"each value in {FEWEST_ROWS} rows or more"
+    else:
+        made = Field(path)
+        why = f"{len(counts):,} different values"
+    differs = made.kind == "text" or len(counts) > 1 or len(there) < rows
+    yield _Candidate(made, why, differs and len(there) >= FEWEST_ROWS)
 
 
-def _of_list(path: str, values: Sequence[Values]) -> list[_Candidate]:
-    """Return the fields of a list, or of a path inside one."""
-    made = []
-    if lengths := sum(each.length is not None for each in values):
-        made.append(_Candidate(_number(path, "length", values), "a list", lengths))
-    if numbers := sum(bool(each.numbers) for each in values):
-        parts = (_number(path, part, values) for part in _PARTS)
-        made += [_Candidate(each, "a list of numbers", numbers) for each in parts]
+def _of_list(path: str, values: Sequence[Values], rows: int) -> Iterator[_Candidate]:
+    """Yield the fields of a list, or of a path inside one. rows: all."""
+    for part in get_args(Part)[1:]:
+        there = [each.number(part) for each in values if each.number(part) is not None]
+        why = "a list" if part == "length" else "a list of numbers"
+        differs = len({*there}) > 1 or len(there) < rows
+        if there:
+            made = _number(path, part, values)
+            yield _Candidate(made, why, differs and len(there) >= FEWEST_ROWS)
     if texts := sum(bool(each.texts) for each in values):
-        made.append(_Candidate(Field(path), "a list of texts", texts))
-    return made
+        yield _Candidate(Field(path), "a list of texts", texts >= FEWEST_ROWS)
 
 
-def _tells(candidate: _Candidate, rows: int) -> bool:
-    """Return whether enough rows have a field, and not all the same."""
-    made = candidate.field
-    differs = made.kind == "text" or len(made.edges) > 0 or len(made.values) > 1
-    return candidate.rows >= FEWEST_ROWS and (differs or candidate.rows < rows)
+def _counts(values: Iterable[Any]) -> list[tuple[str, int]]:
+    """Return the values as texts with their counts, the most frequent first."""
+    counts = Counter(map(str, values))
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
 def _number(path: str, part: Part, values: Sequence[Values]) -> Field:
     """Return a number field with the quantiles of its values, but for the largest."""
-    found = (each.part(part) for each in values)
-    numbers = sorted(float(each) for each in found if each is not None and not each.is_nan())
-    numbers = [each for each in numbers if math.isfinite(each)]
-    places = [len(numbers) * i // (EDGES + 1) for i in range(1, EDGES + 1)]
-    edges = sorted({numbers[place] for place in places} - {numbers[-1]}) if numbers else []
-    return Field(path, "number", part, edges=tuple(edges))
+    found = np.array([each.number(part) for each in values], float)
+    numbers = np.sort(found[np.isfinite(found)])
+    places = np.arange(1, EDGES + 1) * len(numbers) // (EDGES + 1)
+    edges = np.unique(numbers[places]) if len(numbers) else numbers
+    return Field(
+        path, "number", part, known=tuple(edges[edges < numbers.max(initial=-np.inf)].tolist())
+    )
 
 
-def _values(values: Sequence[Values]) -> tuple[str, ...]:
-    """Return the values of a category that enough rows have, the most frequent first."""
-    counts = Counter(str(each.last) for each in values if each.last is not None)
-    often = [value for value, count in counts.items() if count >= FEWEST_ROWS]
-    return tuple(sorted(often, key=lambda value: (-counts[value], value)))
-
-
-def _pairs(fields: Fields, rows: Sequence[Mapping[str, Values]]) -> tuple[tuple[int, int], ...]:
+def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of numbers whose order differs most between the rows."""
-    places = [i for i, each in enumerate(fields.fields) if each.kind == "number"]
-    places = places[:_MOST_COMPARED]
-    table = np.array([[_float(fields.fields[i], row) for i in places] for row in rows])
-    worth: dict[tuple[int, int], float] = {}
+    places = [i for i, each in enumerate(fields.fields) if each.kind == "number"][:_MOST_COMPARED]
+    numbers = [fields.fields[i] for i in places]
+    table = np.array([[each.value(row[each.name]) for each in numbers] for row in rows], float)
+    shares: dict[tuple[int, int], float] = {}
     for a, b in combinations(range(len(places)), 2):
-        if fields.fields[places[a]].name == fields.fields[places[b]].name:
-            continue
-        differences = table[:, a] - table[:, b]
-        orders = np.sign(differences[~np.isnan(differences)])
-        if len(orders) < max(2 * FEWEST_ROWS, 0.2 * len(rows)):
-            continue
-        shares = np.array([(orders == order).mean() for order in (-1, 0, 1)])
-        if shares.max() <= _MOST_OF_ONE_ORDER:
-            worth[places[a], places[b]] = _entropy(shares)
-    best = sorted(worth, key=lambda pair: (-worth[pair], pair))
-    return tuple(sorted(best[:MOST_PAIRS]))
-
-
-def _float(made: Field, row: Mapping[str, Values]) -> float:
-    number = row[made.name].part(made.part) if made.name in row else None
-    return math.nan if number is None else float(number)
-
-
-def _entropy(shares: Doubles) -> float:
-    there = shares[shares > 0]
-    return float(-(there * np.log(there)).sum())
-
-
-def _in_words(made: Field) -> str:
-    if made.kind == "number":
-        return f"number, {counted(len(made.edges), 'edge')}"
-    if made.kind == "category":
-        return f"category, {counted(len(made.values), 'value')}"
-    return "text"
+        difference = table[:, a] - table[:, b]
+        orders = np.sign(difference[~np.isnan(difference)])
+        enough = len(orders) >= max(2 * FEWEST_ROWS, 0.2 * len(rows))
+        most = max(np.mean(orders == order) for order in (-1, 0, 1)) if enough else 1
+        if most <= _MOST_OF_ONE_ORDER:
+            shares[places[a], places[b]] = most
+    return tuple(sorted(sorted(shares, key=lambda pair: (shares[pair], pair))[:MOST_PAIRS]))
 
 
 def objects(rows: Any) -> list[Any] | None:
