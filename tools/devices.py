@@ -1,6 +1,6 @@
 """What the engine takes on CPUs that are not at hand, counted and modelled; and the page of it.
 
-    python tools/devices.py count    # run the engine emulated, write docs/devices/modelled.json
+    python tools/devices.py count    # run the engine emulated, write the counts
     python tools/devices.py write    # the tables of the page
 
 Counts the executions of each basic block of an emulated run (qemu's log). A block's cycles are
@@ -30,10 +30,9 @@ from edge_lstm.core.classifier import Classifier
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
 BOARD = PROJECT / "tests" / "engine"
-FOLDER = PROJECT / "docs" / "devices"
-MODELLED = FOLDER / "modelled.json"
-MEASURED = FOLDER / "measured"
-PAGE = FOLDER / "README.md"
+MODELLED = PROJECT / "benchmarks" / "results" / "devices.json"
+MEASURED = PROJECT / "docs" / "devices" / "measured"
+PAGE = PROJECT / "benchmarks" / "devices.md"
 SOURCES = (str(PROJECT / "tools" / "devices.c"), str(ENGINE / "edge_lstm.c"))
 # The int8 files of the repository. tiny is exported from its checkpoint.
 MODELS = {

@@ -1,4 +1,4 @@
-"""docs/devices: each figure comes from a file, by tools/devices.py."""
+"""benchmarks/devices.md: each figure comes from a file, by tools/devices.py."""
 
 import json
 import runpy
