@@ -13,7 +13,7 @@ import typer
 from edge_lstm.cli import options
 from edge_lstm.cli.notes import WIDTH, print_table, table_lines, wrapped
 from edge_lstm.cli.options import option
-from edge_lstm.cli.progress import ProgressBar
+from edge_lstm.cli.progress import ProgressCount
 from edge_lstm.printable import to_json
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def command(
         windows=windows,
         engine=chosen_engine(engine),
     )
-    evaluations = evaluate_files(request, partial(ProgressBar, "evaluating"))
+    evaluations = evaluate_files(request, partial(ProgressCount, "evaluating"))
     if is_alone:
         _write(evaluations[""], report, mistakes)
     if as_json:

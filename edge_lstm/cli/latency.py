@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +11,10 @@ import typer
 from edge_lstm.cli import options
 from edge_lstm.cli.notes import print_table, wrapped
 from edge_lstm.cli.options import option
-from edge_lstm.cli.progress import SILENCE_SECONDS
+from edge_lstm.cli.progress import ProgressLine
 from edge_lstm.system.signals import held, received_exit_code
 
 if TYPE_CHECKING:
-    from edge_lstm.latency.measure import Progress
     from edge_lstm.latency.result import Measurement
 
 _ENGINE = "Engines, as in predict.  [default: EDGE_LSTM_ENGINE, else onnxruntime]"
@@ -74,7 +72,8 @@ def command(
     if texts is not None:
         fields = [open_model(path).fields for path in settings.models]
         sample = read_texts(texts, text_column, fields)
-    result = measure(settings, sample, progress=_progress())
+    with ProgressLine() as line:
+        result = measure(settings, sample, progress=line.draw)
     _show(result, output, as_json, report)
     if result.is_interrupted:
         raise typer.Exit(received_exit_code())
@@ -100,28 +99,3 @@ def _show(result: Measurement, output: Path | None, as_json: bool, report: Path 
             print_table(table)
         for note in reports.notes(result):
             print(wrapped(note))
-
-
-def _progress() -> Progress:
-    """Return a function that tells standard error how far the measurement is.
-
-    A terminal gets one line, which changes; elsewhere each phase that lasts gets a line of its own.
-    It is written between blocks: a bar of rich has a thread, which would draw while the clock runs.
-    """
-    is_terminal = sys.stderr.isatty()
-    shown = ""
-    last_line = time.monotonic()
-
-    def show(phase: str, part: float) -> None:
-        nonlocal shown, last_line
-        if is_terminal:
-            line = f"{phase} {part:4.0%}" if phase else ""
-            if line != shown:
-                print(f"\r{'':<{len(shown)}}\r{line}", end="", file=sys.stderr, flush=True)
-                shown = line
-        elif phase not in ("", shown) and time.monotonic() - last_line >= SILENCE_SECONDS:
-            print(phase, file=sys.stderr, flush=True)
-            shown = phase
-            last_line = time.monotonic()
-
-    return show

@@ -1,39 +1,36 @@
-"""The progress of a command on standard error: a bar on a terminal, elsewhere lines."""
+"""The progress of a command on standard error: one line that changes."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
 
-from edge_lstm.system.signals import held
-
-# Seconds before the bar appears: shorter work needs no bar, nor the import of rich.
-_AFTER_SECONDS = 0.5
+# Seconds before the first line on a terminal: shorter work shows none.
+AFTER_SECONDS = 0.5
 SILENCE_SECONDS = 2.0  # without a terminal, longer work prints a line
 LINE_SECONDS = 30.0  # between two lines without a terminal
 
 
-class Bar:
-    """A text and a bar on standard error.
+class ProgressLine:
+    """How far the work is. A context manager: on a terminal, the line is gone at the end.
 
-    A context manager: the bar is redrawn in place and removed at the end. Without a terminal, lines
-    are printed.
+    It has no thread, which would draw while a clock runs.
     """
 
-    def __init__(self, first_line: float) -> None:
+    def __init__(self, first_line: float = SILENCE_SECONDS) -> None:
         """first_line: seconds before the first line without a terminal."""
-        self.is_shown = sys.stderr.isatty()
-        self._from = time.monotonic() + (_AFTER_SECONDS if self.is_shown else first_line)
-        self._bar: Any = None
+        self._is_terminal = sys.stderr.isatty()
+        self._next = time.monotonic() + (AFTER_SECONDS if self._is_terminal else first_line)
+        self._shown = ""
 
     def __enter__(self) -> Any:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._shown:
+            self._change("")
 
     def draw(self, text: str, fraction: float | None) -> None:
         """Show how far the work is.
@@ -41,33 +38,28 @@ class Bar:
         text: for a person.
         fraction: of the work, 0 to 1; None if its end is not known.
         """
-        if time.monotonic() < self._from:
+        now = time.monotonic()
+        if now < self._next:
             return
-        if not self.is_shown:
-            self._from = time.monotonic() + LINE_SECONDS
-            part = "" if fraction is None else f"{fraction:.0%}: "
-            print(f"{part}{text}", file=sys.stderr, flush=True)
-            return
-        if self._bar is None:
-            with held():
-                from rich.console import Console
-                from rich.progress import Progress
+        line = text if fraction is None else f"{fraction:.0%}: {text}"
+        if self._is_terminal:
+            self._next = now + 0.1
+            self._change(line[: shutil.get_terminal_size().columns - 1])
+        else:
+            self._next = now + LINE_SECONDS
+            print(line, file=sys.stderr, flush=True)
 
-            columns: Any = (*Progress.get_default_columns()[1:], "{task.fields[text]}")
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._bar.add_task("", total=None, text="")
-            self._bar.start()
-        total = None if fraction is None else 1.0
-        task = self._bar.task_ids[0]
-        self._bar.update(task, text=text, total=total, completed=fraction or 0.0)
+    def _change(self, line: str) -> None:
+        print(f"\r{'':<{len(self._shown)}}\r{line}", end="", file=sys.stderr, flush=True)
+        self._shown = line
 
 
-class ProgressBar(Bar):
-    """A bar with a count, ``label  1,024 of 25,000``."""
+class ProgressCount(ProgressLine):
+    """The same with a count, ``label  1,024 of 25,000``."""
 
     def __init__(self, label: str, total: int) -> None:
         """label: name of the work. total: the last count."""
-        super().__init__(SILENCE_SECONDS)
+        super().__init__()
         self._label = label
         self._total = total
         self._done = 0

@@ -180,7 +180,7 @@ def _score(
 
     work: further arguments of score_files and score_on_cluster.
     """
-    from edge_lstm.cli.progress import LINE_SECONDS, Bar
+    from edge_lstm.cli.progress import LINE_SECONDS, ProgressLine
     from edge_lstm.scoring import score_files
     from edge_lstm.system.signals import exit_code
 
@@ -189,10 +189,10 @@ def _score(
         rows = counted(summary.rows, "row")
         errors = counted(summary.errors, "error")
         text = f"{rows}, {summary.rows_per_second:,.0f} rows/s, {errors}"
-        bar.draw(text, progress.fraction)
+        line.draw(text, progress.fraction)
 
     try:
-        with Bar(first_line=LINE_SECONDS) as bar:
+        with ProgressLine(first_line=LINE_SECONDS) as line:
             work["on_progress"] = None if quiet else show
             if engine != "ray":
                 return score_files(inputs, output, **work)

@@ -50,7 +50,7 @@ def evaluate_files(
 ) -> dict[str, Evaluation]:
     """Return the evaluation of each question.
 
-    progress: makes a progress bar, such as cli.progress.ProgressBar, of the number of texts to
+    progress: makes a progress bar, such as cli.progress.ProgressCount, of the number of texts to
         classify, a text once for each model.
 
     Raise DataError, ModelFileError, or MissingPackageError.

@@ -69,7 +69,6 @@ def measure(
                 raise
             interrupted = True
         seconds = time.perf_counter() - started
-    tell("", 1.0)
     states.append(state())
 
     if meter is not None and settings.energy_s > 0 and not interrupted:
