@@ -18,7 +18,6 @@ from typing import Any
 
 from edge_lstm.core import model_checks, onnx_file
 from edge_lstm.core.fields import Fields, RowText
-from edge_lstm.core.figures import by_label
 from edge_lstm.core.layers import NetworkConfig, PaddingCost, sentinels
 from edge_lstm.core.model_checks import Room
 from edge_lstm.core.question import ANY_CHOICE, CHOICE, SCORE, Question
@@ -53,7 +52,7 @@ KEY_LABELS = "edge_lstm.labels"
 # JSON: the architecture.
 KEY_NETWORK = "edge_lstm.network"
 
-# JSON: data, digest, seed, versions, measured accuracy; see figures.py.
+# JSON: data, digest, seed, versions, measured accuracy. Figures of labels are in their order.
 KEY_TRAINING = "edge_lstm.training"
 
 # JSON; absent in an fp32 file.
@@ -359,7 +358,6 @@ def _read_metadata(
         values.get(KEY_QUANTIZATION, {}),
         multi_label=thresholds is not None,
     )
-    training = by_label(training, labels)
     golden = model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer)
     fields = None
     if KEY_FIELDS in values:

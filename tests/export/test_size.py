@@ -179,7 +179,7 @@ def test_an_export_that_is_larger_than_its_plan_is_written_only_where_it_is_aske
 # --- Many labels ----------------------------------------------------------------------------------
 
 
-def test_a_file_names_its_labels_once_and_reads_the_figures_by_name() -> None:
+def test_a_file_names_its_labels_once_and_has_their_figures_in_order() -> None:
     checkpoint = make_checkpoint(labels=150)
     scores = {"precision": 0.123456, "recall": 1.0, "f1": 0.2, "texts": 3}
     by_name = {"train_texts": dict.fromkeys(checkpoint.labels, 4)}
@@ -187,6 +187,6 @@ def test_a_file_names_its_labels_once_and_reads_the_figures_by_name() -> None:
     training = {"data": by_name, "validation": validation, "test": None}
     file = model_of(replace(checkpoint, training=training), quantize="int8")
     assert file.data.count(b"label149") == 1
-    read = {**scores, "precision": 0.1235}
-    assert file.training["validation"]["labels"] == dict.fromkeys(checkpoint.labels, read)
-    assert file.training["data"] == by_name
+    read = {"precision": [0.1235] * 150, "recall": [1] * 150, "f1": [0.2] * 150, "texts": [3] * 150}
+    assert file.training["validation"]["labels"] == read
+    assert file.training["data"] == {"train_texts": [4] * 150}

@@ -8,7 +8,6 @@ from typing import Any
 
 from edge_lstm.core import modelfile
 from edge_lstm.core.fields import Fields
-from edge_lstm.core.figures import in_label_order
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.question import ANY_CHOICE, CHOICE, Question
 from edge_lstm.core.risk_coverage import RiskCoverage
@@ -49,7 +48,7 @@ def description(
         modelfile.KEY_VOCABULARY: front_coded(tokenizer.entries),
         modelfile.KEY_LABELS: labels,
         modelfile.KEY_NETWORK: config.to_dict(),
-        modelfile.KEY_TRAINING: in_label_order(training),
+        modelfile.KEY_TRAINING: _in_label_order(training),
         modelfile.KEY_GOLDEN: golden,
     }
     if answers.thresholds is not None:
@@ -66,6 +65,32 @@ def description(
             **_roundings(config, packs),
         }
     return described
+
+
+def _in_label_order(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a training with the figures of labels as lists, in the labels' order.
+
+    Hundreds of names and keys would be a good part of a small file. The record may be incomplete.
+    """
+    changed = dict(training)
+    data = training.get("data") or {}
+    if "train_texts" in data:
+        changed["data"] = {**data, "train_texts": [*data["train_texts"].values()]}
+    for part in ("validation", "test"):
+        scores = training.get(part) or {}
+        if "labels" in scores:
+            changed[part] = {**scores, "labels": _listed_scores(scores["labels"])}
+    return changed
+
+
+def _listed_scores(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Return score → its value for each label. A whole number is an int, whose JSON is shorter."""
+    listed: dict[str, list[float]] = {}
+    for name in ("precision", "recall", "f1", "texts"):
+        # Four decimal places: people read percent.
+        numbers = [round(row[name], 4) for row in scores.values()]
+        listed[name] = [int(number) if number == int(number) else number for number in numbers]
+    return listed
 
 
 def _roundings(config: NetworkConfig, packs: bool) -> dict[str, str]:
