@@ -8,7 +8,7 @@ Words that only work together (a negation and the negated word) each show a part
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_lstm.core.classifier import Classifier, Row
@@ -16,8 +16,6 @@ from edge_lstm.core.decide import STATUSES, Policy, check_label, decide
 from edge_lstm.core.fields import Fields
 from edge_lstm.core.text import Token
 from edge_lstm.metrics import SMALLEST_PROBABILITY
-
-WEAK = 0.05  # words below this share of the strongest effect stay without colour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +73,6 @@ class Explanation:
         """Return the word's effect over the strongest: -1 (away from the label) to 1 (towards)."""
         strongest = max((abs(word.effect) for word in self.words), default=0.0)
         return word.effect / strongest if strongest else 0.0
-
-    def pieces(self) -> Iterator[tuple[str, Word | None]]:
-        """Yield the whole text in pieces, in order: words, and None with the text between them."""
-        end = 0
-        for word in self.words:
-            yield self.text[end : word.start], None
-            yield word.text, word
-            end = word.end
-        yield self.text[end:], None
 
 
 def explain(classifier: Classifier, text: Row, *, label: str | None = None) -> Explanation:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
 
 BAR = 24  # columns of the longest bar
 MOST_WORDS = 12  # in the table
-# Numbers among the 256 colours of terminals, light to strong, each readable under black letters.
-BLUES = (195, 153, 117, 75)
-ORANGES = (230, 223, 216, 208)
 
 
 def command(
@@ -44,8 +39,7 @@ def command(
 
     Each word is left out in turn, and the rest is classified.
 
-    The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. A terminal
-    shows the text in colour, blue for words towards the label and orange for those away from it.
+    The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7.
     """
     from edge_lstm.core.classifier import Classifier
     from edge_lstm.explain import explain
@@ -61,7 +55,7 @@ def command(
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
-    """Yield the prediction, the text in colour, and a table of at most MOST_WORDS words."""
+    """Yield the prediction, and a table of at most MOST_WORDS words."""
     yield (f"{printable(explanation.label)}  {explanation.probability:.4f}  ({explanation.status})")
     predicted = explanation.predicted
     if predicted != explanation.label:
@@ -70,8 +64,6 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     if not explanation.words:
         yield "the text has no words to explain"
         return
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
-        yield "\n" + coloured(explanation)
     yield ""
     strongest = explanation.strongest(MOST_WORDS)
     # A smaller effect would be shown as 0.00.
@@ -85,38 +77,5 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         strength = explanation.strength(word)
         sign = "+" if strength > 0 else "-"
         bar = sign * max(1, round(BAR * abs(strength)))
-        shown = cut(" ".join(readable(word.text).split()), room)
+        shown = cut(printable(word.text), room)
         yield f"{word.effect:>+8.2f} {word.probability:>8.4f}  {shown:<{room}} {bar}"
-
-
-def coloured(explanation: Explanation) -> str:
-    """Return the whole text with escapes of colour.
-
-    Words towards the label are blue, words away from it orange. Words outside the vocabulary are
-    underlined, words that the model does not read are dim.
-    """
-    from edge_lstm.explain import WEAK
-
-    shown = ""
-    for text, word in explanation.pieces():
-        codes = []
-        if word is not None:
-            strength = explanation.strength(word)
-            if abs(strength) >= WEAK:
-                colours = BLUES if strength > 0 else ORANGES
-                colour = colours[min(3, int(4 * abs(strength)))]
-                codes.append(f"30;48;5;{colour}")
-            if not word.known:
-                codes.append("4")
-            if not word.read:
-                codes.append("2")
-        piece = readable(text)
-        if codes:
-            piece = f"\x1b[{';'.join(codes)}m{piece}\x1b[0m"
-        shown += piece
-    return shown
-
-
-def readable(text: str) -> str:
-    """Replace each character that would control a terminal by U+FFFD; line ends stay."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)

@@ -253,23 +253,23 @@ class Classifier:
         """
         return self._answers(self._checked_ids(rows), optional_whole("batch_size", batch_size))
 
-    def _checked_ids(self, rows: Any) -> list[npt.NDArray[Any]]:
-        """Return rows of ids as arrays. Raises TypeError or DataError."""
+    def _checked_ids(self, rows: Any) -> list[Sequence[int]]:
+        """Return rows of ids as lists. Raises TypeError or DataError."""
         if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
             raise TypeError(f"rows must be a list of lists of ids, not a {type(rows).__name__}")
         length = self.model.tokenizer.length
-        num_ids = self.model.tokenizer.num_ids
-        arrays = []
+        most = self.model.tokenizer.num_ids - 1
+        checked: list[Sequence[int]] = []
         for i, row in enumerate(rows):
-            ids = _as_ids(row)
-            if ids is None:
+            ids = row.tolist() if hasattr(row, "tolist") else row
+            if not isinstance(ids, (list, tuple)) or any(type(each) is not int for each in ids):
                 raise TypeError(f"rows[{i}] must be a list of ids, which are whole numbers")
             if len(ids) > length:
                 raise DataError(f"rows[{i}] has {len(ids)} ids; the model takes at most {length}")
-            if len(ids) and not (ids.min() >= 0 and ids.max() < num_ids):
-                raise DataError(f"rows[{i}] has an id that is not from 0 to {num_ids - 1}")
-            arrays.append(ids)
-        return arrays
+            if ids and not 0 <= min(ids) <= max(ids) <= most:
+                raise DataError(f"rows[{i}] has an id that is not from 0 to {most}")
+            checked.append(ids)
+        return checked
 
     def _answers(self, rows: Sequence[Any], batch_size: int | None) -> npt.NDArray[np.float32]:
         """Classify checked ids, see :meth:`probabilities_of`."""
@@ -349,25 +349,6 @@ def _check_texts(texts: Iterable[Any], kinds: tuple[type, ...]) -> list[Any]:
             what = "a string or an object" if Mapping in kinds else "a string"
             raise TypeError(f"texts[{i}] must be {what}, not {type(text).__name__}")
     return texts
-
-
-def _as_ids(row: Any) -> npt.NDArray[Any] | None:
-    """Return a row of whole numbers of any size as an array; None for anything else."""
-    import numpy as np
-
-    try:
-        ids = np.asarray(row)
-    except ValueError:  # lists of several lengths
-        return None
-    if ids.ndim != 1:
-        return None
-    if not ids.size:
-        return ids.astype(np.int32)
-    if ids.dtype.kind in "iu":
-        return ids
-    # NumPy keeps whole numbers beyond 64 bits as objects.
-    is_whole = ids.dtype.kind == "O" and all(type(each) is int for each in ids)
-    return ids if is_whole else None
 
 
 def _reload(data: bytes, path: Path, engine: Engine) -> Classifier:

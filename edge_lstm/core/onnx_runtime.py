@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, replace
-from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from edge_lstm.checked import Range, check_fields
@@ -138,7 +136,6 @@ class OnnxSession:
         self._process = os.getpid()
         threads = self._engine.threads
         provider = self._provider()
-        _check_room_for(threads - 1)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -243,29 +240,3 @@ def _register_arena(engine: OnnxRuntime) -> bool:
     except Exception:
         return False
     return True
-
-
-def _check_room_for(threads: int) -> None:
-    """Raise ProviderError if the system refuses that many more threads.
-
-    ONNX Runtime would hang or abort.
-    """
-    done = Event()
-    started = []
-    try:
-        for _ in range(threads):
-            started.append(Thread(target=done.wait))
-            started[-1].start()
-    except RuntimeError:
-        raise ProviderError(
-            f"cannot start {threads} more threads; use fewer threads, "
-            "or raise its limit (ulimit -u, pids.max)"
-        ) from None
-    finally:
-        done.set()
-        running = [thread.native_id for thread in started if thread.ident is not None]
-        # join() returns a little before the system counts the thread as gone.
-        tasks = [Path(f"/proc/self/task/{n}") for n in running]
-        deadline = time.monotonic() + 0.5
-        while any(task.exists() for task in tasks) and time.monotonic() < deadline:
-            time.sleep(0.0002)

@@ -17,7 +17,6 @@ from model_files import SMALL
 from test_cli import run_and_imports
 
 from edge_lstm import Classifier
-from edge_lstm.cli.explain import coloured, readable
 from edge_lstm.core.text import KERAS
 from edge_lstm.explain import explain
 from edge_lstm.metrics import SMALLEST_PROBABILITY
@@ -106,15 +105,5 @@ def test_the_command_answers_in_json_and_reads_standard_input() -> None:
     assert read.out == run_here(["explain", TEXT]).out
 
 
-def test_the_terminal_shows_the_whole_text_and_colours_what_moved_it() -> None:
-    found = explain(CLASSIFIER, TEXT)
-    shown = coloured(found)
-    assert re.sub("\x1b[^m]*m", "", shown) == TEXT
-    tinted = re.findall(r"\x1b\[30;48;5;\d+[;\d]*m(.*?)\x1b\[0m", shown)
-    assert tinted == [word.text for word in found.words if abs(found.strength(word)) >= 0.05]
-    assert re.findall(r";?4m(.*?)\x1b", shown) == ["qwxyz"]
-
-
 def test_a_text_that_would_steer_the_terminal_does_not() -> None:
-    assert readable("a\x1b[31mb\x07\nc") == "a\ufffd[31mb\ufffd\nc"
     assert "\x1b" not in run_here(["explain", "good\x1b[31m"]).out
