@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from edge_lstm.cli.options import (
-    EncodingOption,
-    IndicatorColumnsOption,
-    LabelColumnOption,
-    LabelSeparatorOption,
-    TextColumnOption,
-    check_outputs,
-    column_names,
-)
+from edge_lstm.cli.options import check_outputs, column_names
 from edge_lstm.core.layers import Activation
 from edge_lstm_export.cli.options import option
-
-if TYPE_CHECKING:
-    from edge_lstm_export.importing import Accuracy, Imported
 
 # Headings of options.
 _TEXTS = "Texts"
@@ -28,7 +17,6 @@ _NETWORK = "Network"
 _MODEL = "A .h5 or .keras file of Keras, or weights of PyTorch (.pt, .pth, .safetensors)."
 _LENGTH = "Number of steps of the network's input."
 _MULTI_LABEL = "A text may have several labels: each logit has a sigmoid."
-_DATA = "Labelled texts, to measure the imported network's accuracy."
 
 Side = Literal["pre", "post"]
 
@@ -108,12 +96,6 @@ def command(
         ),
     ] = False,
     multi_label: Annotated[bool, option(None, _MULTI_LABEL, _NETWORK, "--multi-label")] = False,
-    data: Annotated[str | None, option("SOURCE", _DATA)] = None,
-    encoding: EncodingOption = None,
-    text_column: TextColumnOption = None,
-    label_column: LabelColumnOption = None,
-    label_separator: LabelSeparatorOption = None,
-    indicator_columns: IndicatorColumnsOption = None,
     dry_run: Annotated[
         bool, option(None, "Show what was found, and write nothing.", None, "--dry-run")
     ] = False,
@@ -123,15 +105,14 @@ def command(
     Files are read without TensorFlow and Keras, and no code in them is run. Options give the facts
     that no file holds; --dry-run shows the findings and the missing options.
     """
-    from edge_lstm_export.progress import Display
+    from edge_lstm.cli.notes import wrapped
+    from edge_lstm_export.progress import Display, message
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors, or --dry-run")
-    check_outputs([output], [model, words, data], parents=True)
-    with Display(quiet=True) as display:
-        from edge_lstm.evaluation.sources import load_labelled
-        from edge_lstm.tables.labelled import LabelOptions
-        from edge_lstm_export.importing import ImportOptions, accuracy_on, checkpoint_of, read
+    check_outputs([output], [model, words], parents=True)
+    with Display(quiet=True):
+        from edge_lstm_export.importing import ImportOptions, checkpoint_of, read, rows_of
 
         options = ImportOptions(
             labels=column_names(labels) or None,
@@ -147,49 +128,21 @@ def command(
             pattern=pattern,
         )
         imported = read(model, words, options)
-        accuracy = None
-        if data is not None or not dry_run:
+        if not dry_run:
             imported.require_complete()
         checkpoint = None if imported.missing else checkpoint_of(imported)
-        if data is not None and checkpoint is not None:
-            display.say(f"answering {data}")
-            reading = LabelOptions(
-                text_column,
-                label_column=label_column,
-                encoding=encoding,
-                label_separator=label_separator,
-                indicator_columns=column_names(indicator_columns),
-                multi_label=multi_label or None,
-            )
-            accuracy = accuracy_on(imported, checkpoint, load_labelled(data, options=reading))
         if checkpoint is not None and output is not None and not dry_run:
             from edge_lstm_export.checkpoint import save_checkpoint
 
             save_checkpoint(checkpoint, output)
-    _print_found(imported, accuracy)
-    if not dry_run:
-        print(f"{output}: a checkpoint; 'edge-lstm export' makes a model file of it")
-
-
-def _print_found(imported: Imported, accuracy: Accuracy | None) -> None:
-    """Print the findings, the accuracy, and the options that are missing."""
-    from edge_lstm.cli.notes import wrapped
-    from edge_lstm_export.importing import CAUSES, padding_cost, rows_of
-    from edge_lstm_export.progress import message
-
-    for name, value in rows_of(imported):
+    found = [*rows_of(imported)]
+    if checkpoint is not None and (cost := checkpoint.network.padding_cost.line()):
+        found.append(("steps", cost))
+    for name, value in found:
         print(wrapped(value, name=name, indent=13))
-    tokens = None if accuracy is None else accuracy.tokens
-    if cost := padding_cost(imported).line(tokens):
-        print(wrapped(cost, name="steps", indent=13))
-    if accuracy is not None:
-        share = f"{accuracy.accuracy:.2%} of {accuracy.texts:,} texts are right"
-        words = f"{accuracy.unknown:.1%} of their words are not in the tokenizer"
-        print(wrapped(f"{share}; {words}", name="accuracy", indent=13))
-        if accuracy.is_near_chance:
-            largest = f"{accuracy.largest:.2%} have the most frequent label"
-            message(f"note: {largest}: {CAUSES}")
     for note in imported.notes:
         message(f"note: {note}")
     for reason in imported.missing:
         message(f"missing: {reason}")
+    if not dry_run:
+        print(f"{output}: a checkpoint; 'edge-lstm export' makes a model file of it")

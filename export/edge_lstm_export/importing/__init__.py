@@ -7,21 +7,16 @@
 
 from __future__ import annotations
 
-from edge_lstm_export.importing.accuracy import CAUSES, Accuracy, accuracy_on
-from edge_lstm_export.importing.checkpoint import checkpoint_of, padding_cost
+from edge_lstm_export.importing.checkpoint import checkpoint_of
 from edge_lstm_export.importing.display import rows_of
 from edge_lstm_export.importing.model import ImportedModel, ImportOptions
 from edge_lstm_export.importing.reading import Imported, read
 
 __all__ = [
-    "CAUSES",
-    "Accuracy",
     "ImportOptions",
     "Imported",
     "ImportedModel",
-    "accuracy_on",
     "checkpoint_of",
-    "padding_cost",
     "read",
     "rows_of",
 ]

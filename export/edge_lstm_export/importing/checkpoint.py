@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_lstm.core import layers as file_layers
-from edge_lstm.core.layers import PaddingCost
 from edge_lstm.core.question import ANY_CHOICE, YES_NO, Question, yes_label
 from edge_lstm.core.text import DEFAULT_LENGTH, FIRST_WORD_ID, NEVER_IN_ENTRIES, Tokenizer
 from edge_lstm_export.importing.model import LSTM, Array, ImportedModel
@@ -46,14 +45,6 @@ def checkpoint_of(imported: Imported) -> Checkpoint:
     if not network.config.multi_label and yes_label(labels) is not None:
         question = Question.of(YES_NO, labels)
     return Checkpoint(network, tokenizer, labels, training, question=question)
-
-
-def padding_cost(imported: Imported) -> PaddingCost:
-    """Return the cost of padding to the network's checkpoint; nothing if its length is missing."""
-    reading = imported.model.reading
-    if not reading.reads_padding or reading.length is None:
-        return PaddingCost(0, "none")
-    return _network(imported.model, *_vocabulary(imported)).padding_cost
 
 
 def _vocabulary(imported: Imported) -> tuple[Tokenizer, list[int]]:

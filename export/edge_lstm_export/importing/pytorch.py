@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from edge_lstm.core.layers import Activation as HiddenActivation
 from edge_lstm.errors import DataError
 from edge_lstm_export.importing.model import (
     ACTIVATIONS,
@@ -39,10 +38,6 @@ _LSTM_WEIGHT = re.compile(
     r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(\d+)(_reverse)?"
 )
 _GATES = {1: "an RNN", 3: "a GRU"}  # matrices of other recurrent layers
-# Classes of live modules that have no effect when a text is classified, or that are known.
-_KNOWN = {"Embedding", "LSTM", "Linear", "BatchNorm1d", "Dropout", "Dropout1d", "Dropout2d"}
-_KNOWN |= {"Sequential", "ModuleList", "ModuleDict", "Identity", "Softmax", "LogSoftmax", "Flatten"}
-_ACTIVATIONS: dict[str, HiddenActivation] = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 _SAVE = "save the weights alone: torch.save(model.state_dict(), …)"
 SAFETENSORS = "safetensors"  # its names stand in the order of the alphabet
 
@@ -110,33 +105,13 @@ def model_of_state(
 
 
 def read_live(module: Any, options: ImportOptions) -> ImportedModel:
-    """Read a live nn.Module or a state_dict.
-
-    The activation behind its linear layers is known if it is the same behind all of them, in
-    nn.Sequential parts.
-
-    Raises DataError for a layer that is not known, and for another object.
-    """
-    if isinstance(module, Mapping):
-        return model_of_state(_arrays_of(module), options, "PyTorch")
-    if not isinstance(module, torch.nn.Module):
+    """Read a state_dict, or that of a live nn.Module. Raises DataError for another object."""
+    if isinstance(module, torch.nn.Module):
+        module = module.state_dict()
+    if not isinstance(module, Mapping):
         kind = type(module).__name__
         raise DataError(f"a {kind} is no model; give a path, a keras.Model or an nn.Module")
-    found: set[HiddenActivation] = set()
-    for name, part in module.named_modules():
-        kind = type(part).__name__
-        if not type(part).__module__.startswith("torch.nn.modules."):
-            continue  # a class of the caller's, made of the parts that follow
-        if kind not in _KNOWN and kind not in _ACTIVATIONS:
-            raise DataError(f"layer {name!r} is a {kind}, which is not imported")
-        if kind == "Sequential":
-            kinds = [type(child).__name__ for child in part.children()]
-            for kind, behind in pairwise(kinds):
-                if kind == "Linear" and behind in _ACTIVATIONS:
-                    found.add(_ACTIVATIONS[behind])
-    if options.activation is None and len(found) == 1:
-        options = replace(options, activation=found.pop())
-    return read_live(module.state_dict(), options)
+    return model_of_state(_arrays_of(module), options, "PyTorch")
 
 
 def _arrays_of(state: Mapping[str, Any]) -> dict[str, Array]:
