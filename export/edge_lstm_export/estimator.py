@@ -13,7 +13,6 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from edge_lstm.checked import whole
 from edge_lstm.core.decide import apply_thresholds
 from edge_lstm.core.question import QuestionType
 from edge_lstm.errors import DataError
@@ -49,9 +48,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     validation: share of the texts that is held out to judge the network; None: the plan decides.
     random_state: seed of every random choice.
     callback: called with a line for each stage.
-    verbose: 0 for silence. 1 shows the stages on standard error, and the epochs of a long training.
-        2 shows every epoch. Like every parameter, it applies to all fits of ``cross_val_score`` and
-        ``GridSearchCV``.
+    verbose: show the stages on standard error, and the epochs of a long training.
 
     Attributes after :meth:`fit`: ``classes_``, the labels, in the order of the columns of
     :meth:`predict_proba`; ``plan_``, the plan that was run; ``report``, the results.
@@ -70,7 +67,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation: float | None = None,
         random_state: int = 0,
         callback: Callable[[str], None] | None = None,
-        verbose: int = 0,
+        verbose: bool = False,
     ) -> None:
         self.preset = preset
         self.teacher = teacher
@@ -133,12 +130,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _callbacks(self, plan: Plan) -> Callbacks:
         """Return what the training calls: the callback, and the progress on standard error."""
-        verbose = whole(
-            "verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, 0
-        )
-        if not verbose:
+        if not self.verbose:
             return Callbacks(say=self.callback) if self.callback else SILENT
-        display = Display(verbose=verbose > 1, epochs=plan.loop.epochs)
+        display = Display(epochs=plan.loop.epochs)
 
         def say(line: str) -> None:
             display.say(line)
@@ -218,7 +212,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         quantize: Literal["int8"] | None = None,
         length: int | None = None,
         examples: Sequence[str] = (),
-        any_size: bool = False,
     ) -> Path:
         """Write one ONNX model file, after all checks.
 
@@ -226,20 +219,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         length: how many ids of a text the file reads; None: as the plan says.
         examples: at most 8 texts of up to 500 characters, which anyone can read in the file.
             Without them, the file holds no text of the data.
-        any_size: write an int8 file even if it is larger than the plan's ``max_kilobytes``.
 
-        Raise CheckError if a check fails or the file is too large, DataError, OutputError.
+        Raise CheckError if a check fails or the file is larger than its plan allows, DataError,
+        OutputError.
         """
         from edge_lstm_export.onnx import export
 
         check_is_fitted(self)
-        exported = export(
-            self.result_.checkpoint,
-            quantize=quantize,
-            length=length,
-            examples=examples,
-            any_size=any_size,
-        )
+        checkpoint = self.result_.checkpoint
+        exported = export(checkpoint, quantize=quantize, length=length, examples=examples)
         write_atomically(exported.data, Path(path), parents=True)
         return Path(path)
 

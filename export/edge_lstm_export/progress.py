@@ -29,15 +29,11 @@ class Display:
     On a terminal there is a spinner, elsewhere a line for each stage.
 
     quiet: a line only after two seconds without one.
-    verbose: every epoch has a line.
     epochs: number of all at most; None: not known yet.
     """
 
-    def __init__(
-        self, *, quiet: bool = False, verbose: bool = False, epochs: int | None = None
-    ) -> None:
+    def __init__(self, *, quiet: bool = False, epochs: int | None = None) -> None:
         self.quiet = quiet
-        self._verbose = verbose
         self.epochs = EpochLines(epochs)
         self._status: Any = None
         self._last_line = time.monotonic()
@@ -95,13 +91,9 @@ class Display:
             )
 
     def _epoch(self, record: EpochRecord) -> None:
-        line = self.epochs.complete(record, details=self._verbose)
-        if self._verbose:
-            message(line)
-        elif (
-            not (self._status or self.quiet)
-            and time.monotonic() - self._last_line > SILENCE_SECONDS
-        ):
+        line = self.epochs.complete(record)
+        is_due = time.monotonic() - self._last_line > SILENCE_SECONDS
+        if is_due and not (self._status or self.quiet):
             self.say(line)
 
 
@@ -131,21 +123,11 @@ class EpochLines:
         mean = sum(self._seconds) / len(self._seconds)
         return f"  at most {duration((self.total - done) * mean)} left"
 
-    def complete(self, record: EpochRecord, *, details: bool = False) -> str:
-        """Return the line of an epoch that is complete.
-
-        details: its losses and its time.
-        """
+    def complete(self, record: EpochRecord) -> str:
+        """Return the line of an epoch that is complete."""
         self._seconds.append(record.seconds)
-        loss = record.validation_loss
-        accuracy = record.validation_accuracy
-        has_validation = loss is not None and accuracy is not None
-        if details:
-            validation = f"  validation {loss:.4f}  {accuracy:.2%}" if has_validation else ""
-            measured = f"loss {record.loss:.4f}  accuracy {record.accuracy:.2%}{validation}"
-            return f"{self.which(record)}  {measured}  {record.seconds:.0f} s"
         measured = f"training accuracy {record.accuracy:.2%}"
-        if has_validation:
-            measured = f"accuracy {record.accuracy:.2%}  validation {accuracy:.2%}"
-        line = f"{self.which(record)}  {measured}"
-        return line + self.left(record.epoch)
+        if record.validation_accuracy is not None:
+            judged = f"validation {record.validation_accuracy:.2%}"
+            measured = f"accuracy {record.accuracy:.2%}  {judged}"
+        return f"{self.which(record)}  {measured}{self.left(record.epoch)}"

@@ -7,10 +7,9 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from commands import train
-from edge_lstm_export import Plan, TextClassifier
+from edge_lstm_export import Plan
 from edge_lstm_export.options import Validation
 from edge_lstm_export.train.data.rows import LabelledRows, hold_out_rows
 from edge_lstm_export.train.sources.dataset import Dataset
@@ -117,14 +116,3 @@ def test_train_says_it_after_its_own_accuracy(tmp_path: Path) -> None:
     assert said.endswith("kB; ours +0.00, +0.00 points, at most 60 kB")
     written = json.loads(output.with_name("m.history.json").read_text())["linear_model"]
     assert (written["name"], written["texts"]) == ("linear SVM on TF-IDF", 40)
-
-
-def test_an_n_gram_part_of_svms_is_the_linear_model_itself() -> None:
-    texts, labels = zip(*rows(45, LABELS))
-    model = TextClassifier("tiny", teacher="none", epochs=1)
-    model.fit([f"{text} " * 14 for text in texts], labels)
-    assert model.plan_.kind == "topics" and model.plan_.sparse.fit == "svm"
-    found = model.result_.baseline
-    assert found.name == "linear model on the n-grams alone"
-    assert found.size > 4 * 3 * model.result_.checkpoint.network.config.ngrams
-    assert found.scores.texts == 45 and np.isclose(found.scores.micro_f1, 1.0)

@@ -54,33 +54,23 @@ def print_prepared(display: Display, prepared: Inputs) -> None:
     _print_notes(prepared)
 
 
-def print_report(job: Job, result: Fitted, seconds: float, *, verbose: bool) -> None:
-    """Print the scores of the network and the path of its file.
-
-    verbose: everything else that was measured and written, too.
-    """
+def print_report(job: Job, result: Fitted) -> None:
+    """Print the path of the file, how right it is, and how right linear models are."""
     training = result.checkpoint.training
-    judged = "cross-validated" if training["cross_validated"] else "validation"
-    lines = []
-    for key, name, scores in (
-        ("test", "test", result.test),
-        ("validation", judged, result.validation),
-    ):
-        if scores is not None:
-            lines.append(score_line(name, scores, HELD_OUT[training["held_out"][key]]))
-    first, *more = lines or ["accuracy unknown, too few texts to measure it"]
-    print(wrapped(f"{job.output}: {first}"))
+    judged = "validation"
+    name = "cross-validated" if training["cross_validated"] else judged
+    if result.test is not None:
+        judged = name = "test"
     scores = result.test or result.validation
+    said = "accuracy unknown, too few texts to measure it"
+    if scores is not None:
+        said = score_line(name, scores, HELD_OUT[training["held_out"][judged]])
+    print(wrapped(f"{job.output}: {said}"))
     if result.baseline is not None and scores is not None:
         kilobytes = result.checkpoint.plan["max_kilobytes"]
         print(wrapped(baseline_line(result.baseline, scores, kilobytes)))
     for part in result.parts:
         print(f"linear, {part.name}: {part.scores.micro_f1:.2%}")
-    if verbose:
-        for line in more:
-            print(wrapped(line))
-        print(f"history: {printable(str(job.beside('history.json')))}")
-        print(f"time: {duration(seconds)}")
 
 
 def score_line(name: str, scores: SetScores, rows: str) -> str:

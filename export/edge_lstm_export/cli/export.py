@@ -51,12 +51,6 @@ def command(
             "--examples",
         ),
     ] = None,
-    any_size: Annotated[
-        bool,
-        option(
-            None, "Write the int8 file even if it is larger than its preset.", None, "--any-size"
-        ),
-    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Turn a checkpoint into one ONNX model file.
@@ -108,7 +102,6 @@ def command(
             max_drop=max_drop,
             abstain=abstain,
             examples=shown,
-            any_size=any_size,
             say=display.say,
         )
     write_atomically(exported.data, output, parents=True)

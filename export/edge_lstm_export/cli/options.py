@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -26,6 +26,3 @@ def option(
         default = False
     settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
-
-
-VerboseOption = Annotated[bool, option(None, "Print details.", None, "--verbose", "-v")]

@@ -21,7 +21,7 @@ from edge_lstm.cli.options import (
     check_outputs,
     column_names,
 )
-from edge_lstm_export.cli.options import VerboseOption, option
+from edge_lstm_export.cli.options import option
 
 if TYPE_CHECKING:
     from edge_lstm_export.options import Plan
@@ -179,7 +179,6 @@ def command(
     ] = False,
     resume: Annotated[bool, option(None, _RESUME, _RUN, "--resume")] = False,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Train a classifier from labelled text.
 
@@ -272,7 +271,7 @@ def command(
     for job in jobs:
         # The work is not lost if nobody reads the output.
         with spared_output(f"{job.output} is complete"):
-            _train(job, replaced, as_json=as_json, verbose=verbose)
+            _train(job, replaced, as_json=as_json)
 
 
 def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
@@ -313,17 +312,16 @@ def _show_plan(job: Job, *, as_json: bool) -> None:
         print_plan(prepared, time.monotonic() - begin)
 
 
-def _train(job: Job, replaced: Path | None, *, as_json: bool, verbose: bool) -> None:
+def _train(job: Job, replaced: Path | None, *, as_json: bool) -> None:
     from edge_lstm.system.signals import received_exit_code
     from edge_lstm_export.cli.display import print_prepared, print_report, turn_line
     from edge_lstm_export.progress import Display, message
     from edge_lstm_export.train.run import run_job
     from edge_lstm_export.train.turn import run_turn
 
-    begin = time.monotonic()
     turn = None
     try:
-        with Display(quiet=as_json, verbose=verbose) as display:
+        with Display(quiet=as_json) as display:
             planned = partial(print_prepared, display)
             if replaced is None:
                 result = run_job(job, display.callbacks(), planned)
@@ -339,7 +337,7 @@ def _train(job: Job, replaced: Path | None, *, as_json: bool, verbose: bool) -> 
         report = {**result.checkpoint.training, "linear_model": result.linear_model}
         print(json.dumps(report, ensure_ascii=False))
     else:
-        print_report(job, result, time.monotonic() - begin, verbose=verbose)
+        print_report(job, result)
     for remark in result.remarks:
         message(f"note: {remark}")
     if turn is not None:

@@ -105,7 +105,7 @@ def model_of_state(
 
 
 def read_live(module: Any, options: ImportOptions) -> ImportedModel:
-    """Read a state_dict, or that of a live nn.Module. Raises DataError for another object."""
+    """Read a state_dict, or a live nn.Module by its own. Raises DataError for another object."""
     if isinstance(module, torch.nn.Module):
         module = module.state_dict()
     if not isinstance(module, Mapping):

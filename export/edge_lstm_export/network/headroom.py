@@ -87,8 +87,7 @@ def with_headroom(network: Network, learnt: Examples, rows: Rows) -> Network:
     """Return a network whose units keep away from the largest output.
 
     learnt: examples that the network was trained on; of many, a sample is tried.
-    rows: more token ids. Nothing is tried, and the network is returned as it is, if no text at all
-        could bring a unit that near.
+    rows: more token ids.
 
     Raise DataError if a weight is not finite.
     """
@@ -96,7 +95,7 @@ def with_headroom(network: Network, learnt: Examples, rows: Rows) -> Network:
         raise DataError(
             "the training left weights that are not finite numbers; lower the learning_rate"
         )
-    if not network.layers or all(bool((room >= MARGIN).all()) for room in network.least_room()):
+    if not network.layers:
         return network
     network = copy.deepcopy(network)
     closed = never_closed(network)

@@ -11,7 +11,6 @@ LSTM cannot ("wide and deep", Cheng et al., 2016): see :class:`NGramVectors`.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -281,22 +280,6 @@ class Network(nn.Module):
                 of_dense.append(values)
         joined = [[torch.cat(parts).numpy() for parts in each] for each in (outputs, dense)]
         return Recorded(torch.cat(all_ids).numpy(), *joined)
-
-    @torch.no_grad()
-    def least_room(self) -> list[Tensor]:
-        """Return a lower bound of :meth:`room` over all texts, for the first LSTM.
-
-        At step t a unit's output is at most tanh(t) times its output gate. No id and no earlier
-        outputs, at most 1 each, open that gate beyond a bound.
-        """
-        layer = self.layers[0]
-        rooms = []
-        for lstm in layer.directions:
-            kernel, recurrent, *biases = (w[-layer.settings.units :] for w in lstm.parameters())
-            of_ids = (self.embedding.weight @ kernel.T).amax(dim=0)
-            open_at_most = of_ids + recurrent.abs().sum(dim=1) + biases[0] + biases[1]
-            rooms.append(math.tanh(1) * torch.sigmoid(-open_at_most))
-        return [torch.stack(rooms)]
 
     @torch.no_grad()
     def scale_output_gates(self, factors: Sequence[Tensor]) -> None:

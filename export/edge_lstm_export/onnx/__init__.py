@@ -10,7 +10,7 @@ from edge_lstm_export.onnx.quantize import rounded_to_int8
 from edge_lstm_export.onnx.rounding import unpacked
 from edge_lstm_export.onnx.size import (
     FEWEST_SLOTS,
-    file_parts,
+    file_size,
     fitted,
     in_groups,
     ngram_bytes,
@@ -30,7 +30,7 @@ __all__ = [
     "Exported",
     "coded",
     "export",
-    "file_parts",
+    "file_size",
     "fitted",
     "in_groups",
     "ngram_bytes",

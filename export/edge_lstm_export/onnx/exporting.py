@@ -76,7 +76,6 @@ def export(
     max_drop: float = 0.3,
     abstain: float | None = None,
     examples: Sequence[str] = (),
-    any_size: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Exported:
     """Make the model file of a checkpoint.
@@ -90,7 +89,6 @@ def export(
     abstain: the file's default, see RiskCoverage.
     examples: texts for everyone to read in the file, see checked_examples. Without any, it holds
         no text of anyone's.
-    any_size: make an int8 file that is larger than its plan's kb too.
     say: called with a line about the next step.
 
     Raise DataError for an option out of range, CheckError if a gate fails or the file is too large.
@@ -147,8 +145,7 @@ def export(
         gates.check_labels(comparison, max_drop)
     file = int8.finished(curve(rounded), examples)
     fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
-    if not any_size:
-        _check_size(len(file), checkpoint.plan.get("max_kilobytes"))
+    _check_size(len(file), checkpoint.plan.get("max_kilobytes"))
     bits = None
     if not checkpoint.plan:
         bits = 4 if int8.packs else 8
@@ -252,9 +249,7 @@ def _check_size(size: int, max_kilobytes: object) -> None:
     """
     if isinstance(max_kilobytes, int) and size > max_kilobytes * 1000:
         large = f"the file takes {size:,} bytes, more than its plan's {max_kilobytes:,} kB"
-        raise CheckError(
-            f"{large}; no file was written: train with a larger --preset, or give --any-size"
-        )
+        raise CheckError(f"{large}; no file was written: train with a larger --preset")
 
 
 def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | None:

@@ -1,4 +1,4 @@
-"""The bytes of an int8 model file before its training, by their use, and the words that fit in it.
+"""The bytes of an int8 model file before its training, and the words that fit in it.
 
 A file is made by the code that the export uses, with zeros for the weights, and with an estimate
 for what only the training tells.
@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_lstm.core import modelfile
 from edge_lstm.core.familiarity import level
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.text import FIRST_WORD_ID, KERAS, OOV_ID, Tokenizer
@@ -38,50 +37,32 @@ LABEL_FIGURES = 60
 CURVE = 1_360
 TEST_FIGURES = 800
 LABEL_TEST_FIGURES = 30
-_METADATA = {
-    modelfile.KEY_VOCABULARY: "vocabulary",
-    modelfile.KEY_LABELS: "labels",
-    modelfile.KEY_TRAINING: "training figures",
-    modelfile.KEY_GOLDEN: "golden rows",
-}
-_CONSTANTS = {
-    "embedding": "embedding",
-    "lstm": "LSTM",
-    "dense": "head",
-    "head": "head",
-    "ngram": "n-grams",
-    "pair": "n-grams",
-}
 
 
-def file_parts(
+def file_size(
     tokenizer: Tokenizer, labels: Sequence[str], config: NetworkConfig, *, long: bool = False
-) -> dict[str, int]:
-    """Return the bytes of each part of an int8 file, which add up to the file's.
+) -> int:
+    """Return the bytes of an int8 file.
 
     config: ``num_words`` is the tokenizer's number of ids. long: see graph.build.
     """
     model = graph.build(zeros_of(config), config, tokenizer.length, int8=True, long=long)
-    multi_label = config.multi_label
-    thresholds = [LONGEST_THRESHOLD] * len(labels) if multi_label else None
-    figures = FIGURES + LABEL_FIGURES * len(labels) + (0 if multi_label else CURVE)
     described = description(
         tokenizer,
         labels,
         config,
-        {"figures": "x" * figures},
+        _figures(len(labels), config),
         longest_golden(tokenizer, len(labels)),
-        answers=Answers(thresholds),
+        answers=Answers([LONGEST_THRESHOLD] * len(labels) if config.multi_label else None),
         int8=True,
     )
-    parts = dict.fromkeys((*_CONSTANTS.values(), *_METADATA.values()), 0)
-    for constant in model.graph.initializer:
-        if part := _CONSTANTS.get(constant.name.partition("_")[0].rstrip("0123456789")):
-            parts[part] += len(constant.raw_data)
-    for key, part in _METADATA.items():
-        parts[part] = len(graph.plain_text(described[key]).encode())
-    rest = len(graph.file_bytes(model, described)) - sum(parts.values())
-    return {**parts, "graph and the rest": rest}
+    return len(graph.file_bytes(model, described))
+
+
+def _figures(labels: int, config: NetworkConfig) -> dict[str, str]:
+    """Return as many bytes as the figures of a training take, about."""
+    size = FIGURES + LABEL_FIGURES * labels + (0 if config.multi_label else CURVE)
+    return {"figures": "x" * size}
 
 
 def test_bytes(labels: int) -> int:
@@ -136,10 +117,10 @@ def fitted(
         words = min(plan.network.ngram_words, tokenizer.num_ids - OOV_ID)
         network = replace(plan.network, num_words=tokenizer.num_ids, ngram_words=words)
         fewest = replace(network, ngram_slots=min(network.ngram_slots, FEWEST_SLOTS))
-        parts = file_parts(tokenizer, labels, fewest.config, long=plan.is_long)
-        room = most - sum(parts.values())
+        room = most - file_size(tokenizer, labels, fewest.config, long=plan.is_long)
         if room >= 0:
-            slots = slots_in(room + parts["training figures"], network)
+            figures = graph.plain_text(_figures(len(labels), fewest.config))
+            slots = slots_in(room + len(figures), network)
             return tokenizer, replace(network, ngram_slots=min(network.ngram_slots, slots))
         ranked = _without_last_words(ranked, network, -room)
     reason = f"network and labels leave no room for words in {plan.max_kilobytes:,} kB"

@@ -10,7 +10,7 @@ one training to another. No step changes what an earlier one returned.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -161,9 +161,12 @@ def fit(
         network = rounded_to_int8(network)
 
     checkpoint, test = made(network, data.test_examples)
-    baseline = _linear_model(dataset, data, sparse, unseen, say)
-    parts = fit_parts(dataset, data) if baseline is not None else []
     scores = calibration.scores
+    baseline = None
+    if test is not None or scores is not None:
+        say("fitting a linear model to compare with")
+        baseline = fit_baseline(dataset, data.rows, characters=not plan.is_long)
+    parts = fit_parts(dataset, data) if baseline is not None else []
     remarks = (*_teacher_remarks(data, scores), *result_warnings(scores))
     return Fitted(checkpoint, loop, scores, test, remarks, baseline, tuple(parts))
 
@@ -221,35 +224,6 @@ def _fit_lstm(
     if plan.network.multi_label:
         network = rounded_to_int8(network)
     return network, loop
-
-
-def _linear_model(
-    dataset: Dataset,
-    data: TrainingData,
-    sparse: SparsePart | None,
-    unseen: ComponentLogits | None,
-    say: Callable[[str], None],
-) -> Baseline | None:
-    """Return a linear model, judged as the network: the n-gram part if it is one, else a fit."""
-    examples = data.test_examples
-    if examples is None and unseen is None:
-        return None
-    plan = data.plan
-    is_svm = plan.kind == "topics" and plan.sparse.fit == "svm"
-    if sparse is None or not is_svm or plan.teachers or plan.word_table != "none":
-        say("fitting a linear model to compare with")
-        return fit_baseline(dataset, data.rows, characters=not plan.is_long)
-    if examples is not None:
-        logits = sparse.logits(examples)
-        truth = examples.targets
-    else:
-        assert unseen is not None
-        logits = unseen.sparse
-        truth = unseen.targets
-    # A pair of words is two ids.
-    numbers = 2 * len(sparse.features.pairs) + logits.shape[1] * len(sparse.features)
-    name = "linear model on the n-grams alone"
-    return Baseline.of(name, truth > 0.5, logits, dataset, data.tokenizer.entries, numbers)
 
 
 def _usable_log(

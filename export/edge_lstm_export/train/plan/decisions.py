@@ -1,4 +1,4 @@
-"""The plan of a training: all that differs from one training to another.
+"""The plan of a training: everything by which trainings differ.
 
 It is decided from the data's statistics before the training runs.
 

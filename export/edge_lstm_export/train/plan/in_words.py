@@ -7,21 +7,15 @@ from typing import Any
 
 from edge_lstm_export.options import TeacherOptions
 from edge_lstm_export.train.plan.decisions import Decided
-from edge_lstm_export.train.plan.sizes import expected_parts
 
 
 def fields_of(decided: Decided) -> Iterator[tuple[str, str, str]]:
     """Yield (path, value, reason) of every field, for a person."""
-    plan = decided.plan
-    parts = expected_parts(plan.network, plan.max_kilobytes, decided.stats)
-    largest = [f"{part} {size / 1000:,.0f}" for part, size in parts.items()][:4]
-    values = plan.to_dict()
+    values = decided.plan.to_dict()
     del values["format"]
     for path, value in _leaves(values, ""):
         part = path.partition(".")[0]
         reason = decided.reasons.get(path) or decided.reasons.get(part) or "as the plan says"
-        if path == "max_kilobytes":
-            reason += f"; if the texts fill it, {', '.join(largest)}"
         yield path, value, reason
 
 

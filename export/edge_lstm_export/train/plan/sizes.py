@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm.errors import DataError
-from edge_lstm_export.onnx import FEWEST_SLOTS, file_parts, ngram_bytes, row_bytes, slots_in
+from edge_lstm_export.onnx import FEWEST_SLOTS, file_size, ngram_bytes, row_bytes, slots_in
 from edge_lstm_export.options import NetworkOptions, WordTable
 from edge_lstm_export.train.lstm import LstmShape
 from edge_lstm_export.train.plan import defaults
@@ -92,7 +92,7 @@ def _planned(
         shape = replace(usual, embedding=embedding, hidden=min(usual.hidden, hidden))
         reason = "a small LSTM, which leaves room for words"
     network = _without_words(stats, preset, shape)
-    room = preset.max_kilobytes * 1000 - sum(_fixed_parts(network, stats).values())
+    room = preset.max_kilobytes * 1000 - _fixed_size(network, stats)
     words, words_reason = _words(stats, vocabulary, shape.words, room, network)
     if words < defaults.FEWEST_WORDS:
         return None
@@ -145,7 +145,7 @@ def _without_words(stats: DatasetStats, preset: Preset, shape: Shape) -> Network
         ngram_counts=_ngram_counts(stats),
     )
     width = network.logits if stats.labels <= stats.most_columns else preset.rank
-    return replace(network, ngram_dim=width)
+    return replace(network, num_words=FIRST_WORD_ID + 1, ngram_dim=width)
 
 
 def _ngram_counts(stats: DatasetStats) -> tuple[int, ...]:
@@ -204,34 +204,10 @@ def _why_width(stats: DatasetStats) -> str:
     return f"vectors of a lower rank, for more than {stats.most_columns} labels"
 
 
-def _fixed_parts(network: NetworkOptions, stats: DatasetStats) -> dict[str, int]:
-    """Return the bytes of the file by part, without words and n-grams."""
+def _fixed_size(network: NetworkOptions, stats: DatasetStats) -> int:
+    """Return the bytes of the file of a network with one word."""
     label = "x" * max(1, round(stats.label_bytes))
-    return file_parts(
-        Tokenizer.of_subwords(("x",)),
-        [label] * stats.labels,
-        replace(
-            network,
-            num_words=FIRST_WORD_ID + 1,
-            ngram_words=min(network.ngram_words, 1),
-            ngram_slots=min(network.ngram_slots, FEWEST_SLOTS),
-        ).config,
-    )
-
-
-def expected_parts(
-    network: NetworkOptions, max_kilobytes: int, stats: DatasetStats
-) -> dict[str, int]:
-    """Return the bytes of the int8 file by part, the largest first, if the texts fill it."""
-    parts = _fixed_parts(network, stats)
-    words = network.num_words
-    parts["embedding"] += words * row_bytes(network.embedding_dim)
-    parts["vocabulary"] += round(words * stats.word_bytes)
-    if network.ngrams:
-        rest = max_kilobytes * 1000 - sum(parts.values())
-        of_words = round(network.ngram_words * ngram_bytes(network.config))
-        parts["n-grams"] += max(of_words, rest)
-    return dict(sorted(parts.items(), key=lambda part: -part[1]))
+    return file_size(Tokenizer.of_subwords(("x",)), [label] * stats.labels, network.config)
 
 
 def _word_bytes(network: NetworkOptions, line: float) -> float:

@@ -5,7 +5,7 @@ The n-gram part and the linear teacher fit them, and a network is compared with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,29 +116,6 @@ class Baseline:
     scores: SetScores
     size: int
 
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        truth: Bools,
-        logits: Floats,
-        dataset: Dataset,
-        entries: Iterable[str],
-        numbers: int,
-    ) -> Baseline:
-        """Judge a linear model.
-
-        truth: bool [n, L], the labels of the rows that judge.
-        logits: float32 [n, outputs], its answers to them.
-        entries: of its vocabulary.
-        numbers: that it has for them.
-        """
-        answers = logits > 0
-        if not dataset.multi_label:
-            answers = apply_thresholds(two_columns(logits))
-        size = sum(len(entry.encode()) + 1 for entry in entries) + FLOAT32_BYTES * numbers
-        return cls(name, set_scores(truth, answers, dataset.labels), size)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         figures = self.scores.to_dict()
@@ -182,14 +159,14 @@ def fit_baseline(
         weights, bias = svm_weights(x, learnt.labels, dataset.multi_label, SVM_C, PASSES)
         asked = union.transform(list(map(read, judged.texts)))
         answers.append(np.asarray(asked @ weights + bias, np.float32))
-    return Baseline.of(
-        name,
-        np.concatenate([judged.labels for _, judged in rounds]),
-        np.concatenate(answers),
-        dataset,
-        (entry for each in made for entry in each.vocabulary_),
-        weights.size + bias.size,
-    )
+    logits = np.concatenate(answers)
+    given = logits > 0
+    if not dataset.multi_label:
+        given = apply_thresholds(two_columns(logits))
+    truth = np.concatenate([judged.labels for _, judged in rounds])
+    scores = set_scores(truth, given, dataset.labels)
+    entries = sum(len(entry.encode()) + 1 for each in made for entry in each.vocabulary_)
+    return Baseline(name, scores, entries + FLOAT32_BYTES * (weights.size + bias.size))
 
 
 def fit_parts(dataset: Dataset, data: TrainingData) -> list[Baseline]:
