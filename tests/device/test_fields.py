@@ -212,3 +212,27 @@ def test_a_page_is_of_models_that_all_read_fields(model: Path) -> None:
 def test_inspect_lists_edges_and_values(model: Path) -> None:
     assert json_of("inspect", "-m", model)["input"] == FIELDS.to_dict()
     assert "n: number of 1, 2.5" in " ".join(command("inspect", "-m", model).stdout.split())
+
+
+@pytest.mark.needs("httpx")
+def test_a_service_reads_an_object_by_its_fields_and_the_log_keeps_it(folder: Path) -> None:
+    from asked_server import CURVE, RETURNS, SURE, TEAM, UNSURE, Server, replied
+
+    labels = compact(("returns", "billing"))
+    values = {"fields": compact(FIELDS.to_dict()), "labels": labels, "abstention": CURVE}
+    Path("rows.onnx").write_bytes(edited(values))
+    server = Server(replied(team=RETURNS))
+    server.answer_with({"team": Path("rows.onnx")}, abstain=0.02)
+    sure = {"t": SURE, "n": 2}
+    unsure = {"t": UNSURE, "n": 2, "c": "a"}
+    (expected,) = loaded(Path("rows.onnx").read_bytes()).predict([sure])
+    assert server.answers(sure, team=TEAM)["team"]["choice"] == expected.label
+    (plain,) = server.ask("/predict", json={"texts": [sure]}).json()["predictions"]
+    assert plain["team"] == expected.to_json()
+    choices = [{"value": label} for label in ("returns", "billing")]
+    asked = {"name": "team", "type": "choice", "instructions": "Whose?", "choices": choices}
+    body = {"model": "m", "input": compact(sure), "questions": [asked]}
+    (decided,) = server.ask("/v1/decisions", json=body).json()["answers"]
+    assert decided["choice"] == expected.label
+    server.decide(unsure, team=TEAM)
+    assert [line["state"] for line in server.logged()] == [unsure]

@@ -133,6 +133,12 @@ def test_numbers_that_are_none_are_counted_in_one_line(tmp_path: Path) -> None:
     assert fields is not None and [each.kind for each in fields.fields] == ["text", "text"]
 
 
+def test_a_category_without_a_frequent_value_is_one_line(tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.csv", rows(60))
+    done = train(source, "--field", "amount:category", "--field", "product", "--dry-run")
+    assert "no value of amount is in 5 rows, so it is no category" in done.error
+
+
 def test_a_field_that_no_row_has_names_those_that_are_there(tmp_path: Path) -> None:
     source = write(tmp_path / "rows.csv", rows(20))
     done = train(source, "-o", tmp_path / "m.safetensors", "--field", "amont")

@@ -150,6 +150,7 @@ def test_a_page_of_rows_has_an_input_for_each_field_and_says_what_each_did(
     tmp_path: Path,
 ) -> None:
     opened(browser, tmp_path, "-m", fields_file)
+    assert browser.run("document.querySelector('label[for=text]').textContent") == "Row, in JSON"
     browser.run("document.querySelector('#fields input[title=number]').focus()")
     browser.type("7.5")
     row = json.loads(browser.run("document.getElementById('text').value"))
