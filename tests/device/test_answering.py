@@ -87,16 +87,6 @@ def test_the_threshold_is_the_lowest_that_the_texts_show_to_be_enough() -> None:
         threshold(classifier, abstain=0.007)
 
 
-@pytest.mark.parametrize(("wanted", "fewest"), [(0.001, 2302), (0.02, 114), (0.3, 7)])
-def test_texts_that_are_all_answered_right_show_what_the_exact_bound_says(
-    wanted: float, fewest: int
-) -> None:
-    assert (1 - wanted) ** fewest <= 0.1 < (1 - wanted) ** (fewest - 1)
-    assert threshold(with_curve((0.0, fewest, 0)), abstain=wanted) == 0.0
-    with pytest.raises(DataError):
-        threshold(with_curve((0.0, fewest - 1, 0)), abstain=wanted)
-
-
 def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
     rng = np.random.default_rng(0)
     true_shares = []

@@ -82,10 +82,3 @@ def test_a_share_that_the_texts_are_too_few_to_show_is_named() -> None:
     table = shown(result(plain, 100, 0, same_texts=True))
     assert [row[0] for row in table.rows] == [0.05, 0.1]
     assert "from 100 texts (the evaluated texts), too few for 1%, 2%." in table.note
-
-
-def test_the_threshold_that_is_asked_for_has_a_row() -> None:
-    shares = [point.abstain for point in result(MODEL, abstain=0.03).one_label.operating_points]
-    assert shares == [0.01, 0.02, 0.03, 0.05, 0.1]
-    last = result(MODEL, threshold=0.7).one_label.operating_points[-1]
-    assert (last.abstain, last.threshold) == (None, 0.7)

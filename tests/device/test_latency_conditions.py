@@ -62,14 +62,6 @@ def test_whatever_a_machine_says_is_no_error(tmp_path: Path, text: str) -> None:
     assert all(value is None or value == value for value in vars(now).values()), now
 
 
-@pytest.mark.parametrize("folder", ["sys/fs/cgroup/box", "sys/fs/cgroup"])
-def test_stops_by_the_quota_are_those_of_the_group_and_of_the_groups_above(
-    tmp_path: Path, folder: str
-) -> None:
-    stat = {f"{folder}/cpu.stat": "usage_usec 5\nnr_periods 7\nnr_throttled 3\n"}
-    assert state(files(tmp_path, {"proc/self/cgroup": "0::/box\n", **stat})).quota_stops == 3
-
-
 @pytest.mark.parametrize(
     ("before", "after", "warned"),
     rows(
@@ -142,17 +134,6 @@ def test_meters_are_found_and_read_in_joules_or_watts(
     meter, note = find_meter(files(tmp_path, tree))
     assert meter is not None and meter.read() == reading
     assert meter.name in note
-
-
-def test_the_whole_platform_is_preferred_to_the_cpu_and_the_cpu_to_a_sensor(tmp_path: Path) -> None:
-    psys = {
-        "sys/class/powercap/intel-rapl:1/name": "psys",
-        "sys/class/powercap/intel-rapl:1/energy_uj": "5",
-    }
-    best = [find_meter(files(tmp_path, tree))[1] for tree in (INA, RAPL, psys)]
-    assert [note.partition(" (")[0].removeprefix("energy from ") for note in best] == [
-        *("ina219", "RAPL package-0", "RAPL psys")
-    ]
 
 
 def test_without_a_meter_that_can_be_read_no_energy_is_claimed_and_it_is_said(

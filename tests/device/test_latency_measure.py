@@ -1,7 +1,6 @@
 """``edge-lstm latency``: what it measures, and what it does with what people type."""
 
 import json
-import random
 import shutil
 import sys
 from pathlib import Path
@@ -13,10 +12,9 @@ import pytest
 from commands import command, json_of
 from model_files import SMALL
 
-from edge_lstm import Classifier
-from edge_lstm.latency.measure import measure, run_block
-from edge_lstm.latency.recording import Block, Recording, is_steady
-from edge_lstm.latency.settings import Sample, Settings
+from edge_lstm.latency.measure import measure
+from edge_lstm.latency.recording import Block, is_steady
+from edge_lstm.latency.settings import Settings
 
 QUICK = {"runs": 40, "cold_starts": 0, "warm_up_s": 0.0, "max_warm_up_blocks": 1}
 ONE = (SMALL,)
@@ -83,18 +81,6 @@ def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first
     assert batches.length_fit is None and batches.by_text == [] and first.ratio is None
     for one in (batches, *others):
         assert 0 < one.ratio.low <= one.ratio.value <= one.ratio.high
-
-
-def recording() -> Recording:
-    (setting,) = Settings(models=ONE, batch_sizes=(8,), **QUICK).each
-    return Recording(setting, Classifier.load(SMALL), [n + 1 for n in range(1, 65)])
-
-
-def test_batches_hold_texts_of_similar_length() -> None:
-    sample = Sample("made", tuple("good " * n for n in range(1, 65)))
-    block = run_block(recording(), sample, 0, random.Random(0).sample(range(64), 64))
-    # A block's texts are cut into batches from the shortest to the longest.
-    assert block.rows[:, 1].tolist() == [sum(range(8 * n + 2, 8 * n + 10)) for n in range(8)]
 
 
 def test_warm_up_ends_when_the_median_is_steady() -> None:

@@ -45,14 +45,6 @@ def test_the_page_loads_and_runs_nothing_and_shows_every_part_the_warnings_first
         assert part in page.text
 
 
-def test_a_quiet_result_without_cold_start_ratios_or_fit_is_shown_too(
-    measured: Measurement,
-) -> None:
-    bare = replace(measured.settings[0], cold_starts=(), memory=None, length_fit=None, by_text=())
-    page = Page(report(replace(measured, settings=(bare,), warnings=()))).text
-    assert "cold start" not in page and "No condition disturbed the measurement" in page
-
-
 def test_names_that_are_too_long_for_a_terminal_are_cut_and_still_told_apart() -> None:
     alike = [f"{'x' * 60}{i}{'y' * 60}" for i in range(3)]
     for names in (alike, ["short", *alike], [f"{name}.onnx" for name in "abc"]):

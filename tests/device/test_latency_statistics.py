@@ -3,8 +3,6 @@ mean."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_lstm.latency import statistics
 
@@ -42,16 +40,6 @@ def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times()
 @pytest.mark.parametrize(("blocks", "ratio"), [(4, False), (5, True)])
 def test_a_ratio_takes_five_blocks(blocks: int, ratio: bool) -> None:
     assert (statistics.paired_ratio(np.ones((blocks, 2))) is not None) is ratio
-
-
-@given(st.floats(1, 500), st.floats(0.05, 20))
-def test_the_fit_finds_fixed_cost_and_cost_per_token(fixed: float, per_token: float) -> None:
-    tokens = np.arange(10, 600, 10.0)
-    noise = np.random.default_rng(5).normal(0, 0.01 * per_token, len(tokens))
-    fit = statistics.fit_length(tokens, fixed + per_token * tokens + noise)
-    assert fit is not None
-    assert fit.per_token_us == pytest.approx(per_token, rel=1e-3)
-    assert fit.fixed_us == pytest.approx(fixed, abs=0.05 * per_token)
 
 
 def test_one_long_text_that_was_disturbed_does_not_bend_the_line() -> None:

@@ -232,15 +232,6 @@ def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line() -> None:
     assert summary.errors == 3
 
 
-def test_all_probabilities_have_columns_of_their_own() -> None:
-    source = csv_file("in.csv", TEXTS)
-    score_files(source, "out.csv", options=ScoreOptions(keep=("id",), all_probabilities=True))
-    for row in read_rows("out.csv"):
-        columns = "id,label,probability,probability_neg,probability_pos,status,error"
-        assert ",".join(row) == columns
-        assert max(row["probability_neg"], row["probability_pos"]) == row["probability"]
-
-
 @pytest.mark.parametrize("target", ["out.csv", PARQUET])
 def test_rows_of_one_label_can_be_written_alone(classifier: Classifier, target: str) -> None:
     source = csv_file("in.csv", TEXTS)

@@ -160,16 +160,6 @@ def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams() -> None:
     assert 'edge_lstm_shadow_disagreements_total{question="team"} 1' in metrics
 
 
-def test_sure_answers_are_compared_next_to_unsure_ones_too() -> None:
-    server = Server(replied(team=RETURNS, urgent=urgent(1)), shadow=1.0)
-    answers = server.answers(SURE, team=TEAM, urgent=URGENT)
-    assert (answers["team"]["choice"], answers["urgent"]) == ("billing", urgent(1))
-    assert len(server.asked) == 1
-    (line,) = server.logged()
-    told = [line["team"], line["urgent"], *(each["why"] for each in line["because"].values())]
-    assert told == ["returns", "yes", "shadow", "no file"]
-
-
 def test_a_comparison_that_fails_costs_the_client_nothing() -> None:
     server = Server(refuse, shadow=1.0)
     assert server.choice() == "billing"

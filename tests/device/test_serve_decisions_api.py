@@ -411,18 +411,3 @@ def test_a_body_of_100_megabytes_gets_one_error(path: str) -> None:
     server = Server()
     error = error_of(server.ask(path, content=parts()), 413)
     assert error.get("code", error["type"]) == "too_large" and server.lines == []
-
-
-@BOTH
-def test_headers_may_hold_any_bytes(path: str) -> None:
-    body: dict[str, Any] = {"state": UNSURE, "questions": {"team": SYSTEMONE_TEAM}}
-    server = Server(replied(team=RETURNS))
-    if path == PATH:
-        body = {"input": UNSURE, "questions": [TEAM]}
-        server = of_decisions(listed(TO_RETURNS), log="other.jsonl")
-    key = (b"authorization", b"Bearer \xfc\xff")
-    assert server.ask(path, json=body, headers=[key]).status_code == 200
-    assert key in server.asked[0].headers.raw
-    coded = server.ask(path, json=body, headers=[(b"content-encoding", b"\xff\xfe")])
-    assert coded.status_code in (400, 415) and error_of(coded, coded.status_code)
-    assert server.lines == []

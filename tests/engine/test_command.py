@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -59,24 +58,6 @@ def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[C
     assert [row.split("\t")[2] for row in run.stdout.splitlines()] == ["ok", "empty"]
     run = finished([command, "--check", path])
     assert re.fullmatch(r"(\d+) of \1 golden rows, largest difference \S+\n", run.stdout)
-
-
-def test_arguments_that_are_no_utf8_are_answered_as_predict_answers_them(
-    command: Path, models: list[Case]
-) -> None:
-    texts = [
-        b"\xff good",
-        b"never \xed\xa0\x80again",
-        b"good\xf0\x9f\x8e",
-        b"\xc0\xaf",
-        "\ufffd".encode(),
-    ]
-    run = finished([command, models[0].path, *texts])
-    expected = Classifier.load(models[0].path).predict([os.fsdecode(text) for text in texts])
-    for row, answer in zip(run.stdout.splitlines(), expected, strict=True):
-        label, probability, status = row.split("\t")
-        assert (label, status) == (answer.label, answer.status)
-        assert float(probability) == pytest.approx(answer.probability, abs=2e-6)
 
 
 def test_the_same_texts_are_unfamiliar(

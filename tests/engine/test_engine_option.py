@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
 from edge_lstm.scoring import Progress
-from tests.engine.conftest import DECODED, PROJECT, finished, importable
+from tests.engine.conftest import PROJECT, finished, importable
 from tests.model_files import SMALL, edited, graph_with
-from tests.ports.conftest import Case
 
 TEXTS = ["A wonderful film.", "", "Never again: dull, flat and far too long."]
 
@@ -50,20 +48,6 @@ def together(*folders: Path) -> Path:
 def checks(told: str) -> dict[str, dict[str, str]]:
     """The checks of doctor --json, by name."""
     return {check["name"]: check for check in json.loads(told)["checks"]}
-
-
-@pytest.mark.usefixtures("native")
-def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) -> None:
-    # The module's bits are those of the C for every model (test_native.py).
-    for model in models[::4]:
-        one = Classifier.load(model.path)
-        other = Classifier.load(model.path, engine="native")
-        for batch_size in (1, None):
-            expected = one.probabilities(DECODED, batch_size=batch_size)
-            apart = other.probabilities(DECODED, batch_size=batch_size) - expected
-            assert np.abs(apart).max() <= 1e-6
-        for mine, theirs in zip(other.predict(DECODED), one.predict(DECODED), strict=True):
-            assert (mine.labels, mine.status) == (theirs.labels, theirs.status), model.name
 
 
 @pytest.mark.usefixtures("native")

@@ -367,19 +367,6 @@ def test_too_little_memory_is_an_error(query: Query) -> None:
     assert outcomes == {True, False}
 
 
-def test_two_processes_write_at_once(query: Query, build: Build) -> None:
-    model = f"m.onnx#{Classifier.load('m.onnx').model.sha256()}"
-    query("CREATE TABLE t (a)", f"CREATE INDEX i ON t (classify(a, '{model}'))")
-    insert = "INSERT INTO t SELECT 'good ' || value FROM generate_series(1, 300);"
-    load = f".timeout 20000\n.load {build('gcc', '-O1')} {ENTRY}"
-    lines = f"{load}\nSELECT allow_model('m.onnx');\n{insert}"
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
-    both = [subprocess.Popen(["sqlite3", "-batch", "t.db"], **streams) for _ in range(2)]
-    for each in both:
-        each.communicate(lines, timeout=60)
-    assert query("SELECT count(*) FROM t", "PRAGMA integrity_check") == ["600", "ok"]
-
-
 @pytest.mark.slow
 def test_twenty_threads_with_a_connection_each(build: Build, tmp_path: Path) -> None:
     """Under the thread sanitizer."""

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from cases import rows
 from commands import command, train
-from edge_lstm_export import TextClassifier, TrainingRequest
+from edge_lstm_export import TextClassifier
 from edge_lstm_export.train.data.training_data import smoothed
-from edge_lstm_export.train.plan.decisions import decide
 from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.sources.dataset import Dataset
 from edge_lstm_export.train.sources.memory import dataset_from
@@ -93,14 +92,6 @@ def test_a_note_says_that_numbers_are_read_as_names(
     source = write_csv(tmp_path / "rows.csv", rows)
     said = " ".join(train(source, "--dry-run", "--preset", "seed", *options).stderr.split())
     assert (READ_AS_NAMES in said) == is_noted
-
-
-def test_a_score_is_asked_for() -> None:
-    stats = dataset_stats(dataset_of(graded(300)))
-    asked = decide(stats, TrainingRequest(question="score"))
-    assert (asked.plan.question, asked.plan.sparse.fit) == ("score", "logistic")
-    assert asked.reasons["question"] == "asked for"
-    assert decide(stats).plan.question == "choice"
 
 
 UNFIT = """

@@ -54,17 +54,6 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
             read(train, test=write(test, wrong))
 
 
-def test_rows_that_lack_a_label_or_a_text_are_told(tmp_path: Path) -> None:
-    for name in ("rows.csv", "test.csv"):
-        (tmp_path / name).write_text("text,label\na,x\nb,y\n,x\nc,\n", encoding="utf-8")
-    found = read(tmp_path / "rows.csv", test=tmp_path / "test.csv")
-    assert found.test is not None and len(found.train) == len(found.test) == 3
-    told = "\n".join(found.warnings)
-    for name in ("rows.csv", "test.csv"):
-        assert f"{name}: no label, or NaN, in 1 of 4 rows" in told
-        assert f"{name}: no text in 1 of 4 rows" in told
-
-
 def test_texts_of_a_log_are_those_that_are_not_blank(tmp_path: Path) -> None:
     log = write(tmp_path / "log.txt", "one\n \n\t\ntwo\n")
     assert read_texts(str(log), DataOptions(text_column="review")) == ("one", "two")

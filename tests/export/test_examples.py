@@ -82,13 +82,6 @@ def test_no_four_words_of_a_training_text_are_in_a_file_or_a_page(personal: Path
     assert model_at(personal / "int8.onnx").examples == ()
 
 
-def test_the_golden_rows_follow_from_the_vocabulary_alone(personal: Path) -> None:
-    for name in ("fp32", "int8"):
-        file = model_at(personal / f"{name}.onnx")
-        texts = [row.text for row in file.golden]
-        assert texts in [golden_texts(file.tokenizer, order=order) for order in range(ORDERS)]
-
-
 def test_the_golden_rows_try_words_pairs_subwords_and_labels(personal: Path) -> None:
     file = model_at(personal / "int8.onnx")
     rows = [row.ids for row in file.golden]
@@ -165,11 +158,6 @@ def test_examples_are_given_from_python(tmp_path: Path) -> None:
     assert list(model_at(path).examples) == EXAMPLES  # each once
     with pytest.raises(DataError, match="the examples are one text; give a list of texts"):
         model.export(tmp_path / "m.onnx", examples="Fine.")
-
-
-def test_an_example_that_is_a_text_of_the_files_own_test_is_marked_as_one() -> None:
-    file = model_of(make_checkpoint(), examples=["Qwxyzzy!"])
-    assert file.examples == ("Qwxyzzy!",) and len(file.golden) == 5
 
 
 LONGEST = "w" * 500

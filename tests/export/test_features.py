@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export import DatasetStats, TextClassifier, TrainingRequest, make_plan
 from edge_lstm_export.network.examples import Examples
 from edge_lstm_export.network.network import Network
 from edge_lstm_export.network.predict import predict_logits
 from edge_lstm_export.options import (
-    AugmentationOptions,
     NetworkOptions,
     SparseOptions,
     TextOptions,
@@ -159,13 +157,3 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     np.testing.assert_allclose(
         predict_logits(network, examples).numpy(), stack.logits(parts), atol=2e-4
     )
-
-
-def test_misspelt_copies_change_what_is_learnt() -> None:
-    texts, labels = zip(*rows(60, ["kind01", "kind02"]))
-    plan = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", "none", epochs=1, validation=0.0))
-    answers = []
-    for typos in (0.0, 0.2):
-        model = TextClassifier(plan=replace(plan, augmentation=AugmentationOptions(typos=typos)))
-        answers.append(model.fit(texts, labels).predict_proba(["ofkind03"]))
-    assert not np.array_equal(*answers)

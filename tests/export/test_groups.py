@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import string
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,14 @@ import numpy as np
 import pytest
 from cases import named
 from commands import command, train
-from edge_lstm_export import TextClassifier, TrainingRequest, make_plan
-from edge_lstm_export.train.data.rows import hold_out_rows
+from edge_lstm_export import TextClassifier, TrainingRequest
 from edge_lstm_export.train.plan.planning import plan_training
-from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.sources.dataset import Dataset, Split, folds_of, hold_out
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.warnings import checked
 from hypothesis import given
 from hypothesis import strategies as st
 from made import (
-    read,
     write_csv,
 )
 
@@ -108,11 +104,6 @@ def test_no_split_divides_a_group(
     assert {*fold.tolist()} == {*range(fold.max() + 1)}, "no fold is empty"
 
 
-def test_of_a_label_whose_groups_are_all_larger_than_its_share_the_smallest_is_held_out() -> None:
-    rest, held = hold_out(split([0] * 10, [7] * 6 + [8] * 4), 0.05, 0)
-    assert {*held.groups} == {8} and {*rest.groups} == {7}
-
-
 def test_folds_are_of_even_size_though_groups_are_not() -> None:
     sizes = [50, 30, 20, 20, 15, 10, 5]
     groups = [group for group, size in enumerate(sizes) for _ in range(size)]
@@ -191,26 +182,10 @@ def test_there_are_no_more_folds_than_groups() -> None:
     assert "2 groups are too few" in planned.reasons["validation"]
 
 
-def test_teachers_have_no_more_folds_than_groups() -> None:
-    three = data_of(table(*((label, author) for label in "ab" for author in "xyz" for _ in "1234")))
-    stats = replace(dataset_stats(three), unlabelled=9)
-    plan = make_plan(stats, TrainingRequest("tiny", validation=0.0))
-    assert plan.teachers and hold_out_rows(three, plan).folds == 3
-
-
 def test_a_label_of_one_author_is_said_to_be_judged_by_none() -> None:
     rows = [*MIXED, *table(*[("rare", "x")] * 4)]
     (said,) = (line for line in data_of(rows).warnings if "judge" in line)
     assert said.startswith("rare has texts of only one 'groups', so no other can judge it")
-
-
-def test_a_test_part_is_of_other_groups(tmp_path: Path) -> None:
-    written = [(f"{text} {i}", *more) for i, (text, *more) in enumerate(authors(0, 40, 60))]
-    source = write_csv(tmp_path / "d.csv", written, COLUMNS)
-    data = read(source, group_column="author")
-    assert data.test_rows == "groups"
-    assert not {*data.train.groups} & {*data.test.groups}
-    assert 0.05 < len(data.test) / 2400 < 0.15
 
 
 def test_the_plan_shows_the_groups_and_runs_with_them_alone(tmp_path: Path) -> None:

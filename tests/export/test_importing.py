@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from cases import named, raw, rows
@@ -208,36 +207,6 @@ def test_padding_may_have_another_id_than_0() -> None:
     assert np.abs(answers(found, ["a other b"]) - wanted).max() <= TOLERANCE
 
 
-@pytest.mark.parametrize(
-    ("name", "side", "runs"),
-    [
-        ("one LSTM", "pre", "none"),
-        ("one LSTM", "post", "behind"),
-        ("masked", "pre", "none"),
-        ("normalized mean", "pre", "front"),
-    ],
-)
-def test_padding_in_front_costs_no_step_if_a_table_can_hold_its_states(
-    keras: Any, name: str, side: str, runs: str
-) -> None:
-    found = imported(keras_model(keras, name), padding=side)
-    network = checkpoint_of(found).network
-    assert network.config.padding == runs
-    assert (network.layers[0].h is not None) == (name == "one LSTM" and side == "pre")
-
-
-def test_an_int8_file_has_the_first_states_until_they_move_less_than_it_rounds(keras: Any) -> None:
-    checkpoint = checkpoint_of(imported(keras_model(keras, "one LSTM", 200), padding="pre"))
-    sizes = []
-    for quantize in (None, "int8"):
-        data = export(checkpoint, quantize=quantize).data
-        (table,) = [t for t in onnx.load_from_string(data).graph.initializer if t.name == "lstm0_c"]
-        sizes.append(table.dims[1])
-    assert 2 < sizes[1] < sizes[0] < 201
-    c = checkpoint.network.layers[0].c[0].numpy()
-    assert np.abs(c[sizes[1] - 1 :] - c[-1]).max() <= 1e-3
-
-
 # --- Tokenizers -----------------------------------------------------------------------------------
 
 # With a row of the embedding for each id of these tests.
@@ -398,10 +367,6 @@ def test_the_index_of_imdb_is_known_by_its_words(wide: Path) -> None:
 # The most frequent words alone, with their tokens.
 FIRST_OF_IMDB = {word: i for i, word in enumerate(words_of("the and a of to is br in it i"), 4)}
 FIRST_OF_IMDB |= {"<PAD>": 0, "<START>": 1, "<UNK>": 2}
-
-
-def test_the_first_words_of_the_index_of_imdb_are_known_with_their_tokens(wide: Path) -> None:
-    assert ids_of(wide, FIRST_OF_IMDB, ["It, is!"]) == [[1, 12, 9]]
 
 
 @pytest.mark.parametrize(
@@ -586,14 +551,6 @@ def test_an_lstm_of_pytorch_may_lack_one_of_its_two_biases() -> None:
     bias = state.pop(missing).numpy()
     (found,) = imported(state, state="last", padding="none").model.lstms[0].b
     assert found == pytest.approx(whole - bias, abs=1e-6)
-
-
-def test_counters_among_the_weights_are_no_layers() -> None:
-    state = Net().state_dict() | {
-        "epoch": torch.tensor(3),
-        "bn.num_batches_tracked": torch.tensor(9),
-    }
-    assert imported(state, state="last", padding="none").model.parameters == 781
 
 
 def test_the_first_bytes_decide_and_not_the_name(good: Path, tmp_path: Path) -> None:

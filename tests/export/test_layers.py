@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -23,28 +22,19 @@ from edge_lstm_export.network.predict import predict_probabilities
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.onnx.from_network import weights_from_network
-from edge_lstm_export.onnx.source import open_source
-from edge_lstm_export.options import SourceFile
-from edge_lstm_export.train.lstm.start import LstmShape, first_weights, lstm_shape
 from made import (
     classifier_of,
     config_of,
     layered,
     opened,
     tabled,
-    words_of,
 )
 
 from edge_lstm import Classifier
 from edge_lstm.core.layers import Lstm, PaddingCost
-from edge_lstm.core.text import KERAS, KERAS_FILTERS, TextRule, Tokenizer
+from edge_lstm.core.text import KERAS, KERAS_FILTERS, TextRule
 from edge_lstm.describe import overview
 from edge_lstm.errors import DataError
-from edge_lstm.explain import explain
-from edge_lstm.latency import report as reports
-from edge_lstm.latency.measure import measure
-from edge_lstm.latency.result import Measurement
-from edge_lstm.latency.settings import Sample, Settings
 
 
 def constants_of(data: bytes) -> dict[str, Any]:
@@ -162,7 +152,7 @@ def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
     assert errors[1] < 0.9 * errors[0]
 
 
-def test_inspect_and_latency_show_the_table_that_stands_for_padding(tmp_path: Path) -> None:
+def test_inspect_shows_the_table_that_stands_for_padding(tmp_path: Path) -> None:
     checkpoint = tabled(layered(60, layers="lstm 9", padding="front"))
     path = tmp_path / "m.onnx"
     path.write_bytes(export(checkpoint).data)
@@ -170,30 +160,8 @@ def test_inspect_and_latency_show_the_table_that_stands_for_padding(tmp_path: Pa
     size = sum(table.nbytes for table in tables)
     line = f"up to {tables[0].shape[1] - 1} steps of padding ({size:,} bytes)"
     assert line in " ".join(command("inspect", "-m", path).stdout.split())
-    assert line in " ".join(reports.notes(latency_of(path)))
     save_checkpoint(checkpoint, tmp_path / "c.safetensors")
     assert line in inspected(tmp_path / "c.safetensors")["padding"]
-
-
-def test_latency_shows_what_padding_behind_the_text_costs_and_no_padding_nothing(
-    tmp_path: Path,
-) -> None:
-    for padding in ("behind", "none"):
-        exported = export(layered(layers="lstm 9", padding=padding))
-        (tmp_path / f"{padding}.onnx").write_bytes(exported.data)
-    result = latency_of(tmp_path / "behind.onnx", tmp_path / "none.onnx")
-    (line,) = reports.padding_lines(result)
-    steps = "each text runs 24 steps, with padding behind"
-    assert line.startswith(f"behind.onnx reads padding: {steps}")
-    assert line.endswith("71% fewer steps for a text of 7 tokens")
-    assert line in html.unescape(reports.report(result))
-
-
-def latency_of(*paths: Path) -> Measurement:
-    """A quick measurement with texts of six words, seven tokens with the start."""
-    texts = ("word1 word2 word3 word4 word5 word6", "word6 word5 word4 word3 word2 word1")
-    settings = Settings(models=paths, runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1)
-    return measure(settings, Sample("a test", texts))
 
 
 def test_a_checkpoint_keeps_layers_and_tables(tmp_path: Path) -> None:
@@ -214,29 +182,6 @@ def test_a_network_that_was_not_planned_is_kept_in_8_bits_if_4_change_its_labels
     assert tables == [{"embedding_q"}, {"embedding"}]
     changed = [file.comparison.changed for file in files if file.comparison is not None]
     assert changed[0] > changed[1]
-
-
-@pytest.mark.parametrize("keeps", ["first", "last"])
-def test_each_word_that_is_read_is_explained(keeps: Any) -> None:
-    checkpoint = layered(6, replace(PLAIN, keeps=keeps), layers="lstm 9 both mean")
-    words = words_of("qwx word0 word1 word2 word3 qwx word4 word5 word6 word7 word8 qwx")
-    known = [word for word in words if word != "qwx"]
-    explained = explain(classifier_of(checkpoint), " ".join(words)).words
-    assert [word.text for word in explained if word.known] == known
-    read = [word.text for word in explained if word.read and word.known]
-    assert read == (known[:6] if keeps == "first" else known[-6:])
-
-
-def test_a_training_starts_from_a_file_of_another_text_rule(tmp_path: Path) -> None:
-    checkpoint = layered(rule=PLAIN, layers="lstm 9")
-    (tmp_path / "m.onnx").write_bytes(export(checkpoint).data)
-    source = SourceFile(str(tmp_path / "m.onnx"))
-    assert lstm_shape(open_source(source)) == LstmShape(6, 9, False)
-    _, vectors = first_weights(source, Tokenizer(("word7", "other", "word0")))
-    table = checkpoint.network.weights()["embedding.weight"]
-    # The file has neither a start nor an id of unknown words: they begin as padding.
-    assert np.array_equal(vectors[[0, 1, 2, 4, 6]], table[[0, 0, 0, 8, 1]])
-    assert np.isnan(vectors[5]).all()
 
 
 INSPECTED = f"""

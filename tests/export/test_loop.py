@@ -20,7 +20,7 @@ from edge_lstm_export.train.calibrate import (
     fit_stack,
 )
 from edge_lstm_export.train.lstm.history import best_of
-from edge_lstm_export.train.lstm.loop import Callbacks, fit_network
+from edge_lstm_export.train.lstm.loop import fit_network
 
 from edge_lstm.core.text import Tokenizer
 from edge_lstm.errors import DataError
@@ -55,13 +55,6 @@ def network(seed: int = 0, **settings: Any) -> Network:
 
 def same(one: Network, other: Network) -> bool:
     return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
-
-
-def test_an_epoch_takes_every_batch() -> None:
-    seen: list[tuple[int, int]] = []
-    callbacks = Callbacks(on_batch=lambda record, batch, _: seen.append((record.epoch, batch)))
-    fit_network(network(), examples(36), LoopOptions(2, 8, 0.02), 0, callbacks=callbacks)
-    assert seen == [(epoch, batch) for epoch in (1, 2) for batch in range(1, 6)]
 
 
 def test_the_seed_alone_decides_the_weights_and_the_callers_random_state_stays() -> None:

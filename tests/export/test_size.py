@@ -22,11 +22,7 @@ from edge_lstm_export.train.lstm.loop import LoopResult
 from edge_lstm_export.train.plan.defaults import PRESETS
 from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.sources.dataset import Dataset, hold_out
-from made import (
-    dataset,
-    make_checkpoint,
-    model_of,
-)
+from made import dataset, make_checkpoint, model_of
 
 from edge_lstm.core.familiarity import level
 from edge_lstm.core.text import FIRST_WORD_ID
@@ -39,13 +35,17 @@ LONG = 105
 # words of a text, labels, and whether a text has two of them
 DATA = [
     (SHORT, 2, False),
-    pytest.param(SHORT, 150, False, marks=pytest.mark.slow),
-    pytest.param(SHORT, 8, True, marks=pytest.mark.slow),
-    pytest.param(MEDIUM, 3, False, marks=pytest.mark.slow),
-    pytest.param(MEDIUM, 30, True, marks=pytest.mark.slow),
+    (SHORT, 150, False),
+    (SHORT, 8, True),
+    (MEDIUM, 30, True),
     (LONG, 8, False),
-    pytest.param(LONG, 30, False, marks=pytest.mark.slow),
     (LONG, 2, True),
+]
+FILES = [
+    *(("tiny", *data) for data in DATA),
+    pytest.param("small", SHORT, 150, False, marks=pytest.mark.slow),
+    pytest.param("medium", MEDIUM, 3, False, marks=pytest.mark.slow),
+    pytest.param("base", LONG, 2, True, marks=pytest.mark.slow),
 ]
 DIFFERENT_WORDS = {"tiny": 6_000, "small": 30_000, "medium": 60_000, "base": 100_000}
 WORDS = {"tiny": 24_000, "small": 150_000, "medium": 330_000, "base": 600_000}  # of all texts
@@ -93,11 +93,7 @@ def made_of(data: Dataset, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Check
     return fit(data, plan).checkpoint
 
 
-@pytest.mark.parametrize(
-    "preset",
-    ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in ("small", "medium", "base"))],
-)
-@pytest.mark.parametrize(("words", "labels", "multi_label"), DATA)
+@pytest.mark.parametrize(("preset", "words", "labels", "multi_label"), FILES)
 def test_a_file_is_full_and_no_larger_than_its_preset(
     preset: str, words: int, labels: int, multi_label: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

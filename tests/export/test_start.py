@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import inspected, train
-from edge_lstm_export import TextClassifier
 from edge_lstm_export.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.importing import Imported, ImportedModel, model
 from edge_lstm_export.importing.checkpoint import checkpoint_of
@@ -115,16 +114,6 @@ def test_a_model_teaches_what_it_knows_whatever_its_labels(
     assert weights.keys() == {"linear", f"model {path.name}"}
     assert weights[f"model {path.name}"] > 0.5
     assert training["data"]["augmented_texts"] > 0 and training["teachers_accuracy"] > 0.9
-
-
-def test_a_checkpoint_teaches_and_starts_a_network_in_python(checkpoint: Path) -> None:
-    texts, labels = zip(*rows(40))
-    fitted = TextClassifier(
-        "tiny", teacher=str(checkpoint), start=str(checkpoint), epochs=1, validation=0
-    ).fit(texts, labels)
-    assert fitted.plan_.start.source == str(checkpoint)
-    assert [teacher.kind for teacher in fitted.plan_.teachers] == ["linear", "model"]
-    assert fitted.plan_.network.hidden == 7
 
 
 def test_the_layers_behind_the_first_lstm_are_left_out_of_a_start(tmp_path: Path) -> None:

@@ -18,8 +18,6 @@ from edge_lstm_export.train.sources.dataset import Split, folds_of
 from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from made import dataset, rows, words_of
 
 NOTHING = np.zeros((6, 0), np.bool_)
@@ -111,21 +109,6 @@ def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
     assert found.members[1].weight > found.members[0].weight and found.accuracy > 0.9
     first = told(Known(knows(TRUTH, 0.5, 3)))
     assert len(first.members) == 1  # the first is always there
-
-
-@settings(max_examples=10)
-@given(
-    right=st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4),
-    sure=st.floats(0.01, 15),
-    multi_label=st.booleans(),
-)
-def test_no_teacher_has_a_weight_below_nothing(
-    right: list[float], sure: float, multi_label: bool
-) -> None:
-    parts = [knows(TRUTH, share, i, sure) - sure / 2 * multi_label for i, share in enumerate(right)]
-    labels = one_hot(TRUTH)
-    weights = base.stacking_weights(parts, labels, multi_label)
-    assert min(weights) >= 0 and len(weights) == len(parts)
 
 
 def test_random_labels_do_not_leak_into_their_own_predictions() -> None:

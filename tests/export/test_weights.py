@@ -62,35 +62,6 @@ def test_a_second_rounding_changes_nothing_and_the_largest_value_stays(
         assert second.scales == pytest.approx(first.scales)
 
 
-@pytest.mark.parametrize("columns", [1, 3])
-def test_a_narrow_table_has_a_factor_for_16_numbers_whatever_their_rows(columns: int) -> None:
-    table = table_and_metric(4)[0][:, :columns] ** 3
-    first = rounded(table, 0)
-    assert first.levels is not None and first.levels.shape == (-(-300 * columns // 16), 16)
-    error = np.square(first.values * first.scales - table).sum() / np.square(table).sum()
-    assert error < 0.01 and first.values.shape == table.shape
-    second = rounded(first.values * first.scales, 0)
-    assert np.array_equal(second.values, first.values)
-
-
-@pytest.mark.parametrize("columns", [16, 17, 23])
-def test_codes_name_rows_of_a_book_near_the_table_in_half_the_bytes_of_4_bits(
-    columns: int,
-) -> None:
-    rng = np.random.default_rng(columns)
-    table = rng.laplace(size=(3000, columns)).astype(np.float32)
-    table[7] = 0
-    held = coded(table)
-    assert held.codes.nbytes == 3000 * -(-columns // 4)
-    looked_up = held.book[held.codes].reshape(3000, -1)[:, :columns]
-    assert np.array_equal(looked_up, held.values)
-    errors = np.square(held.values * held.scales - table).mean(axis=0) / table.var(axis=0)
-    assert errors.max() < 0.25
-    assert not held.values[7].any(), "an empty slot says nothing"
-    assert np.array_equal(coded(table).codes, held.codes)
-    assert not coded(0 * table).values.any()
-
-
 @pytest.mark.parametrize("columns", [16, 17, 23])
 def test_codes_fitted_to_texts_change_their_sums_less_also_those_of_other_texts(
     columns: int,
