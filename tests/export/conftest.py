@@ -29,9 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     source = write_csv(folder / "rows.csv", rows(60))
     output = folder / "m.safetensors"
-    return Trained(
-        source, output, train(source, "-o", output, "-v", "--preset", "tiny", "--epochs", "2")
-    )
+    return Trained(source, output, train(source, "-o", output, "--preset", "tiny", "--epochs", "2"))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +38,7 @@ def trained_multi_label(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("sets")
     source = write_csv(folder / "rows.csv", multi_label_rows(80))
     test = write_csv(folder / "test.csv", multi_label_rows(30, seed=1))
-    options = ("--preset", "tiny", "--epochs", "2", "--label-separator", "|", "--test", test, "-v")
+    options = ("--preset", "tiny", "--epochs", "2", "--label-separator", "|", "--test", test)
     return Trained(
         source, folder / "m.safetensors", train(source, "-o", folder / "m.safetensors", *options)
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from edge_lstm_export import DatasetStats, TextClassifier, TrainingRequest, make_plan
 from edge_lstm_export.options import SourceFile
 from edge_lstm_export.train.fit import fit
@@ -174,20 +175,19 @@ def test_a_model_that_is_asked_for_teaches_and_starts_the_lstm_and_texts_are_mad
     assert not alone.start.source and not alone.augmentation.texts_per_row
 
 
-def test_what_the_network_cannot_learn_asks_for_texts_without_labels() -> None:
+def test_what_the_network_cannot_learn_asks_for_texts_without_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     texts = [f"entry{i} of number{i}" for i in range(40)]  # no word says anything of another text
     truth = np.random.default_rng(0).permutation(np.arange(40) % 2)
     data = dataset([(text, "ab"[label]) for text, label in zip(texts, truth)])
 
-    class Knowing(Teachers):
-        def load(self) -> list[base.Teacher]:
-            return [Known(np.tile(one_hot(truth) * np.float32(9), (200, 1)))]
-
+    known = Known(np.tile(one_hot(truth) * np.float32(9), (200, 1)))
+    monkeypatch.setattr(Teachers, "load", lambda _: [known])
     log = tuple(f"entry{i}" for i in range(40))
     stats = dataset_stats(replace(data, unlabelled=log))
     plan = make_plan(stats, TrainingRequest("tiny", "none", epochs=1))
     for unlabelled, asks in (((), True), (log, False)):
-        known = Knowing(plan, data.labels)
-        found = fit(replace(data, unlabelled=unlabelled), plan, teachers=known).remarks
+        found = fit(replace(data, unlabelled=unlabelled), plan).remarks
         remark = "the teachers reach an accuracy of 100.0%, the network "
         assert any(line.startswith(remark) for line in found) == asks

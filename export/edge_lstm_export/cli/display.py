@@ -13,7 +13,7 @@ from edge_lstm_export.progress import Display, message
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.core.modelfile import ModelFile
-    from edge_lstm_export.onnx import Closed, Exported
+    from edge_lstm_export.onnx import Exported
     from edge_lstm_export.train.fit import Fitted
     from edge_lstm_export.train.run import Inputs, Job
     from edge_lstm_export.train.sparse import Baseline
@@ -131,13 +131,6 @@ def baseline_line(baseline: Baseline, ours: SetScores, kilobytes: int) -> str:
         f"{baseline.size / 1000:,.0f} kB; ours {micro:+.2f}, {gained:+.2f} points, "
         f"at most {kilobytes:,} kB"
     )
-
-
-def cost_of_closing(closed: Closed) -> str:
-    """Return the cost of keeping an int8 file's units below its sentinels, in a line."""
-    units = "one LSTM unit" if closed.units == 1 else f"{closed.units:,} LSTM units"
-    moved = f"a probability by {closed.max_difference:.4f} at most, the label of {closed.changed:,}"
-    return f"int8 needed {units} kept away from 1, which changes {moved} of {closed.texts:,} texts"
 
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> None:

@@ -66,8 +66,9 @@ def command(
     The file holds words of the data, but none of its texts. --examples adds up to 8 texts of up to
     500 characters. Anyone with the file can read them.
     """
+    from edge_lstm.printable import counted
     from edge_lstm.system.atomic import write_atomically
-    from edge_lstm_export.cli.display import cost_of_closing, print_exported
+    from edge_lstm_export.cli.display import print_exported
     from edge_lstm_export.progress import Display, message
 
     options.check_outputs([output], [checkpoint, data, examples], parents=True)
@@ -105,6 +106,6 @@ def command(
             say=display.say,
         )
     write_atomically(exported.data, output, parents=True)
-    if (closed := exported.closed) is not None:
-        message(f"note: {cost_of_closing(closed)}")
+    if exported.closed:
+        message(f"note: int8 needed {counted(exported.closed, 'LSTM unit')} kept away from 1")
     print_exported(parse_model(exported.data, output), exported, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from edge_lstm.cli.options import (
 from edge_lstm_export.cli.options import option
 
 if TYPE_CHECKING:
-    from edge_lstm_export.options import Plan
+    from edge_lstm_export.options import Plan, TrainingRequest
     from edge_lstm_export.train.run import Job
 
 # headings of options
@@ -105,15 +105,15 @@ def command(
         ),
     ] = None,
     preset: Annotated[
-        str | None,
+        str,
         option(
             "NAME",
             "Model size: tiny (60 kB), small (160), medium (300), base (550), or seed (Keras's "
             "example).",
             _MODEL,
-            default="small",
+            default=True,
         ),
-    ] = None,
+    ] = "small",
     plan: Annotated[
         Path | None, option("FILE", "Run the plan that --dry-run --json printed.", _MODEL)
     ] = None,
@@ -172,7 +172,7 @@ def command(
             "--replace",
         ),
     ] = None,
-    seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
+    seed: Annotated[int, option("N", "Random seed.", _RUN, default=True, min=0)] = 0,
     dry_run: Annotated[
         bool,
         option(None, "Show the plan, each field with its reason, and exit.", _RUN, "--dry-run"),
@@ -217,51 +217,49 @@ def command(
         if plan is not None or indicator_columns is not None:
             raise DataError("--plan and --indicator-columns are for one question; name one column")
         targets = question_files(output or Path("questions"), label_column or [])
-    left_out = (*(label_column or ()), *(confidence_column or ()))
-    readings = [
-        DataOptions(
-            test=test, format=input_format, encoding=encoding, encoding_errors=encoding_errors,
-            label_column=column, left_out=left_out,
-            label_separator=label_separator, indicator_columns=column_names(indicator_columns),
-            skip_unlabelled=is_several or replaced is not None,
-            confidence_column=confidence, group_column=group_column,
-            by_digest=replaced is not None, unlabelled=unlabelled,
-        )
-        for column, confidence in zip(columns, confidences)
-    ]  # fmt: skip
     if fields not in (None, ALL):
         raise DataError(f"--fields takes all, not {fields!r}; name single ones with --field")
-    every = fields == ALL
-    readings = [
-        field_options(sources[0], each, text_column or (), field or (), every=every)
-        for each in readings
-    ]
-    read = [*sources, test, unlabelled, teacher, start]
-    written = [*targets, replaced] if output is not None else [replaced]
-    check_outputs(written, read, parents=True)
-    has_labeller = plan is not None or is_transformer(teacher)
-    for reading in readings:
-        check_sources(sources, reading, may_lack_labels=has_labeller)
-    with Display():  # PyTorch takes seconds to load
-        from edge_lstm_export.train.run import Job
-
     asked: dict[str, Any] = {
         "preset": preset,
         "epochs": epochs,
         "teacher": teacher,
         "start": start,
         "seed": seed,
-        "balance": balance or None,
+        "balance": balance,
         "question": question,
     }
-    asked = {name: value for name, value in asked.items() if value is not None}
-    edited = None if plan is None else _read_plan(plan, asked)
     request = TrainingRequest(**asked)
-    seed = request.seed if edited is None else edited.seed
-    jobs = [
-        Job(tuple(sources), target, replace(reading, seed=seed), request, edited, resume)
-        for target, reading in zip(targets, readings)
-    ]
+    edited = None if plan is None else _read_plan(plan, request)
+    reading = DataOptions(
+        test=test,
+        seed=seed if edited is None else edited.seed,
+        format=input_format,
+        encoding=encoding,
+        encoding_errors=encoding_errors,
+        label_column=columns[0],
+        confidence_column=confidences[0],
+        left_out=(*(label_column or ()), *(confidence_column or ())),
+        label_separator=label_separator,
+        indicator_columns=column_names(indicator_columns),
+        skip_unlabelled=is_several or replaced is not None,
+        group_column=group_column,
+        by_digest=replaced is not None,
+        unlabelled=unlabelled,
+    )
+    every = fields == ALL
+    reading = field_options(sources[0], reading, text_column or (), field or (), every=every)
+    read = [*sources, test, unlabelled, teacher, start]
+    written = [*targets, replaced] if output is not None else [replaced]
+    check_outputs(written, read, parents=True)
+    has_labeller = plan is not None or is_transformer(teacher)
+    check_sources(sources, reading, may_lack_labels=has_labeller)
+    with Display():  # PyTorch takes seconds to load
+        from edge_lstm_export.train.run import Job
+
+    jobs = []
+    for target, column, confidence in zip(targets, columns, confidences):
+        own = replace(reading, label_column=column, confidence_column=confidence)
+        jobs.append(Job(tuple(sources), target, own, request, edited, resume))
     if dry_run:
         for job in jobs:
             _show_plan(job, as_json=as_json)
@@ -346,15 +344,13 @@ def _train(job: Job, replaced: Path | None, *, as_json: bool) -> None:
             raise typer.Exit(_STAYED)
 
 
-def _read_plan(path: Path, asked: Iterable[str]) -> Plan:
+def _read_plan(path: Path, request: TrainingRequest) -> Plan:
     """Read an edited plan.
 
-    asked: names of the options that were given. The plan decides them.
-
-    Raise DataError if one was given, or if the file does not hold a plan.
+    Raise DataError if the request asks for what the plan decides, or if the file holds no plan.
     """
     from edge_lstm.errors import DataError
-    from edge_lstm_export.options import Plan
+    from edge_lstm_export.options import Plan, TrainingRequest
 
     how = "make one with 'edge-lstm train SOURCE --dry-run --json'"
     try:
@@ -363,6 +359,7 @@ def _read_plan(path: Path, asked: Iterable[str]) -> Plan:
         raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a plan in JSON ({error}); {how}") from None
-    for name in asked:
-        raise DataError(f"--plan decides what --{name} does; leave it out, or edit the plan")
+    for name, usual in vars(TrainingRequest()).items():
+        if getattr(request, name) != usual:
+            raise DataError(f"--plan decides what --{name} does; leave it out, or edit the plan")
     return Plan.from_dict(values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from edge_lstm_export.onnx.codes import coded
 from edge_lstm_export.onnx.draft import Draft
 from edge_lstm_export.onnx.exporting import Exported, export
-from edge_lstm_export.onnx.gates import Closed
 from edge_lstm_export.onnx.quantize import rounded_to_int8
 from edge_lstm_export.onnx.rounding import unpacked
 from edge_lstm_export.onnx.size import (
@@ -25,7 +24,6 @@ from edge_lstm_export.onnx.weights import SENTINELS
 __all__ = [
     "FEWEST_SLOTS",
     "SENTINELS",
-    "Closed",
     "Draft",
     "Exported",
     "coded",

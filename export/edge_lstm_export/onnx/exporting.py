@@ -49,18 +49,17 @@ class Exported:
     batch_comparisons: int8: number of answers compared, alone and in batches; all have the same
         bits.
     headroom: int8: how far below the sentinels the nearest unit stays.
-    closed: int8: the cost of closed output gates, if the headroom required them.
+    closed: int8: number of LSTM units whose output gates the headroom required to be closed.
     comparison: int8: the comparison with the fp32 file.
     chosen_bits: int8: of the tables' numbers, 4 or 8, if the network was trained elsewhere: chosen
         by their effect on the labels.
     """
 
     data: bytes
-    fp32_bytes: int
     parity: float
     batch_comparisons: int = 0
     headroom: float | None = None
-    closed: gates.Closed | None = None
+    closed: int = 0
     comparison: gates.Comparison | None = None
     chosen_bits: int | None = None
 
@@ -119,7 +118,7 @@ def export(
     curve = partial(_curve, checkpoint, labelled, truth, abstain, texts)
     if quantize is None:
         file = fp32.finished(curve(answers), examples)
-        return Exported(file, len(file), parity)
+        return Exported(file, parity)
     say("rounding weights to int8")
     given: Rows = []
     if labelled is not None:
@@ -127,13 +126,7 @@ def export(
         given = [texts[i] for i in spread([len(text) for text in texts], 20_000)]
     tried = rows + given
     bears = None if labelled is None else partial(_bears, texts, answers)
-    int8, headroom, closings = _int8(fp32, length, tried, given, bears, say)
-    closed = None
-    if int8.checkpoint is not checkpoint:
-        own = Draft(int8.checkpoint, length).classifier
-        parity = max(parity, gates.check_parity(int8.checkpoint.network, own, rows))
-        moved = gates.compare(own, answers, own.probabilities_of(texts), None, max_drop)
-        closed = gates.Closed(closings, moved.texts, moved.max_difference, moved.changed)
+    int8, headroom, closed = _int8(fp32, length, tried, given, bears, say)
     say(f"comparing {counted(len(tried), 'text')} alone and in batches")
     comparisons = gates.check_batches(int8.classifier, tried)
     gates.check_folding(int8.classifier, text_rows(int8.tokenizer, golden_texts(int8.tokenizer)))
@@ -144,12 +137,11 @@ def export(
     if labelled is not None and not checkpoint.plan:
         gates.check_labels(comparison, max_drop)
     file = int8.finished(curve(rounded), examples)
-    fp32_bytes = len(fp32.finished(checkpoint.abstention, examples))
     _check_size(len(file), checkpoint.plan.get("max_kilobytes"))
     bits = None
     if not checkpoint.plan:
         bits = 4 if int8.packs else 8
-    return Exported(file, fp32_bytes, parity, comparisons, headroom, closed, comparison, bits)
+    return Exported(file, parity, comparisons, headroom, closed, comparison, bits)
 
 
 def _int8(

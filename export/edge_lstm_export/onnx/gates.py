@@ -218,22 +218,6 @@ def check_folding(classifier: Classifier, rows: Rows) -> None:
             )
 
 
-@dataclass(frozen=True)
-class Closed:
-    """The cost of closed output gates, so that an int8 file's units stay below its sentinels.
-
-    units: number of units whose gates were closed.
-    texts: number of texts that were tried.
-    max_difference: the largest change of a probability of these texts, in fp32.
-    changed: number of these texts with other labels.
-    """
-
-    units: int
-    texts: int
-    max_difference: float
-    changed: int
-
-
 def compare(
     model: Classifier, before: Floats, after: Floats, truth: Bools | None, max_drop: float
 ) -> Comparison:

@@ -100,7 +100,6 @@ def fit(
     plan: Plan,
     *,
     soft_labels: Floats | None = None,
-    teachers: Teachers | None = None,
     callbacks: Callbacks = SILENT,
     stages: Stages = NOT_KEPT,
 ) -> Fitted:
@@ -108,14 +107,13 @@ def fit(
 
     soft_labels: float32 [unlabelled, L], probabilities that were made elsewhere, instead of the
         teachers'.
-    teachers: of the plan, if they are loaded already.
     stages: keeps what takes long, and has what an interrupted training kept.
 
     Raise DataError, OutputError, MissingPackageError and KeyboardInterrupt.
     """
     say = callbacks.say
     log = _usable_log(plan, dataset.unlabelled, soft_labels)
-    teachers = teachers or Teachers(plan, dataset.labels, say)
+    teachers = Teachers(plan, dataset.labels, say)
 
     rows = hold_out_rows(dataset, plan)
     transfer = make_transfer_set(rows, log, soft_labels, plan)

@@ -107,10 +107,7 @@ def read_dataset(
 def check_sources(
     sources: Sequence[str], options: DataOptions, *, may_lack_labels: bool = False
 ) -> None:
-    """Raise what reading would raise, before PyTorch is loaded.
-
-    That is of files that are missing, of an unknown format, without the columns that are asked for,
-    or with rows that have no text or no label.
+    """Raise what reading would raise of files and columns, before PyTorch is loaded.
 
     may_lack_labels: there may be a teacher that labels texts.
 
@@ -124,14 +121,11 @@ def check_sources(
         reading = _reading(path, options)
         if may_lack_labels and not _names_labels(options):
             open_inputs([path], options=reading)
-        elif source in sources:
-            read_labelled(path, options=reading)
         else:
             check_columns(path, reading)
     log = options.unlabelled
-    if log is None or log == STDIN or has_parts(log):
-        return
-    if Path(log).is_file() or not Path(log).exists():  # a pipe can be read only once
+    # A pipe can be read only once.
+    if log is not None and not has_parts(log) and (Path(log).is_file() or not Path(log).exists()):
         _open_texts(log, options)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
@@ -51,62 +50,48 @@ def fit_sparse(
 
     more: labelled texts, as well as the rows.
     """
-    fit: Fit = LowRank() if data.plan.sparse.is_low_rank else Columns()
-    return fit(data, features, fold, more)
+    if data.plan.sparse.is_low_rank:
+        return _low_rank(data, features, fold, more)
+    return _columns(data, features, fold, more)
 
 
-class Fit(Protocol):
-    """A way to fit the n-gram part, see :func:`fit_sparse`."""
-
-    def __call__(
-        self, data: TrainingData, features: Features, fold: int | None, more: Examples | None
-    ) -> SparsePart:
-        """Fit it."""
-
-
-class Columns(Fit):
-    """A column per logit: SVMs, or a logistic regression.
+def _columns(
+    data: TrainingData, features: Features, fold: int | None, more: Examples | None
+) -> SparsePart:
+    """Fit a column per logit: SVMs, or a logistic regression.
 
     Misspelt copies of the rows change the columns of subwords alone.
     """
-
-    def __call__(
-        self, data: TrainingData, features: Features, fold: int | None, more: Examples | None
-    ) -> SparsePart:
-        """See Fit."""
-        plan = data.plan
-        options = plan.sparse
-        fit = ngrams.fit_svm if options.fit == "svm" else ngrams.fit_logistic
-        learnt = data.learnt(fold, more)
-        weights = fit(SparseData(features, learnt, options, plan.network.multi_label))
-        if not plan.augmentation.typos:
-            return weights
-        # Each row counts once: half in its own spelling, half in the copy's.
-        options = replace(options, regularization=options.regularization / 2)
-        copied = data.with_typos(learnt, fold)
-        both = fit(SparseData(features, copied, options, plan.network.multi_label))
-        first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
-        has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
-        return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
+    plan = data.plan
+    options = plan.sparse
+    fit = ngrams.fit_svm if options.fit == "svm" else ngrams.fit_logistic
+    learnt = data.learnt(fold, more)
+    weights = fit(SparseData(features, learnt, options, plan.network.multi_label))
+    if not plan.augmentation.typos:
+        return weights
+    # Each row counts once: half in its own spelling, half in the copy's.
+    options = replace(options, regularization=options.regularization / 2)
+    copied = data.with_typos(learnt, fold)
+    both = fit(SparseData(features, copied, options, plan.network.multi_label))
+    first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
+    has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
+    return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
 
 
-class LowRank(Fit):
-    """Vectors of a lower rank, by gradient steps; ``+svm``: merged with the rows' SVMs."""
-
-    def __call__(
-        self, data: TrainingData, features: Features, fold: int | None, more: Examples | None
-    ) -> SparsePart:
-        """See Fit."""
-        plan = data.plan
-        multi_label = plan.network.multi_label
-        learnt = data.learnt(fold, more)
-        learning = SparseData(features, learnt, plan.sparse, multi_label)
-        weights = ngrams.fit_low_rank(learning, plan.network.ngram_dim, plan.seed)
-        if plan.sparse.fit == "low-rank":
-            return weights
-        rows = learnt.subset(np.arange(len(data.rows_without(fold))))
-        labelled = SparseData(features, rows, plan.sparse, multi_label)
-        return ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
+def _low_rank(
+    data: TrainingData, features: Features, fold: int | None, more: Examples | None
+) -> SparsePart:
+    """Fit vectors of a lower rank, by gradient steps; ``+svm``: merged with the rows' SVMs."""
+    plan = data.plan
+    multi_label = plan.network.multi_label
+    learnt = data.learnt(fold, more)
+    learning = SparseData(features, learnt, plan.sparse, multi_label)
+    weights = ngrams.fit_low_rank(learning, plan.network.ngram_dim, plan.seed)
+    if plan.sparse.fit == "low-rank":
+        return weights
+    rows = learnt.subset(np.arange(len(data.rows_without(fold))))
+    labelled = SparseData(features, rows, plan.sparse, multi_label)
+    return ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
 
 
 def fit_ngrams(
