@@ -42,9 +42,6 @@ def command(
     ] = None,
     model: common.ModelsOption = None,
     text_column: common.TextColumnOption = None,
-    keep: Annotated[
-        list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]")
-    ] = None,
     only_columns: Annotated[
         str | None,
         option("A,B", "Input and added columns to write, such as id,label.  [default: all]"),
@@ -107,7 +104,7 @@ def command(
 
         edge-lstm score tickets.csv -m team=a.onnx -m urgent=b.onnx -o out.csv
 
-        edge-lstm score 'logs/*.jsonl.gz' -o scored.parquet --keep id
+        edge-lstm score 'logs/*.jsonl.gz' -o scored.parquet --only-columns id,label
 
         tail -f app.log | edge-lstm score -
     """
@@ -123,7 +120,6 @@ def command(
         encoding_errors=encoding_errors,
     )
     options = ScoreOptions(
-        keep=tuple(keep) if keep else None,
         only_columns=None if only_columns is None else tuple(only_columns.split(",")),
         all_probabilities=all_probabilities,
         threshold=threshold,

@@ -12,7 +12,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.reader import FORMATS
-from edge_lstm.tables.schema import Schema, column_index, distinct, holds_labels
+from edge_lstm.tables.schema import Schema, distinct, holds_labels
 
 # Begins the names of all added columns if an input has a column with one of their names.
 PREFIX = "edge_lstm_"
@@ -22,7 +22,6 @@ PREFIX = "edge_lstm_"
 class ScoreOptions:
     """Options that can change the output.
 
-    keep: input columns to write (names or numbers from 1); None for all, as they came.
     only_columns: columns to write, by the names that they have in an output without this option:
         columns of the input, and added ones. None for all.
     all_probabilities: add a column for the probability of each label.
@@ -44,7 +43,6 @@ class ScoreOptions:
     ``score_high`` instead of the label and its probability.
     """
 
-    keep: tuple[str, ...] | None = None
     only_columns: tuple[str, ...] | None = None
     all_probabilities: bool = False
     threshold: float | None = None
@@ -75,14 +73,12 @@ def plan_output(
     models: Mapping[str, ModelFile],
     options: ScoreOptions,
     format: str,  # noqa: A002
-    where: str,
 ) -> tuple[dict[str, ScoreOptions], OutputColumns]:
     """Return the resolved options of each question, and the columns of the output.
 
     schema: of the input.
     models: name of the question → its file. A single model has an empty name.
     format: the name of the output's format.
-    where: the input's name.
 
     Raises DataError if an option does not fit the models or the input.
     """
@@ -90,14 +86,16 @@ def plan_output(
     if single is None and (options.only_label or options.only_abstained):
         raise DataError("--only-label and --only-abstained are for one model; leave them out")
     resolved = {name: resolve_options(options, model) for name, model in models.items()}
-    indexes, columns = _kept_columns(schema, options, format, where)
+    columns = schema.columns
+    if not FORMATS[format].may_repeat_names:
+        columns = distinct(columns)
     prefixes: Sequence[str] = ("", PREFIX)
     if single is not None and single.thresholds is not None and holds_labels(columns):
         # The input has several labels per text. Without a prefix, evaluate would take the
         # predictions for more of them.
         prefixes = (PREFIX,)
     added = _without_clash(_added_columns(models, resolved), columns, prefixes)
-    output = OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
+    output = OutputColumns(schema=schema, format=format, kept=None, columns=columns, added=added)
     if options.only_columns is not None:
         output = _only(output, tuple(map(str, options.only_columns)))
     return resolved, output
@@ -124,28 +122,6 @@ def _only(output: OutputColumns, names: Sequence[str]) -> OutputColumns:
     )
 
 
-def _kept_columns(
-    schema: Schema,
-    options: ScoreOptions,
-    format: str,  # noqa: A002
-    where: str,
-) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
-    """Return the indexes of the input's columns to write, or None for all, and their names."""
-    indexes = None
-    columns = schema.columns
-    if options.keep is not None:
-        indexes = tuple(column_index(schema.columns, str(name), where) for name in options.keep)
-        if len(set(indexes)) < len(indexes):
-            twice = next(index for index in indexes if indexes.count(index) > 1)
-            raise DataError(
-                f"the column {schema.columns[twice]!r} is in --keep twice; name it once"
-            )
-        columns = tuple(schema.columns[i] for i in indexes)
-    if not FORMATS[format].may_repeat_names:
-        columns = distinct(columns)
-    return indexes, columns
-
-
 def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     """Return the options as plain values, with the threshold of this model for ``abstain``.
 
@@ -155,7 +131,9 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     instance("options", options, ScoreOptions)
     check_fields(options)
     if options.only_columns is not None:
-        _check_only_columns(options.only_columns, options.keep)
+        names = [*map(str, options.only_columns)]
+        if not names or len(set(names)) < len(names):
+            raise DataError(f"--only-columns names no column, or one twice: {','.join(names)!r}")
     for label in options.only_label:
         check_label(label, model.labels)
     policy = options.policy(model)
@@ -164,14 +142,6 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     if options.only_abstained:
         _check_only_abstained(options, model, policy.threshold)
     return replace(options, threshold=policy.threshold, abstain=None)
-
-
-def _check_only_columns(names: Sequence[str], keep: Sequence[str] | None) -> None:
-    if keep is not None:
-        raise DataError("--keep and --only-columns exclude each other; give one of them")
-    texts = [str(name) for name in names]
-    if not texts or len(set(texts)) < len(texts):
-        raise DataError(f"--only-columns names no column, or one twice: {','.join(texts)!r}")
 
 
 def _check_only_abstained(options: ScoreOptions, model: ModelFile, threshold: float) -> None:
@@ -234,6 +204,4 @@ def _without_clash(
         clash = sorted(added.keys() & set(columns))
         if not clash:
             return added
-    raise DataError(
-        f"the input already has a column {clash[0]!r}; rename it, or leave it out with --keep"
-    )
+    raise DataError(f"the input already has a column {clash[0]!r}; rename it")

@@ -155,13 +155,12 @@ def score_files(
         paths, options=with_fields(reading, [each.fields for each in files.values()])
     )
     writing = _output_format(target, format, opened)
-    where = opened.sources[0].name
     summary = Summary(
         target,
         _joined(files, lambda each: each.sha256()),
         model=_joined(files, lambda each: each.name),
     )
-    resolved, columns = plan_output(opened.schema, files, options, writing.name, where)
+    resolved, columns = plan_output(opened.schema, files, options, writing.name)
     work = _Run(opened, resolved, columns, target, run, engine, summary, on_progress)
     # No file that is written may be one that is read, or written twice.
     input_files = [

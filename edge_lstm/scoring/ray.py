@@ -76,7 +76,7 @@ def score_on_cluster(
     reading = with_fields(reading, [opened.fields])
     first = open_inputs([source / names[0]], options=reading)
     resolved, columns = plan_output(
-        first.schema, {"": opened}, options, format or first.format.name, names[0]
+        first.schema, {"": opened}, options, format or first.format.name
     )
     options = resolved[""]
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)

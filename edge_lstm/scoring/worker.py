@@ -50,7 +50,7 @@ class Worker:
 def _refuse_bytes(rows: Rows, output: OutputColumns) -> None:
     """Make each row with another column that is not UTF-8 an error row."""
     for values, name in zip(output.pick(rows.columns), output.columns):
-        reason = f"column {name!r} is not UTF-8; leave it out with --keep"
+        reason = f"column {name!r} is not UTF-8; leave it out with --only-columns"
         for i, value in enumerate(values):
             if rows.texts[i] is not None and isinstance(value, str) and utf8_error(value):
                 rows.texts[i] = None

@@ -41,7 +41,7 @@ def test_a_column_of_an_answers_name_that_is_left_out_stands_in_nobodys_way(
     write_jsonl("in.jsonl", labelled)
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
-    options = ScoreOptions(keep=("id",))
+    options = ScoreOptions(only_columns=("id", "edge_lstm_label"))
     summary = score_files("in.jsonl", f"out.{suffix}", model=classifier, options=options)
     assert (summary.errors, summary.labels) == (0, {"pos": 3})
 

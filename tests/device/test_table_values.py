@@ -90,7 +90,7 @@ def test_a_value_that_cannot_be_read_is_one_line() -> None:
     nowhere = table(x=arrow.array([1], arrow.timestamp("us", "No/Where")))
     with pytest.raises(DataError, match=r"values of type timestamp.* cannot be read"):
         scored(nowhere, "out.jsonl")
-    assert scored(nowhere, "out.parquet", keep=("text",))[0]["status"] == "ok"
+    assert scored(nowhere, "out.parquet", only_columns=("text", "status"))[0]["status"] == "ok"
 
 
 def forged(*strings: bytes) -> Any:
@@ -104,7 +104,7 @@ def test_a_string_that_is_not_utf8_is_no_traceback() -> None:
     odd = table(x=forged(b"ok", b"\xff\xfe"))
     of_json = scored(odd, "out.jsonl")
     assert of_json[0]["x"] == "ok"
-    assert of_json[1]["error"] == "column 'x' is not UTF-8; leave it out with --keep"
+    assert of_json[1]["error"] == "column 'x' is not UTF-8; leave it out with --only-columns"
     assert scored(odd, "out.csv")[1]["x"].encode("utf-8", "surrogateescape") == b"\xff\xfe"
     score_files("in.parquet", "out.parquet")
     kept = pq.read_table("out.parquet")["x"].cast(arrow.binary())
@@ -123,12 +123,12 @@ def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(target: str
     Path("in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
     summary = score_files("in.csv", target)
     first, second = read_rows(target)
-    assert first["error"] == "column 'id' is not UTF-8; leave it out with --keep"
+    assert first["error"] == "column 'id' is not UTF-8; leave it out with --only-columns"
     assert (first["label"], first["status"]) == (None, "error")
     assert (second["id"], second["status"]) == ("2", "ok")
     assert summary.errors == 1
     # What is not written is not looked at.
-    score_files("in.csv", target, options=ScoreOptions(keep=("text",)))
+    score_files("in.csv", target, options=ScoreOptions(only_columns=("text", "status")))
     assert [row["status"] for row in read_rows(target)] == ["ok", "ok"]
 
 

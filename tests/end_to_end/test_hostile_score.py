@@ -73,12 +73,8 @@ OPTIONS = cases(
         | has no label; leave out
     more labels than there are | --top 3 | must be from 1 to 2
     a column that is not there | --text-column x | has no column 'x'
-    a column to keep twice | --keep text --keep text
-        | the column 'text' is in --keep twice; name it once
-    a column to keep that is not there | --keep x | has no column 'x'
     columns that are not there | --only-columns id,x | has no column 'x'; its columns are 'id'
     a column twice | --only-columns id,id | or one twice
-    columns in both ways | --only-columns id --keep id | exclude each other
     no columns | --only-columns "" | has no column ''
     a label that is not there | --only-label x | has no label 'x'
     a model that is a table | -m a.csv | is not an ONNX file

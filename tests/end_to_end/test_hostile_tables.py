@@ -113,7 +113,8 @@ JSON_LINES = [
     for case in scored(
         f"""
         {levels} {kind} in each other to CSV | a.jsonl -o o.csv | {statuses_}
-        {levels} {kind} in each other to JSONL | a.jsonl --keep x -o o.jsonl | {statuses_}
+        {levels} {kind} in each other to JSONL | a.jsonl --only-columns x,status,error -o o.jsonl
+            | {statuses_}
         {levels} {kind} in each other to Parquet | a.jsonl -o o.parquet | {statuses_}
         """,
         nested(kind, levels),
@@ -134,7 +135,7 @@ JSON_LINES += scored(
     rows that are no objects | a.jsonl -o o.jsonl | ok error error error error error error error
         | a.jsonl: {"text": "good"}\n[]\n5\n"text"\nnull\ntrue\n{"text": {}}\n{"text": ["x"]}\n
     a key twice | a.jsonl -o o.jsonl | ok | a.jsonl: {"text": "bad", "text": "good"}\n
-    NaN kept | a.jsonl --keep n --keep text -o o.jsonl | ok
+    NaN kept | a.jsonl --only-columns n,text,status,error -o o.jsonl | ok
         | a.jsonl: {"text": "good", "n": NaN}\n
     """
 )
@@ -176,12 +177,12 @@ TABLES = scored(
     """
 )
 TABLES += scored(
-    "10,000 columns | a.csv --keep text -o o.csv | ok",
+    "10,000 columns | a.csv --only-columns text,status,error -o o.csv | ok",
     put("a.csv", ",".join(["text", *map(str, range(9_999))]) + "\ngood" + ",x" * 9_999 + "\n"),
 )
 TABLES += refused(
     rf"""
-    ours and the prefixed one | a.csv | leave it out with --keep
+    ours and the prefixed one | a.csv | already has a column 'edge_lstm_label'; rename it
         | a.csv: text,label,edge_lstm_label\ngood,a,b\n
     no text column | a.csv | the columns 'id', 'title', 'stars' | a.csv: id,title,stars\n1,x,2\n
     two text columns | a.csv | several may hold the text | a.csv: review,comment\n1,x\n
