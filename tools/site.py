@@ -182,11 +182,25 @@ OUTSIDE = (
     "benchmarks/streams.md",
     "engine/vectors.md",
     "tests/README.md",
+    "SECURITY.md",
 )
 PICTURES = tuple(
     path.relative_to(ROOT).as_posix()
     for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg"))
 )
+# Of the search: the beginning of a page's name → how much a word in it counts.
+BOOSTS = {
+    "faq": 4,
+    "when-not": 4,
+    "how-to/": 2,
+    "benchmarks/": 0.2,
+    "engine/": 0.1,
+    "tests/": 0.1,
+    "models/": 0.01,
+    "reference/": 0.3,
+    "stability": 0.3,
+    "file-format": 0.3,
+}
 # Pages of docs/ that are made of the code: page → text.
 PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
 # The page of "edge-lstm page", with the embedded model.
@@ -257,14 +271,31 @@ def _bar_in_code(code: re.Match[str]) -> str:
     return f"<code>{html.escape(code[1], quote=False)}</code>".replace("\\|", "&#124;")
 
 
+def _of_readme(name: re.Match[str]) -> str:
+    """A section of README.md, or its first block, for a page of docs/. ValueError if it is not
+    there.
+    """
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pattern = rf"(## {name[1]}\n.*?)\n## "
+    if name[1] == "first block":
+        pattern = r"(```console.*?```)"
+    found = re.search(pattern, text, re.DOTALL)
+    if found is None:
+        raise ValueError(f"docs: README.md has no {name[1]}")
+    return re.sub(r"\]\((?![a-z]+:|#)", "](../", found[1])
+
+
 def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
     """MkDocs: a page's HTML. Options are marked, which the style keeps on one line."""
     return re.sub(r"<code>(--?[a-z-]+)</code>", r'<code class="option">\1</code>', content)
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """MkDocs: a page's text before it becomes HTML."""
+    """MkDocs: a page's text before it becomes HTML. Answers are found before figures."""
     name = page.file.src_uri
+    first = [boost for start, boost in BOOSTS.items() if name.startswith(start)]
+    page.meta["search"] = {"boost": first[0] if first else 1}
+    markdown = re.sub(r"<!-- README: (.+) -->", _of_readme, markdown)
     # A word behind console is for tools/outputs.py.
     markdown = re.sub(r"^```console \w+$", "```console", markdown, flags=re.MULTILINE)
     # GitHub takes the backslash off a \| in a table's code, Python-Markdown leaves it there.

@@ -98,7 +98,8 @@ def test_the_whole_check_ends_with_its_seconds_and_the_tests_that_were_skipped(
 
 
 @pytest.mark.parametrize(
-    "target", ["install", "lint", "pytest", "ray-test", "avx2-test", "device-test", "outputs"]
+    "target",
+    ["install", "lint", "pytest", "ray-test", "avx2-test", "device-test", "docs", "outputs"],
 )
 def test_the_whole_check_fails_with_any_of_its_steps(whole_check: WholeCheck, target: str) -> None:
     assert whole_check(f"echo made $1; [ $1 != {target} ]").returncode != 0
