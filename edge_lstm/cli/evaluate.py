@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,14 +23,14 @@ _DATA = (
     "label, - for standard input, or imdb or its tar (with edge-lstm[train])."
 )
 _MODELS = (
-    "Model file, or sentiment for the embedded model. Repeat it to compare several, or with the "
-    "name of each question.  [default: sentiment]"
+    "Model file, or sentiment for the embedded model. Repeat it to compare several.  "
+    "[default: sentiment]"
 )
 
 
 def command(
     data: Annotated[str, typer.Argument(metavar="SOURCE", help=_DATA, show_default=False)],
-    model: Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")] = None,
+    model: Annotated[list[str] | None, option("FILE", _MODELS, "--model", "-m")] = None,
     report: options.ReportOption = None,
     mistakes: Annotated[
         Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.")
@@ -68,28 +67,15 @@ def command(
 
     With --foreign, the result shows how well texts that fit no label are recognized. With several
     labels per text, it has micro and macro F1, and exact match.
-
-    With -m team=team.onnx -m urgent=urgent.onnx, each model is evaluated on the column with its
-    name, without the rows that have no label there.
     """
     from edge_lstm.core.engine import chosen_engine
     from edge_lstm.evaluation.evaluate import parse_label_map
-    from edge_lstm.evaluation.files import Request, evaluate_files
+    from edge_lstm.evaluation.files import evaluate_files
     from edge_lstm.tables.labelled import LabelOptions
 
-    single = {
-        "--report": report,
-        "--mistakes": mistakes,
-        "--label-column": label_column,
-        "--indicator-columns": indicator_columns,
-        "--label-map": label_map,
-        "--foreign": foreign,
-    }
-    models = _models(data, model or [], single)
-    is_alone = "" in models
-    paths = [path for of_question in models.values() for path in of_question]
-    options.check_outputs([report, mistakes], [data, *paths, foreign])
-    _check(paths, mistakes, one_question=is_alone)
+    models: list[str | None] = [*model] if model else [None]
+    options.check_outputs([report, mistakes], [data, *models, foreign])
+    _check(models, mistakes)
     reading = LabelOptions(
         text_column,
         label_column=label_column,
@@ -99,56 +85,26 @@ def command(
         label_separator=label_separator,
         indicator_columns=options.column_names(indicator_columns),
     )
-    request = Request(
-        models=models,
-        data=data,
-        reading=reading,
-        label_map=parse_label_map(label_map) if label_map else {},
+    evaluation = evaluate_files(
+        models,
+        data,
+        reading,
+        chosen_engine(engine),
         foreign=foreign,
+        progress=partial(ProgressCount, "evaluating"),
+        label_map=parse_label_map(label_map) if label_map else {},
         abstain=abstain,
         threshold=threshold,
         windows=windows,
-        engine=chosen_engine(engine),
     )
-    evaluations = evaluate_files(request, partial(ProgressCount, "evaluating"))
-    if is_alone:
-        _write(evaluations[""], report, mistakes)
+    _write(evaluation, report, mistakes)
     if as_json:
-        values = {name: each.to_json() for name, each in evaluations.items()}
-        print(to_json(values[""] if is_alone else values, indent=2))
-        return
-    for name, each in evaluations.items():
-        if name:
-            print(f"{name}:")
-        _show(each)
+        print(to_json(evaluation.to_json(), indent=2))
+    else:
+        _show(evaluation)
 
 
-def _models(
-    data: str, given: list[str], single: Mapping[str, object]
-) -> dict[str, list[str | None]]:
-    """Return the models of each question, by its name; without questions, of one with no name.
-
-    data: the labelled texts.
-    given: the models, each with the name of its question, or none with a name.
-    single: options that are for one question, with their values.
-
-    Raise DataError if the names or an option do not fit.
-    """
-    from edge_lstm.cli.questions import parse_models, split_name
-    from edge_lstm.errors import DataError
-
-    if all(name is None for name, _ in map(split_name, given)):
-        return {"": [*given] or [None]}
-    if needless := [name for name, value in single.items() if value is not None]:
-        raise DataError(f"{needless[0]} is for one question; leave it out, or name one model alone")
-    if data == "-":
-        raise DataError(
-            "each question reads the texts, and standard input can be read once; save it"
-        )
-    return {name: [path] for name, path in parse_models(given).items()}
-
-
-def _check(models: list[str | None], mistakes: Path | None, *, one_question: bool) -> None:
+def _check(models: list[str | None], mistakes: Path | None) -> None:
     """Raise DataError if the mistakes cannot be written, or a model is given twice."""
     from edge_lstm.errors import DataError
 
@@ -157,7 +113,7 @@ def _check(models: list[str | None], mistakes: Path | None, *, one_question: boo
     if mistakes is not None and len(models) > 1:
         raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
     files = {os.path.realpath(path) for path in models if path is not None}
-    if one_question and len(files) < len(models) > 1:
+    if len(files) < len(models) > 1:
         raise DataError("a model is given twice; name each once")
 
 

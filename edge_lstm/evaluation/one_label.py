@@ -14,9 +14,6 @@ from edge_lstm.core.question import SCORE, Question
 from edge_lstm.core.risk_coverage import SHOWN_RISKS, RiskCoverage, is_abstained
 from edge_lstm.metrics import Bools
 
-# Share of the other label's texts, or of familiar texts, at which recall is reported.
-FALSE_ALARMS = 0.01
-
 
 @dataclass(frozen=True, kw_only=True)
 class Abstention:
@@ -66,33 +63,6 @@ class Abstention:
 
 
 @dataclass(frozen=True)
-class Gate:
-    """How well two labels are told apart.
-
-    auroc: the area under the ROC curve.
-    recalls: recall of each label if FALSE_ALARMS of the other's texts are taken for it.
-    """
-
-    auroc: float
-    recalls: tuple[float, float]
-
-    @classmethod
-    def of(cls, scores: npt.NDArray[np.float32], has_second: Bools) -> Gate | None:
-        """Compare two labels; None if all texts have the same one.
-
-        scores: float32 [n], probabilities of the second label.
-        has_second: bool [n], whether it is the true one.
-        """
-        if has_second.all() or not has_second.any():
-            return None
-        first = scores[~has_second]
-        second = scores[has_second]
-        recall_of_first = metrics.recall_at(-second, -first, FALSE_ALARMS)
-        recall_of_second = metrics.recall_at(first, second, FALSE_ALARMS)
-        return cls(metrics.auroc(first, second), (recall_of_first, recall_of_second))
-
-
-@dataclass(frozen=True)
 class ScaleMetrics:
     """How far scores are from the true numbers.
 
@@ -135,7 +105,8 @@ class OneLabel:
     """What is measured if each text has one label.
 
     score: how far scores are from the true numbers; None unless the answer is a score.
-    gate: how well two labels are told apart; None if there are more.
+    auroc: the area under the ROC curve of two labels; None if there are more, or if all texts
+        have the same one.
     curve: the file's risk-coverage curve; if it has none, the curve of the evaluated texts.
     operating_points: the effect of the thresholds for SHOWN_RISKS, and of the threshold that was
         asked for. A share that the curve's texts are too few to show has none.
@@ -145,7 +116,7 @@ class OneLabel:
     """
 
     score: ScaleMetrics | None
-    gate: Gate | None
+    auroc: float | None
     curve: RiskCoverage
     operating_points: tuple[Abstention, ...]
     calibration_error: float
@@ -186,11 +157,16 @@ class OneLabel:
         ]
         if threshold and abstain is None:
             thresholds.append((threshold, None))
+        auroc = None
+        has_second = truth[:, 1]
+        if len(labels) == 2 and has_second.any() and not has_second.all():
+            second = probabilities[:, 1]
+            auroc = metrics.auroc(second[~has_second], second[has_second])
         confidence = probabilities.max(axis=1)
         bins = metrics.calibration_bins(true, probabilities)
         return cls(
             score=score,
-            gate=Gate.of(probabilities[:, 1], truth[:, 1]) if len(labels) == 2 else None,
+            auroc=auroc,
             curve=curve,
             operating_points=tuple(
                 Abstention.of(confidence, predicted == true, least, share, same_texts)

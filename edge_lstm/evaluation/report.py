@@ -138,10 +138,8 @@ def _labels(result: ModelResult) -> Table:
             row.insert(1, threshold)
 
     note = ""
-    if result.one_label is not None and (gate := result.one_label.gate) is not None:
-        pairs = zip(result.labels, gate.recalls)
-        recalls = ", ".join(f"{recall:.2%} {name}" for name, recall in pairs)
-        note = f"AUROC {gate.auroc:.4f}; recall at 1 % false alarms: {recalls}"
+    if result.one_label is not None and result.one_label.auroc is not None:
+        note = f"AUROC {result.one_label.auroc:.4f}"
     return Table(header, rows, note, title=f"{result.name} by label")
 
 

@@ -18,10 +18,13 @@ from edge_lstm import metrics
 from edge_lstm.core.decide import Policy, apply_thresholds
 from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.core.risk_coverage import USUAL_SHARE
-from edge_lstm.evaluation.one_label import FALSE_ALARMS, OneLabel
+from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.metrics import Bools
 
 Scores = npt.NDArray[np.float64]
+
+# Share of familiar texts at which the recall of foreign ones is reported.
+FALSE_ALARMS = 0.01
 
 
 @dataclass(frozen=True)

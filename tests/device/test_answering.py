@@ -21,7 +21,6 @@ from edge_lstm import (
     DataError,
     Policy,
     ScoreOptions,
-    score,
     score_files,
 )
 from edge_lstm.core.decide import decide
@@ -167,7 +166,8 @@ def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
     """That is an answer, no mistake of the person's."""
     classifier = with_curve((0.0, 1000, 0), (0.9, 500, 0))
     options = ScoreOptions(abstain=0.02, only_abstained=True)
-    assert list(score(TEXTS, model=classifier, options=options)) == []
+    write_jsonl("in.jsonl", TEXTS)
+    assert score_files("in.jsonl", "out.jsonl", model=classifier, options=options).written == 0
 
 
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:

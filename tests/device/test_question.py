@@ -20,7 +20,6 @@ from edge_lstm import (
     RunOptions,
     ScoreOptions,
     ScorePrediction,
-    score,
     score_files,
 )
 from edge_lstm.core.question import Question, yes_label
@@ -118,8 +117,9 @@ def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classi
 
 
 def test_the_next_best_number_is_no_answer(classifier: Classifier) -> None:
+    Path("in.txt").write_text(GOOD)
     with pytest.raises(DataError, match="gives a score; leave --top out"):
-        next(score([GOOD], model=classifier, options=ScoreOptions(top=2)))
+        score_files("in.txt", "out.jsonl", model=classifier, options=ScoreOptions(top=2))
 
 
 def evaluate(texts: list[str], labels: list[str], *options: str) -> Result:

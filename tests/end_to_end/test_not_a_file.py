@@ -63,7 +63,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> Ite
         """
         predict -m GIVEN hi
         explain -m GIVEN hi
-        evaluate -m a=m.onnx -m b=GIVEN t.csv
+        evaluate -m m.onnx -m GIVEN t.csv
         score t.csv -m GIVEN -o out
         serve -m GIVEN
         latency -m GIVEN
