@@ -57,20 +57,20 @@ def linear_svm() -> Any:
     return make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
 
 
-def opened(model: TextClassifier, *, engine: str | None = None) -> Model:
+def opened(model: TextClassifier) -> Model:
     """Return the int8 file of a training."""
     with tempfile.TemporaryDirectory() as folder:
         path = model.export(Path(folder) / "model.onnx", quantize="int8")
-        classifier = Classifier.load(path, engine=engine)
+        classifier = Classifier.load(path)
         size = path.stat().st_size
     thresholds = classifier.model.thresholds
     border = 0.5 if thresholds is None else np.array(thresholds)
     return Model([*classifier.labels], classifier.probabilities, size, border, classifier)
 
 
-def small(texts: Sequence[str], labels: Labels, engine: str | None = None) -> Model:
+def small(texts: Sequence[str], labels: Labels) -> Model:
     """Train the default."""
-    return opened(TextClassifier().fit(texts, labels), engine=engine)
+    return opened(TextClassifier().fit(texts, labels))
 
 
 def svm(texts: Sequence[str], labels: Labels) -> Model:

@@ -36,24 +36,15 @@ def words(text: str) -> str:
 
 
 class FastText:
-    """Words and word pairs; learning rate and passes as in fastText's tutorial. subwords: the
-    shortest and the longest character n-grams, 0 for none. loss: ova if a text may have several
-    labels.
+    """Words and word pairs; learning rate and passes as in fastText's tutorial. loss: ova if a text
+    may have several labels.
     """
 
     environment = "fastText"
 
-    def __init__(
-        self,
-        suffix: str,
-        subwords: tuple[int, int] = (0, 0),
-        seed: int = 1,
-        loss: str = "softmax",
-    ) -> None:
+    def __init__(self, suffix: str, loss: str = "softmax") -> None:
         self.suffix = suffix
         self.loss = loss
-        self.subwords = subwords
-        self.seed = seed
 
     def train(self, texts: list[str], labels: list[str], folder: Path, encoder: str) -> None:
         """Write model.bin, or with product quantization model.ftz."""
@@ -61,12 +52,10 @@ class FastText:
 
         lines = [f"__label__{label} {words(text)}\n" for text, label in zip(texts, labels)]
         # it learns in their order, and banking77 is sorted by label
-        random.Random(self.seed).shuffle(lines)
+        random.Random(1).shuffle(lines)
         (data := folder / "train.txt").write_text("".join(lines), encoding="utf-8")
-        shortest, longest = self.subwords
         model = fasttext.train_supervised(
-            str(data), lr=1.0, epoch=25, wordNgrams=2, minn=shortest, maxn=longest, dim=50,
-            bucket=2_000_000 if longest else 200_000, thread=1, seed=self.seed,
+            str(data), lr=1.0, epoch=25, wordNgrams=2, dim=50, bucket=200_000, thread=1, seed=1,
             loss=self.loss,
         )  # fmt: skip
         if self.suffix == "ftz":

@@ -15,10 +15,10 @@ Needs fasttext-community. Writes results/decision_models.json and the table of d
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,7 @@ import numpy.typing as npt
 from sklearn.metrics import f1_score, precision_score, recall_score
 from sklearn.model_selection import train_test_split
 
-from benchmarks import baselines, conditions
-from benchmarks.clock import fastest
+from benchmarks import baselines
 from benchmarks.sets import read
 from benchmarks.table import markdown_table, write_table
 
@@ -40,8 +39,6 @@ NONE = "oos"  # CLINC150's label of a question that none of its intents is for
 ERRORS = 0.05
 FEWEST = 100
 UNFAMILIAR = 0.05
-TIMED = 200
-ROUNDS = 7
 # Of results/expanded-jev-2026-09-29/README.md and test/expanded-test-jev-20260929.md.
 JEV = {
     "banking77": {"accuracy": 0.792, "coverage": 0.512, "errors": 0.0368},
@@ -49,95 +46,79 @@ JEV = {
         "accuracy": 0.886, "precision": 0.903, "recall": 0.812, "coverage": 0.883, "errors": 0.0665,
     },
     "nlu++": {
-        "accuracy": 0.043, "micro_f1": 0.483, "macro_f1": 0.581, "coverage": 0.0, "errors": None,
+        "accuracy": 0.043, "micro_f1": 0.483, "macro_f1": 0.581, "coverage": 0.0,
     },
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts and the labels of each. asked: those of the labels that are asked of a text, bool
-    [texts, labels], if a text has several.
+    """Texts and the labels of each: a str, or a set of str. asked: if it is a set, those of the
+    labels that are asked of the text, bool [texts, labels].
     """
 
     texts: list[str]
     labels: list[Any]
-    asked: Bools | None = None
+    asked: Any = None
 
     def truth(self, names: Sequence[str]) -> Bools:
         """Return which labels each text has, [texts, labels]."""
         has = [{each} if isinstance(each, str) else each for each in self.labels]
         return np.array([[name in labels for name in names] for labels in has])
 
-
-@dataclass(frozen=True)
-class Task:
-    """A set in three parts: learnt from, for the threshold, and judging."""
-
-    name: str
-    train: Texts
-    validation: Texts
-    test: Texts
+    def unlike(self, other: Texts) -> Texts:
+        """Return the texts that the other part does not have."""
+        seen = {" ".join(text.lower().split()) for text in other.texts}
+        kept = [i for i, t in enumerate(self.texts) if " ".join(t.lower().split()) not in seen]
+        labels = [self.labels[i] for i in kept]
+        asked = None if self.asked is None else self.asked[kept]
+        return Texts([self.texts[i] for i in kept], labels, asked)
 
 
-def _same(text: str) -> str:
-    """Return what makes two texts one."""
-    return " ".join(text.lower().split())
+Parts = tuple[Texts, Texts, Texts]  # learnt from, for the threshold, and judging
 
 
-def _unseen(validation: Texts, test: Texts) -> Texts:
-    """Return the validation texts that are not test texts."""
-    seen = {*map(_same, test.texts)}
-    kept = [i for i, text in enumerate(validation.texts) if _same(text) not in seen]
-    asked = None if validation.asked is None else validation.asked[kept]
-    return Texts(
-        *([column[i] for i in kept] for column in (validation.texts, validation.labels)), asked
-    )
-
-
-def banking(clones: Path) -> Task:
+def banking(clones: Path) -> Parts:
     """Return BANKING77; ten texts of each label of the training split are for the threshold."""
     folder = clones / "task-specific-datasets" / "banking_data"
     texts, labels = read(folder / "train.csv", "category")
-    parts = train_test_split(texts, labels, test_size=770, random_state=0, stratify=labels)
-    test = Texts(*read(folder / "test.csv", "category"))
-    return Task(
-        "banking77", Texts(parts[0], parts[2]), _unseen(Texts(parts[1], parts[3]), test), test
+    learnt, held, of_learnt, of_held = train_test_split(
+        texts, labels, test_size=770, random_state=0, stratify=labels
     )
+    test = Texts(*read(folder / "test.csv", "category"))
+    return Texts(learnt, of_learnt), Texts(held, of_held), test
 
 
-def clinc(clones: Path) -> Task:
+def clinc(clones: Path) -> Parts:
     """Return CLINC150 with its questions out of scope, of which 100 are learnt from."""
     rows = json.loads((clones / "oos-eval" / "data" / "data_full.json").read_text("utf-8"))
     train, validation, test = (
-        Texts(*map(list, zip(*rows[part], *rows[f"oos_{part}"])))
-        for part in ("train", "val", "test")
+        Texts(*map(list, zip(*rows[name], *rows[f"oos_{name}"])))
+        for name in ("train", "val", "test")
     )
-    return Task("clinc150", train, _unseen(validation, test), test)
+    return train, validation, test
 
 
-def nlu(clones: Path) -> Task:
+def nlu(clones: Path) -> Parts:
     """Return NLU++: both domains, a text with the intents of its own domain."""
     folder = clones / "task-specific-datasets" / "nlupp" / "data"
     intents = json.loads((folder / "ontology.json").read_text("utf-8"))["intents"]
-    names = sorted(intents)
 
-    def part(folds: Iterable[int]) -> Texts:
+    def part(*folds: int) -> Texts:
         texts: list[str] = []
-        labels = []
+        labels: list[set[str]] = []
         asked = []
-        for domain in ("banking", "hotels"):
-            own = [not {"general", domain}.isdisjoint(intents[name]["domain"]) for name in names]
-            for fold in folds:
-                path = folder / domain / f"fold{fold}.json"
-                for row in json.loads(path.read_text("utf-8")):
-                    texts.append(row["text"])
-                    labels.append({*row.get("intents", ())})
-                    asked.append(own)
+        for domain, fold in itertools.product(("banking", "hotels"), folds):
+            own = [
+                not {"general", domain}.isdisjoint(intents[i]["domain"]) for i in sorted(intents)
+            ]
+            rows = json.loads((folder / domain / f"fold{fold}.json").read_text("utf-8"))
+            texts += [row["text"] for row in rows]
+            labels += [{*row.get("intents", ())} for row in rows]
+            asked += [own] * len(rows)
         return Texts(texts, labels, np.array(asked))
 
-    test = part((18, 19))
-    return Task("nlu++", part(range(16)), _unseen(part((16, 17)), test), test)
+    return part(*range(16)), part(16, 17), part(18, 19)
 
 
 def sure(scores: Scores, right: Bools) -> float | None:
@@ -160,24 +141,20 @@ def answers(model: baselines.Model, part: Texts) -> tuple[Bools, Scores]:
     return given, np.where(part.asked, distances, np.inf).min(axis=1)
 
 
-def judged(task: Task, model: baselines.Model) -> dict[str, Any]:
+def judged(model: baselines.Model, validation: Texts, test: Texts) -> dict[str, Any]:
     """Return the figures of a model, shares of 1, and the bytes of its file."""
-    given, certain = answers(model, task.validation)
-    is_right = (given == task.validation.truth(model.labels)).all(axis=1)
-    threshold = sure(certain, is_right)
-    given, certain = answers(model, task.test)
-    truth = task.test.truth(model.labels)
-    figures = {**of_answers(given, truth, model.labels), "bytes": model.size}
-    if threshold is None:
-        figures |= {"coverage": 0.0, "errors": None}
-    else:
+    given, certain = answers(model, validation)
+    threshold = sure(certain, (given == validation.truth(model.labels)).all(axis=1))
+    given, certain = answers(model, test)
+    truth = test.truth(model.labels)
+    figures = {**of_answers(given, truth, model.labels), "bytes": model.size, "coverage": 0.0}
+    if threshold is not None:
         is_answered = certain >= threshold
-        is_wrong = (given != truth).any(axis=1)[is_answered]
-        figures |= {"coverage": is_answered.mean(), "errors": is_wrong.mean()}
+        is_wrong = (given != truth).any(axis=1)
+        figures |= {"coverage": is_answered.mean(), "errors": is_wrong[is_answered].mean()}
     if model.classifier is not None and NONE in model.labels:
-        found = model.classifier.predict(task.test.texts, unfamiliar=UNFAMILIAR)
-        is_unfamiliar = np.array([each.status == "unfamiliar" for each in found])
-        given[is_unfamiliar] = np.array(model.labels) == NONE
+        found = model.classifier.predict(test.texts, unfamiliar=UNFAMILIAR)
+        given[[each.status == "unfamiliar" for each in found]] = np.array(model.labels) == NONE
         figures["with_unfamiliar"] = of_answers(given, truth, model.labels)
     return figures
 
@@ -196,28 +173,15 @@ def of_answers(given: Bools, truth: Bools, labels: list[str]) -> dict[str, Any]:
 
 
 def measure(clones: Path) -> dict[str, Any]:
-    """Train and judge all tools on all sets; return the report."""
-    report: dict[str, Any] = {"conditions": conditions.now(), "tools": {"Jev, published": JEV}}
-    tools = {
-        **baselines.TOOLS,
-        next(iter(baselines.TOOLS)): partial(baselines.small, engine="native"),
-    }
-    for read_task in (banking, clinc, nlu):
-        task = read_task(clones)
-        models = {name: train(task.train.texts, task.train.labels) for name, train in tools.items()}
-        for name, model in models.items():
-            report["tools"].setdefault(name, {})[task.name] = judged(task, model)
-            print(task.name, name, report["tools"][name][task.name], flush=True)
-        timed = fastest(
-            {name: model.scores for name, model in models.items()},
-            [[text] for text in task.test.texts[:TIMED]],
-            ROUNDS,
-        )
-        for name, taken in timed.items():
-            report["tools"][name][task.name]["micros"] = float(np.median(taken))
-        report.setdefault("texts", {})[task.name] = [
-            len(part.texts) for part in (task.train, task.validation, task.test)
-        ]
+    """Train and judge all tools on all sets; return tool → set → figures."""
+    report: dict[str, Any] = {"Jev, published": JEV}
+    for name, parts in (("banking77", banking), ("clinc150", clinc), ("nlu++", nlu)):
+        train, validation, test = parts(clones)
+        for tool, trained in baselines.TOOLS.items():
+            model = trained(train.texts, train.labels)
+            found = judged(model, validation.unlike(test), test)
+            report.setdefault(tool, {})[name] = found
+            print(name, tool, found, flush=True)
     return report
 
 
@@ -239,24 +203,19 @@ ROWS = (
 
 def table(report: dict[str, Any]) -> str:
     """Return a row for each figure, in %, and a column for each tool."""
-    tools = report["tools"]
     rows = [
-        [shown, *(_cell(of_sets[name], key) for of_sets in tools.values())]
+        [shown, *(_cell(of_sets[name], key) for of_sets in report.values())]
         for shown, name, key in ROWS
     ]
-    ours = [of_sets["banking77"] for of_sets in tools.values()]
-    sizes = (f"{of['bytes'] / 1e6:.2g} MB" if "bytes" in of else "" for of in ours)
-    rows.append(["file, BANKING77", *sizes])
-    micros = (f"{of['micros']:,.0f} µs" if "micros" in of else "316 ms" for of in ours)
-    rows.append(["one question, BANKING77", *micros])
-    return markdown_table(("%", *tools), rows)
+    sizes = [of_sets["banking77"].get("bytes") for of_sets in report.values()]
+    rows.append(["file, BANKING77", *(f"{size / 1e6:.2g} MB" if size else "" for size in sizes)])
+    return markdown_table(("%", *report), rows)
 
 
 def _cell(figures: dict[str, Any], key: str) -> str:
-    value = figures[key]
-    shown = "–" if value is None else f"{100 * value:.1f}"
     more = figures.get("with_unfamiliar", {})
-    return f"{shown} ({100 * more[key]:.1f})" if key in more else shown
+    shares = [100 * of[key] for of in (figures, more) if key in of]
+    return f"{shares[0]:.1f}" + "".join(f" ({share:.1f})" for share in shares[1:])
 
 
 def main() -> None:

@@ -3,18 +3,14 @@
     python -m benchmarks.scores [SET …] [--preset NAME …] [--data FOLDER]
 
 A set is a folder with train.csv and test.csv, columns text and label, whose labels are numbers.
-``sst1`` has the grades of film sentences, 0 to 4. ``imdb`` is the archive of reviews, whose file
-names say the stars: 1 to 4 and 7 to 10. Each tool learns from the training split and answers the
-test split; ridge takes its strength by cross-validation on the training split. A default training
-of ``sst1`` is taught by the package's model, which has read the training sentences' phrases.
+``sst1`` has the grades of film sentences, 0 to 4. Each tool learns from the training split and
+answers the test split; ridge takes its strength by cross-validation on the training split. The
+package's model, which has read the training sentences' phrases, teaches a default training of sst1.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -25,44 +21,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 
-from benchmarks.sets import DATA, Rows, read
+from benchmarks.sets import DATA, Rows, split
 from benchmarks.table import markdown_table, percent
 from edge_lstm import Classifier
 from edge_lstm.metrics import spearman
 
-SETS = ("sst1", "imdb")
-REVIEW = re.compile(r".*/(train|test)/(?:pos|neg)/\d+_(\d+)\.txt")
+SETS = ("sst1",)
 STRENGTHS = 10.0 ** np.arange(-2, 3)
 HEADS = ("set", "tool", "kB", "MAE", "Spearman", "within one")
 
 Numbers = npt.NDArray[np.float64]
-
-
-def reviews(archive: Path) -> tuple[Rows, Rows]:
-    """Return the training and test reviews with their stars, in the order of their names."""
-    found: dict[str, list[tuple[str, str, str]]] = {"train": [], "test": []}
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            name = REVIEW.fullmatch(member.name)
-            file = tar.extractfile(member) if name else None
-            if name and file:
-                text = file.read().decode("utf-8", "replace")
-                found[name.group(1)].append((member.name, text, name.group(2)))
-    train, test = (sorted(found[part]) for part in ("train", "test"))
-    return (
-        ([text for _, text, _ in train], [stars for _, _, stars in train]),
-        ([text for _, text, _ in test], [stars for _, _, stars in test]),
-    )
-
-
-def split(name: str, data: Path) -> tuple[Rows, Rows]:
-    """Return the training split and the test split of a set."""
-    if name != "imdb":
-        return read(data / name / "train.csv"), read(data / name / "test.csv")
-    archive = Path(os.environ.get("EDGE_LSTM_DATA", DATA.parent)) / "aclImdb_v1.tar.gz"
-    if not archive.exists():
-        raise SystemExit(f"error: no {archive}; EDGE_LSTM_DATA names its folder")
-    return reviews(archive)
 
 
 def file_scores(
@@ -106,7 +74,7 @@ def main() -> None:
     asked = parser.parse_args()
     rows = []
     for name in asked.sets:
-        train, (questions, labels) = split(name, asked.data)
+        train, (questions, labels) = split(asked.data / name, 0, 0)
         truth = np.array([float(label) for label in labels])
         for preset in asked.preset:
             for teacher, tool in ((None, preset), ("none", f"{preset}, labels alone")):

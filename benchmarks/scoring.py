@@ -8,15 +8,13 @@ The texts are documents of so many characters, made of IMDB's reviews (EDGE_LSTM
 yardstick is the engine alone, the texts in memory, on one core. Entrants take turns within each
 round, so that a busy moment meets all alike; figures are medians. CPU seconds are those of all
 processes; relative is the yardstick's seconds by them. Memory is the most that the first process,
-and any other one, held (resident, shared libraries included). Megabytes are those that the model
-reads: of a text with more tokens than its length, the share that it does not read is not counted.
+and any other one, held (resident, shared libraries included).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import importlib.util
 import itertools
 import json
@@ -34,8 +32,7 @@ from pathlib import Path
 
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
-from edge_lstm.core.model_checks import MAX_LENGTH
-from edge_lstm.core.modelfile import embedded_model, open_model
+from edge_lstm.core.modelfile import embedded_model
 
 # The engine alone, the texts in memory: it prints its CPU seconds.
 ENGINE = """
@@ -76,20 +73,6 @@ def documents_of(count: int, size: int) -> list[str]:
             text += next(reviews) + " "
         documents.append(text[:size])
     return documents
-
-
-def bytes_read(texts: Sequence[str], path: str | None) -> float:
-    """Return the bytes of the texts that a model reads, by the share of some texts."""
-    tokenizer = open_model(path).tokenizer
-    whole = dataclasses.replace(tokenizer, length=MAX_LENGTH)
-    some = texts[:200]
-    tokens = [len(whole.encode_text(text).ids) for text in some]
-    read = sum(
-        len(text.encode()) * min(1, tokenizer.length / max(1, count))
-        for text, count in zip(some, tokens)
-    )
-    share = read / sum(len(text.encode()) for text in some)
-    return share * sum(len(text.encode()) for text in texts)
 
 
 def engine_alone(texts: Path, model: str) -> Figures:
@@ -193,12 +176,12 @@ def main() -> None:
         rounds = [{name: run() for name, run in compared.items()} for _ in range(asked.rounds)]
     samples = {name: [each[name] for each in rounds] for name in compared}
     print(f"{len(texts):,} rows; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(table(bytes_read(texts, asked.model), samples))
+    print(table(samples))
 
 
-def table(size: float, samples: Mapping[str, Sequence[Figures]]) -> str:
-    """Return the medians as Markdown. size: bytes that are read. samples: runs by name."""
-    heads = ("", "CPU s", "MB per CPU s", "relative", "MiB, first process, any other")
+def table(samples: Mapping[str, Sequence[Figures]]) -> str:
+    """Return the medians as Markdown. samples: runs by name."""
+    heads = ("", "CPU s", "relative", "MiB, first process, any other")
     lines = []
     yardstick = None
     for name, runs in samples.items():
@@ -206,8 +189,7 @@ def table(size: float, samples: Mapping[str, Sequence[Figures]]) -> str:
         if name == YARDSTICK:
             yardstick = cpu
         relative = f"{yardstick / cpu:.2f}" if yardstick else ""
-        figures = [f"{cpu:.1f}", f"{size / 1e6 / cpu:.1f}", relative]
-        lines.append([name, *figures, f"{first:.0f}, {other:.0f}"])
+        lines.append([name, f"{cpu:.1f}", relative, f"{first:.0f}, {other:.0f}"])
     return markdown_table(heads, lines)
 
 

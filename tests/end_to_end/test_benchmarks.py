@@ -24,7 +24,6 @@ from edge_lstm_export.train.plan.stats import DatasetStats, TeacherTrial
 from benchmarks import (
     ablation,
     decisions,
-    misspelt,
     other_texts,
     public_sets,
     sets,
@@ -46,9 +45,7 @@ def write_set(folder: Path) -> None:
             csv.writer(file).writerows([("text", "label"), *rows])
 
 
-@pytest.mark.parametrize(
-    "name", sorted({*sets.SETS, *misspelt.SETS, *other_texts.SENTENCES, *other_texts.NEITHER})
-)
+@pytest.mark.parametrize("name", sorted({*sets.SETS, *other_texts.SENTENCES, *other_texts.NEITHER}))
 def test_a_set_that_is_missing_is_named_with_its_address(tmp_path: Path, name: str) -> None:
     with pytest.raises(SystemExit, match=r"; it is from \S+\.\w+/.*; --data names the folder"):
         sets.read(tmp_path / name / "train.csv")

@@ -1,32 +1,26 @@
-"""benchmarks/devices.md: each figure comes from a file, by tools/devices.py."""
+"""benchmarks/devices.md: each figure comes from a file, by benchmarks/devices.py."""
 
 import json
-import runpy
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from commands import command
 from model_files import SMALL
 
-PROJECT = Path(__file__).parents[2]
+from benchmarks import devices
 
 
-@pytest.fixture(scope="module")
-def tool() -> dict[str, Any]:
-    return runpy.run_path(str(PROJECT / "tools" / "devices.py"))
+def test_the_tables_of_the_page_are_those_of_the_files(tmp_path: Path) -> None:
+    page = shutil.copy(devices.PAGE, tmp_path / "devices.md")
+    devices.write(page)
+    assert page.read_text() == devices.PAGE.read_text(), "run: python -m benchmarks.devices write"
 
 
-def test_the_tables_of_the_page_are_those_of_the_files(tool: dict[str, Any]) -> None:
-    page = tool["PAGE"].read_text(encoding="utf-8")
-    assert tool["with_tables"](page) == page, "run: python tools/devices.py write"
-
-
-def test_a_board_that_was_measured_becomes_a_row(tool: dict[str, Any], tmp_path: Path) -> None:
+def test_a_board_that_was_measured_becomes_a_row(tmp_path: Path) -> None:
     path = tmp_path / "my-board.json"
     command("latency", "-m", SMALL, "--runs", "64", "--cold-starts", "1", "-o", path)
-    _, _, row = tool["measured_table"]([path]).splitlines()
+    _, _, row = devices.measured_table([path]).splitlines()
     cells = row.split(" | ")
     machine = json.loads(path.read_text())["machine"]
     assert cells[1] == str(machine["cpu"]) and cells[2] == SMALL.name
@@ -34,7 +28,7 @@ def test_a_board_that_was_measured_becomes_a_row(tool: dict[str, Any], tmp_path:
 
 
 @pytest.mark.skipif(not shutil.which("llvm-mca"), reason="no llvm-mca")
-def test_a_chain_of_additions_takes_a_cycle_each(tool: dict[str, Any]) -> None:
-    here = tool["HERE"][0]
+def test_a_chain_of_additions_takes_a_cycle_each() -> None:
+    here = devices.HERE[0]
     chain = ("01c0",) * 8  # add %eax, %eax
-    assert tool["cycles"](here, chain) == pytest.approx(8, abs=0.2)
+    assert devices.cycles(here, chain) == pytest.approx(8, abs=0.2)

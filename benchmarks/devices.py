@@ -1,7 +1,7 @@
 """What the engine takes on CPUs that are not at hand, counted and modelled; and the page of it.
 
-    python tools/devices.py count    # run the engine emulated, write the counts
-    python tools/devices.py write    # the tables of the page
+    python -m benchmarks.devices count    # run the engine emulated, write the counts
+    python -m benchmarks.devices write    # the tables of the page
 
 Counts the executions of each basic block of an emulated run (qemu's log). A block's cycles are
 those of LLVM's model of the core: a hundred in a row, divided by a hundred. A token's share is the
@@ -25,7 +25,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.table import markdown_table, write_table
 from edge_lstm.core.classifier import Classifier
+
+Json = dict[str, Any]
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
@@ -33,7 +36,7 @@ BOARD = PROJECT / "tests" / "engine"
 MODELLED = PROJECT / "benchmarks" / "results" / "devices.json"
 MEASURED = PROJECT / "docs" / "devices" / "measured"
 PAGE = PROJECT / "benchmarks" / "devices.md"
-SOURCES = (str(PROJECT / "tools" / "devices.c"), str(ENGINE / "edge_lstm.c"))
+SOURCES = (str(PROJECT / "benchmarks" / "devices.c"), str(ENGINE / "edge_lstm.c"))
 # The int8 files of the repository. tiny is exported from its checkpoint.
 MODELS = {
     "tiny": PROJECT / "examples" / "tiny.safetensors",
@@ -210,7 +213,7 @@ def cycles(machine: Machine, block: tuple[str, ...]) -> float | None:
 
 def token(
     machine: Machine, program: Path, model: Path, texts: list[Path], tokens: tuple[int, int]
-) -> dict[str, Any]:
+) -> Json:
     """Return the instructions and modelled cycles of a token, and the bytes of memory that it takes
     for the opened file and for a worker.
     """
@@ -279,7 +282,7 @@ def count() -> None:
         for path, times in zip(texts, REPEATS):
             path.write_text(SENTENCE * times, encoding="utf-8")
         models = exported(folder)
-        rows: list[dict[str, Any]] = []
+        rows: list[Json] = []
         for machine in (*MACHINES, *HERE):
             program = build(machine, folder)
             row = {"name": machine.name, "mhz": machine.mhz, "board": machine.board}
@@ -301,121 +304,92 @@ def count() -> None:
         MODELLED.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def kilobytes(number: int) -> str:
-    """Return bytes as kB."""
-    return f"{number / 1000:,.0f} kB"
-
-
-def modelled_table(result: dict[str, Any]) -> str:
+def modelled_table(result: Json) -> str:
     """Return the table of the CPUs that are modelled."""
-    presets = list(result["files"])
-    names = " | ".join(f"`{preset}`" for preset in presets)
-    figures = f"instructions per token: {names} | µs per token, modelled: {names}"
-    lines = [
-        f"| CPU | {figures} | in the model |",
-        "|---|" + "---:|" * (2 * len(presets) + 1),
-    ]
-    for row in result["machines"]:
-        if not row["mhz"]:
-            continue
+    presets = [*result["files"]]
+    names = [f"`{preset}`" for preset in presets]
+    heads = ["CPU", *(f"instructions per token: {name}" for name in names)]
+    heads += [*(f"µs per token, modelled: {name}" for name in names), "in the model"]
+    rows = []
+    for row in (row for row in result["machines"] if row["mhz"]):
         told = [row["models"][preset] for preset in presets]
-        cells = [f"{each['instructions']:,}" for each in told]
-        cells += [f"{each['cycles'] / row['mhz']:,.0f}" for each in told]
-        cells.append(f"{100 * min(each['modelled'] for each in told):.0f} %")
-        lines.append(
-            f"| {row['name']} at {row['mhz']} MHz ({row['board']}) | {' | '.join(cells)} |"
+        rows.append(
+            [
+                f"{row['name']} at {row['mhz']} MHz ({row['board']})",
+                *(f"{each['instructions']:,}" for each in told),
+                *(f"{each['cycles'] / row['mhz']:,.0f}" for each in told),
+                f"{100 * min(each['modelled'] for each in told):.0f} %",
+            ]
         )
-    return "\n".join(lines)
+    return markdown_table(heads, rows)
 
 
-def memory_table(result: dict[str, Any]) -> str:
+def memory_table(result: Json) -> str:
     """Return the table of flash and memory."""
-    lines = [
-        "| CPU | preset | engine's code | file | flash, both | memory: file opened | worker |",
-        "|---|---|---:|---:|---:|---:|---:|",
-    ]
-    for row in result["machines"]:
-        if not row["mhz"]:
-            continue
+    rows = []
+    for row in (row for row in result["machines"] if row["mhz"]):
         for preset, size in result["files"].items():
             told = row["models"][preset]
             sizes = (row["code"], size, row["code"] + size, told["opened"], told["worker"])
-            cells = " | ".join(map(kilobytes, sizes))
-            lines.append(f"| {row['name']} | `{preset}` | {cells} |")
-    return "\n".join(lines)
+            cells = (f"{each / 1000:,.0f} kB" for each in sizes)
+            rows.append([row["name"], f"`{preset}`", *cells])
+    heads = ("CPU", "preset", "code", "file", "flash, both", "memory: file opened", "worker")
+    return markdown_table(heads, rows, words=(0, 1))
 
 
-def check_table(result: dict[str, Any]) -> str:
+def check_table(result: Json) -> str:
     """Return the table of this machine: modelled and measured cycles."""
-    lines = [
-        "| kernel | preset | cycles per token, modelled | measured | modelled / measured |",
-        "|---|---|---:|---:|---:|",
+    rows = [
+        (
+            row["name"],
+            f"`{preset}`",
+            f"{told['cycles']:,}",
+            f"{told['measured']:,}",
+            f"{told['cycles'] / told['measured']:.2f}",
+        )
+        for row in result["machines"]
+        for preset, told in row["models"].items()
+        if "measured" in told
     ]
-    for row in result["machines"]:
-        for preset, told in row["models"].items():
-            if "measured" in told:
-                ratio = told["cycles"] / told["measured"]
-                lines.append(
-                    f"| {row['name']} | `{preset}` | {told['cycles']:,} | {told['measured']:,} | "
-                    f"{ratio:.2f} |"
-                )
-    return "\n".join(lines)
+    heads = ("kernel", "preset", "cycles per token, modelled", "measured", "modelled / measured")
+    return markdown_table(heads, rows, words=(0, 1))
 
 
 def measured_table(files: list[Path]) -> str:
     """Return the table of the boards whose ``edge-lstm latency --json`` was sent in."""
-    lines = ["| board | CPU | model | µs per token | fixed µs | median µs per text | warnings |"]
-    lines.append("|---|---|---|---:|---:|---:|---|")
+    rows = []
     for path in files:
         told = json.loads(path.read_text(encoding="utf-8"))
         machine = told["machine"]
         warnings = ", ".join(each["code"] for each in told["warnings"]) or "none"
         for each in told["settings"]:
             fit = each["length_fit"] or {}
-            cells = [
-                machine["board"] or path.stem,
-                machine["cpu"],
-                Path(each["model"]["path"]).name,
-            ]
             times = (fit.get("per_token_us"), fit.get("fixed_us"), each["both"]["p50_us"])
-            cells += ["–" if time is None else f"{time:,.1f}" for time in times]
-            lines.append(f"| {' | '.join(map(str, [*cells, warnings]))} |")
-    return "\n".join(lines)
+            shown = ("–" if time is None else f"{time:,.1f}" for time in times)
+            model = Path(each["model"]["path"]).name
+            board = machine["board"] or path.stem
+            rows.append([board, str(machine["cpu"]), model, *shown, warnings])
+    heads = ("board", "CPU", "model", "µs per token", "fixed µs", "median µs per text", "warnings")
+    return markdown_table(heads, rows, words=(0, 1, 2, 6))
 
 
-def tables() -> dict[str, str]:
-    """Return the tables of the page, by the names of their marks."""
+def write(page: Path = PAGE) -> None:
+    """Write the tables into the page."""
     result = json.loads(MODELLED.read_text(encoding="utf-8"))
     boards = sorted(MEASURED.glob("*.json"))
-    return {
+    tables = {
         "modelled": modelled_table(result),
         "memory": memory_table(result),
         "check": check_table(result),
         "measured": measured_table(boards) if boards else "No board's file is here yet.",
     }
-
-
-def with_tables(page: str) -> str:
-    """Return the page with its tables made anew."""
-    for name, table in tables().items():
-        begin = f"<!-- python tools/devices.py write: {name} -->"
-        before, mark, rest = page.partition(begin)
-        _, end, after = rest.partition("<!-- end -->")
-        if not (mark and end):
-            sys.exit(f"error: {PAGE} has no marks for the table '{name}'; put them back")
-        page = f"{before}{begin}\n{table}\n\n{end}{after}"
-    return page
-
-
-def main() -> None:
-    """The command line."""
-    if sys.argv[1:] == ["count"]:
-        count()
-    elif sys.argv[1:] == ["write"]:
-        PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        sys.exit("usage: devices.py count | write")
+    for name, table in tables.items():
+        write_table(page, f"benchmarks.devices: {name}", table)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] not in (["count"], ["write"]):
+        sys.exit("usage: python -m benchmarks.devices count | write")
+    if sys.argv[1] == "count":
+        count()
+    write()
