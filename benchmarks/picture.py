@@ -58,11 +58,10 @@ def published(report: Json, trained: Sequence[Json]) -> str:
 
     trained: the runs of ``public_sets.jsonl`` that learnt from all of SST-2's training sentences.
     """
-    sizes = {preset["name"]: preset["files"][0] for preset in report["presets"]}
     points = [("BERT-" + name, kb, share, "other") for name, (kb, share) in _BERT.items()]
     for name, learnt in (("tiny", "reviews"), ("base", "reviews and SST-2")):
-        share = 100 * sizes[name]["other_texts"]["SST-2"]
-        points.append((f"{name} ({learnt})", sizes[name]["bytes"] / 1000, share, "ours"))
+        share = 100 * report[name]["other_texts"]["SST-2"]
+        points.append((f"{name} ({learnt})", report[name]["bytes"] / 1000, share, "ours"))
     own = [statistics.mean(run[key] for run in trained) for key in ("kb", "accuracy")]
     points.append((f"{trained[0]['preset']} (reviews and SST-2)", own[0], 100 * own[1], "ours"))
     what = (
