@@ -270,12 +270,12 @@ class Fields:
         text = FIELD_WORDS.sub(" ", " ".join(texts))
         return " ".join([text, *(chr(FIRST_WORD + word) for word in words)])
 
-    def below(self) -> Iterator[tuple[str, list[str]]]:
+    def below(self) -> Iterator[tuple[str, str]]:
         """Yield the word of each bin of a number, and the words of the bins up to it."""
         for each, first in zip(self.fields, self._firsts):
             if each.kind == "number":
-                bins = [chr(FIRST_WORD + first + i) for i in range(len(each.known) + 1)]
-                yield from ((word, bins[: i + 1]) for i, word in enumerate(bins))
+                bins = "".join(chr(FIRST_WORD + first + i) for i in range(len(each.known) + 1))
+                yield from zip(bins, accumulate(bins))
 
     @cached_property
     def _says(self) -> dict[str, str]:

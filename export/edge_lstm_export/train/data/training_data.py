@@ -47,7 +47,7 @@ class TrainingData:
         """
         if self.fields is None:
             return {}
-        return {word: "".join(below) for word, below in self.fields.below()}
+        return dict(self.fields.below())
 
     @cached_property
     def row_examples(self) -> Examples:
