@@ -1,5 +1,5 @@
 """Each read, write, fsync and rename of a command's own files fails once, the n-th for each n, and
-each 32nd large allocation.
+some large allocations.
 
     LD_PRELOAD=io_faults.so python io_faults.py io_faults.so COMMAND FOLDER
 
@@ -28,8 +28,8 @@ from pathlib import Path
 from edge_lstm.cli import main
 
 OPERATIONS = ("read", "write", "fsync", "rename", "allocation")
-EVERY = {"allocation": 32}  # a training makes hundreds; which of them are tried
-EVERY_OF_A_TURN = {"allocation": 160}  # its training and its export are tried on their own
+EVERY = 32  # which allocations are tried
+EVERY_OF_A_TRAINING = 160  # which makes hundreds
 MOST = 8000  # of one operation
 FIRED = 64  # in the exit code of a run
 ROWS = 80
@@ -45,6 +45,7 @@ COMMANDS = {
     "train": (TRAIN, ("--resume",)),
     "turn": (TURN, ()),
 }
+TRAINED = ("train", "turn")
 FILES = ("texts.csv", "plan.json", "tiny.safetensors", "out")
 LEFT_TO_RESUME = (".partial", ".resume.json")
 
@@ -129,7 +130,9 @@ def each_fault(library: ctypes.CDLL, name: str, top: Path) -> dict[str, int]:
     old = outputs(given)
     done = dict.fromkeys(OPERATIONS, 0)
     for operation in OPERATIONS:
-        every = (EVERY_OF_A_TURN if name == "turn" else EVERY).get(operation, 1)
+        every = 1
+        if operation == "allocation":
+            every = EVERY_OF_A_TRAINING if name in TRAINED else EVERY
         for at in range(1, MOST, every):
             folder = shutil.copytree(given, top / "broken")
             act = lambda: run_command(*arguments)  # noqa: E731
@@ -192,7 +195,7 @@ def prepare(folder: Path, name: str) -> None:
     shutil.copy(checkpoint, folder)
     if name == "turn":
         shutil.copy(Path(__file__).parents[1] / "data" / "keras.int8.onnx", folder / "out.onnx")
-    if name in ("train", "turn"):
+    if name in TRAINED:
         from train_faults import plan
 
         (folder / "plan.json").write_text(json.dumps(plan()))
@@ -202,7 +205,7 @@ def warm_up(name: str, top: Path) -> None:
     """Import once what each run imports."""
     if name == "export":
         import edge_lstm_export.onnx.exporting  # noqa: F401
-    elif name in ("train", "turn"):  # which imports as it goes
+    elif name in TRAINED:  # which imports as it goes
         prepare(top / "warm", name)
         os.chdir(top / "warm")
         with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):

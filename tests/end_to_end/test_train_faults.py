@@ -11,7 +11,7 @@ import pytest
 from commands import finished
 
 PROGRAM = Path(__file__).with_name("train_faults.py")
-KILLS = os.environ.get("EDGE_LSTM_KILLS", "10")
+KILLS = os.environ.get("EDGE_LSTM_KILLS", "5")
 
 
 def faults(*arguments: str | Path) -> dict[str, int]:

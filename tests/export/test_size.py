@@ -35,7 +35,6 @@ LONG = 105
 # words of a text, labels, and whether a text has two of them
 DATA = [
     (SHORT, 2, False),
-    (SHORT, 150, False),
     (SHORT, 8, True),
     (MEDIUM, 30, True),
     (LONG, 8, False),
@@ -43,8 +42,9 @@ DATA = [
 ]
 FILES = [
     *(("tiny", *data) for data in DATA),
-    pytest.param("small", SHORT, 150, False, marks=pytest.mark.slow),
-    pytest.param("medium", MEDIUM, 3, False, marks=pytest.mark.slow),
+    pytest.param("tiny", SHORT, 150, False, marks=pytest.mark.slow),
+    pytest.param("small", SHORT, 8, True, marks=pytest.mark.slow),
+    pytest.param("medium", LONG, 30, False, marks=pytest.mark.slow),
     pytest.param("base", LONG, 2, True, marks=pytest.mark.slow),
 ]
 DIFFERENT_WORDS = {"tiny": 6_000, "small": 30_000, "medium": 60_000, "base": 100_000}
