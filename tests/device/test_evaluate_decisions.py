@@ -75,10 +75,3 @@ def test_without_a_curve_they_come_from_the_evaluated_texts_and_this_is_said() -
     table = shown(one)
     assert all(row[3].endswith("*") for row in table.rows)
     assert "chosen on these texts" in table.note
-
-
-def test_a_share_that_the_texts_are_too_few_to_show_is_named() -> None:
-    plain = parse_model(SMALL.read_bytes(), SMALL)
-    table = shown(result(plain, 100, 0, same_texts=True))
-    assert [row[0] for row in table.rows] == [0.05, 0.1]
-    assert "from 100 texts (the evaluated texts), too few for 1%, 2%." in table.note

@@ -60,19 +60,6 @@ def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
     assert [row["label"] for row in read_rows("out.jsonl")] == ["pos|neg", "neg"]
 
 
-@pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
-def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
-    column: str,
-    added: str,
-    classifier: Classifier,
-) -> None:
-    Path("in.csv").write_text(f'text,{column}\n"{GOOD}",neg\n')
-    summary = score_files("in.csv", "out.csv", model=classifier)
-    assert summary.added_columns[0] == added
-    read = read_labelled("out.csv", options=LabelOptions(label_separator="|"))
-    assert read.multi_label and read.labels == [("neg" if column == "labels" else "pos",)]
-
-
 @pytest.mark.usefixtures("classifier")
 def test_explain_is_about_having_the_label_or_not() -> None:
     explained = json_of("explain", "-m", "m.onnx", GOOD)

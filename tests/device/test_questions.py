@@ -11,8 +11,7 @@ from commands import command, json_of
 from model_files import compact, edited, multi_label
 from table_files import read_rows, write_jsonl
 
-from edge_lstm import Classifier, Policy, RunOptions, ScoreOptions, score_files
-from edge_lstm.core.questions import Questions
+from edge_lstm import RunOptions, ScoreOptions, score_files
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film", ""]
 
@@ -24,17 +23,6 @@ def files(folder: Path) -> None:
     Path("urgent.onnx").write_bytes(edited({"labels": compact(["no", "yes"])}))
     with Path("in.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["id", "text"], *enumerate(TEXTS)])
-
-
-def test_every_answer_is_that_of_its_file_alone() -> None:
-    paths = {"team": "team.onnx", "urgent": "urgent.onnx"}
-    questions = Questions.load(paths)
-    policy = Policy(threshold=0.9)
-    together = questions.classify(TEXTS, dict.fromkeys(paths, policy))
-    for name, path in paths.items():
-        alone = Classifier.load(path)
-        assert together[name].probabilities == alone.probabilities(TEXTS).tobytes()
-        assert together[name].predictions == alone.predict(TEXTS, threshold=0.9)
 
 
 def test_predict_writes_each_questions_fields_in_the_order_of_the_models() -> None:
@@ -155,13 +143,3 @@ def test_evaluate_measures_a_question_on_the_rows_that_answer_it() -> None:
         asked = ("evaluate", "log.jsonl", "-m", f"{name}.onnx", "--label-column", name)
         values = json_of(*asked)
         assert (values["texts"], values["models"][0]["accuracy"]) == (2, accuracy)
-
-
-def test_windows_and_chosen_columns_go_with_several_questions() -> None:
-    text = "the film " * 400 + "A wonderful film."
-    write_jsonl("in.jsonl", [{"id": 1, "text": text}])
-    options = ScoreOptions(windows=True, only_columns=("id", "team", "u_status"))
-    models = {"team": "team.onnx", "u": "urgent.onnx"}
-    score_files("in.jsonl", "out.jsonl", model=models, options=options)
-    alone = Classifier.load("team.onnx").predict([text], windows=True)[0]
-    assert read_rows("out.jsonl") == [{"id": 1, "team": alone.label, "u_status": "ok"}]

@@ -26,7 +26,6 @@ from asked_server import (  # noqa: E402
     error_of,
     refuse,
     replied,
-    team_file,
     urgent,
 )
 from cases import raw as raw_bytes  # noqa: E402
@@ -185,24 +184,6 @@ def test_metrics_show_the_drift_and_no_name_that_a_client_makes_up() -> None:
     assert "urgent" not in metrics.text
 
 
-def test_a_changed_file_is_taken_over_and_a_damaged_one_is_refused_and_reported_once() -> None:
-    server = Server()
-    server.refresh()
-    assert server.lines == []
-    team_file(("billing", "returns"))
-    server.refresh()
-    server.file.write_bytes(server.file.read_bytes()[:-10])
-    server.refresh()
-    server.refresh()
-    server.file.unlink()
-    server.refresh()
-    assert server.choice() == "returns"
-    taken, refused = server.lines
-    assert "took over" in taken and "refused" in refused and "cut short" in refused
-    reloads = [server.count("reloads_total", "team", what) for what in ("taken", "refused")]
-    assert reloads == [1, 1]
-
-
 def test_a_file_without_a_threshold_for_the_share_is_refused() -> None:
     server = Server()
     server.file.write_bytes(edited({"labels": '["returns","billing"]'}))
@@ -305,13 +286,6 @@ def test_an_encoded_body_is_read(encoding: str, content: bytes) -> None:
     headers = {"content-encoding": encoding}
     response = Server().ask("/v1/systemone", content=content, headers=headers)
     assert response.json()["answers"]["team"]["choice"] == "billing"
-
-
-def test_a_slash_at_the_end_of_a_path_changes_nothing() -> None:
-    server = Server()
-    assert server.ask("/v1/systemone/", content=BODY).status_code == 200
-    assert server.get("/health/")["status"] == "ok"
-    assert server.count("requests_total", "/v1/systemone", "200") == 1
 
 
 @pytest.mark.parametrize(

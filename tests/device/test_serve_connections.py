@@ -212,17 +212,6 @@ def test_a_port_that_is_taken_is_one_line(server: Process) -> None:
     assert "choose another --port" in command("serve", "--port", str(server.port)).error
 
 
-def test_a_client_that_others_wrote_gets_its_answers(server: Process) -> None:
-    sdk = pytest.importorskip("typesafe_sdk")
-    client = sdk.TypeSafeClient(api_key="any", base_url=f"http://127.0.0.1:{server.port}")
-    question = sdk.Choice(instructions="Which team?", criteria={"billing": "", "returns": None})
-    answers = client.system_one(state=SURE, questions={"team": question}).answers
-    assert answers["team"].choice == "billing"
-    assert client.models.list().models[0].name == "team"
-    with pytest.raises(sdk.TypeSafeUnprocessableEntityError, match="no file answers"):
-        client.system_one(state=SURE, questions={"other": sdk.Noul(instructions="Is it?")})
-
-
 def test_the_parts_of_an_answer_are_sent_at_once() -> None:
     from edge_lstm.serving.server import listen
 

@@ -150,16 +150,6 @@ def test_a_lone_surrogate_gets_the_answer_of_what_it_is_written_as(target: str) 
     assert written[0] == written[1]
 
 
-def test_names_that_repeat_are_told_apart_by_number() -> None:
-    columns = [arrow.array(["wonderful"]), arrow.array(["awful"])]
-    pq.write_table(arrow.Table.from_arrays(columns, names=["text", "text"]), "a.parquet")
-    for number, label in (("1", "pos"), ("2", "neg")):
-        for target in ("o.csv", "o.jsonl", "o.parquet"):
-            score_files("a.parquet", target, reading=ReadOptions(text_column=number))
-            [row] = read_rows(target)
-            assert row["label"] == label
-
-
 @pytest.mark.parametrize(
     ("name", "content"), [("in.csv", "id,text\n"), ("in.jsonl", '{"text": null}\n')]
 )

@@ -108,13 +108,6 @@ def test_the_tokens_of_a_text_are_its_ids(text: str) -> None:
     assert all(a.end <= b.start for a, b in pairwise(tokens))
 
 
-def test_pieces_of_a_script_without_spaces_are_tokens_of_their_own() -> None:
-    text = "Good 很好吃!"
-    tokens = [(text[t.start : t.end], t.known) for t in PIECES.tokens(text)]
-    assert tokens == [("Good", True), ("很", False), ("好吃", True), ("!", True)]
-    assert PIECES.count_words(text) == (4, 3)
-
-
 @given(st.lists(st.sampled_from(["good ", "film.", "qwxy", " ", "ΑΣ", "'", "x" * 40]), max_size=8))
 def test_a_long_text_read_from_its_end_has_the_ids_of_the_whole(parts: list[str]) -> None:
     tokenizer = Tokenizer((*KERAS.words, "ας"), length=8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 import re
 import sys
 from pathlib import Path
@@ -31,18 +30,6 @@ from benchmarks import (
 )
 from benchmarks.comparison import ROOT
 from tests.model_files import edited
-
-
-def write_set(folder: Path) -> None:
-    """Write a set of three labels that a word tells."""
-    rng = random.Random(0)
-    folder.mkdir()
-    for name, count in (("train", 120), ("test", 30)):
-        rows = [
-            (f"{word}{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)
-        ]
-        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *rows])
 
 
 @pytest.mark.parametrize("name", sorted({*sets.SETS, *other_texts.SENTENCES, *other_texts.NEITHER}))
@@ -90,28 +77,6 @@ def test_scoring_runs_what_it_compares() -> None:
     command = [sys.executable, "-m", "benchmarks.scoring", *options.split()]
     done = finished(command, cwd=ROOT)
     assert "| csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
-
-
-def test_public_sets_keeps_a_run_and_does_not_make_it_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_set(tmp_path / "made")
-    results = tmp_path / "runs.jsonl"
-    asked: list[Any] = ["made", "made:20", "--data", tmp_path, "--results", results]
-
-    def lines(seeds: int) -> list[str]:
-        arguments = [*asked, "--teachers", public_sets.SVM, "--seeds", seeds]
-        monkeypatch.setattr(sys, "argv", ["public_sets", *map(str, arguments)])
-        public_sets.main()
-        return results.read_text().splitlines()
-
-    first = lines(1)
-    second = lines(2)
-    assert (len(first), len(second)) == (2, 4) and second[:2] == first
-    page = results.with_suffix(".md").read_text()
-    assert (
-        "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
-    )
 
 
 def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -> None:

@@ -15,7 +15,7 @@ import pytest
 from kills import kill_at_random_moments
 from table_files import zstd
 
-from edge_lstm import Classifier, ModelFileError, Policy, RunOptions, ScoreOptions, score_files
+from edge_lstm import Classifier, ModelFileError, Policy, ScoreOptions, score_files
 from edge_lstm.core.decide import decide
 from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.native import NativeSession
@@ -62,6 +62,7 @@ OPTIONS = """
 {"threshold": 0.6}
 {"all_probabilities": true, "top": 2}
 {"only_columns": ["id", "label"]}
+{"only_columns": ["text"]}
 {"only_label": ["pos"]}
 {"threshold": 0.7, "only_abstained": true}
 {"windows": true}
@@ -161,15 +162,6 @@ def test_kills_at_random_moments_and_resumes_give_the_same_bytes(
     environ = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{PROJECT}"}
     target = suffix.removeprefix(".")
     kill_at_random_moments(path, KILLS, target, seed=3, engine="native", environ=environ)
-
-
-def test_an_empty_cell_that_is_alone_has_quotes(classifier: Classifier, tmp_path: Path) -> None:
-    source = tmp_path / "a.csv"
-    write_table(source, ["good", ""])
-    options = ScoreOptions(only_columns=("text",))
-    run = RunOptions(workers=1)
-    score_files(source, tmp_path / "b.csv", model=classifier, options=options, run=run)
-    assert (tmp_path / "b.csv").read_text().splitlines() == ["text", "good", '""']
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt"])

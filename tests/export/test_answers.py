@@ -241,6 +241,8 @@ def test_a_program_gives_distributions_as_dicts_or_a_matrix() -> None:
         ([{"a": 1.0}, "b"], "label 0 holds a dict"),
         (np.array([[0.5, 0.2], [0.0, 1.0]]), "not in each row probabilities"),
         (np.array([[-0.5, 1.5], [0.0, 1.0]]), "label 0 holds an object"),
+        (np.array([[1, 2], [0, 1]]), "values other than 0 and 1"),
+        (np.zeros((2, 2)), "no labelled"),
     ],
 )
 def test_distributions_of_a_program_are_checked(labels: Any, error: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from cases import rows
@@ -108,22 +107,6 @@ def test_a_network_that_was_built_saturated_is_exported(value: float, bidirectio
     exported = export(checkpoint, quantize="int8")
     assert exported.closed == 14 * (1 + bidirectional)
     assert exported.headroom >= MARGIN
-
-
-@pytest.mark.parametrize("name", ["Tanh", "Sigmoid"])
-def test_the_headroom_is_more_than_rounding(name: str) -> None:
-    """ONNX Runtime's tanh and sigmoid fall where they should rise, and pass 1, by less than
-    that."""
-    model = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 17]> {name} (float[n] x) => (float[n] y) '
-        f"{{ y = {name}(x) }}"
-    )
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    (found,) = session.run(None, {"x": np.linspace(0, 30, 1_000_003, dtype=np.float32)})
-    assert (np.maximum.accumulate(found) - found).max() < gates.LEAST_HEADROOM / 2
-    assert found.max() - 1 < gates.LEAST_HEADROOM / 4
 
 
 def test_without_sentinels_a_batch_changes_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

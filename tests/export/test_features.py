@@ -108,17 +108,6 @@ def test_the_pairs_that_say_most_stay_with_their_vectors() -> None:
     assert all(np.array_equal(kept[pair], vectors[pair]) for pair in kept)
 
 
-def test_vectors_of_a_lower_rank_learn_each_of_several_labels() -> None:
-    tokenizer = Tokenizer(("one", "two", "none", "all"))
-    texts = ["one all", "two all", "one two all", "none all"] * 400
-    targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
-    examples = Examples.from_texts(tokenizer, texts, targets)
-    features = chosen(examples, 50, tokenizer)
-    data = SparseData(features, examples, OPTIONS, multi_label=True)
-    logits = fit_low_rank(data, 4, seed=0).logits(examples)
-    assert np.array_equal(logits > 0, targets > 0.5)
-
-
 def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vectors() -> None:
     tokenizer = Tokenizer.of_subwords(
         ("wave", "harbour", "basket", "till", "the", "tide", "queue"), ("x",)

@@ -17,11 +17,10 @@ from edge_lstm_export.checkpoint.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from edge_lstm_export.network.headroom import random_rows, typical_rows
+from edge_lstm_export.network.headroom import random_rows
 from edge_lstm_export.network.predict import predict_probabilities
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.exporting import export
-from edge_lstm_export.onnx.from_network import weights_from_network
 from made import (
     classifier_of,
     config_of,
@@ -122,34 +121,6 @@ def test_tables_of_first_states_are_padding_that_need_not_be_run(
         assert np.allclose(classifier.probabilities_of(rows), wanted, atol=tolerance, rtol=0)
     table = constants_of(classifier.model.data)["lstm0_h"]
     assert table.shape[1] <= 61 and (table[..., -2:] == (1, -1)).all()
-
-
-@pytest.mark.parametrize("padding", ["none", "behind"])
-def test_networks_of_elsewhere_are_rounded_by_what_their_matrices_multiply(
-    padding: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    layers = "lstm 24 both steps, lstm 16, dense 8 relu"
-    checkpoint = replace(layered(60, layers=layers, padding=padding), plan={})  # as of an import
-    with torch.no_grad():  # outputs far from 0, as of a training
-        for layer in checkpoint.network.layers:
-            for weight in layer.parameters():
-                weight *= 3
-    # Other texts than those by which the export rounds.
-    rows = typical_rows(checkpoint.tokenizer, seed=9)
-    exact = predict_probabilities(checkpoint.network, rows)
-    errors = []
-    for to_nearest in (True, False):
-        with monkeypatch.context() as patched:
-            if to_nearest:
-                patched.setattr(
-                    "edge_lstm_export.onnx.draft.weights_from_network",
-                    lambda network, rows: weights_from_network(network),
-                )
-            exported = export(checkpoint, quantize="int8")
-        assert exported.chosen_bits == 8
-        answers = Classifier(opened(exported.data)).probabilities_of(rows)
-        errors.append(np.abs(answers - exact).mean())
-    assert errors[1] < 0.9 * errors[0]
 
 
 def test_inspect_shows_the_table_that_stands_for_padding(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ words."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +19,6 @@ from edge_lstm_export.train.data.vocabulary import (
 from edge_lstm_export.train.fit import fit
 from edge_lstm_export.train.plan.planning import known_stats
 from edge_lstm_export.train.plan.stats import dataset_stats
-from hypothesis import given
-from hypothesis import strategies as st
 from made import Rows, dataset, words_of
 
 from edge_lstm.errors import DataError
@@ -35,20 +32,6 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
     assert (few.words, few.num_ids) == (("the", "film", "a"), 7)
     found = build_vocabulary(TEXTS, ["unread"], KERAS, 5000)
     assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), (), 30)
-
-
-@given(
-    st.lists(st.text("abc ", max_size=12), max_size=20),
-    st.randoms(),
-    st.sampled_from(["keras", "subwords"]),
-)
-def test_the_order_of_the_texts_does_not_matter(
-    texts: list[str], rng: random.Random, rule: Any
-) -> None:
-    texts = [*texts, "word"]
-    shuffled = rng.sample(texts, len(texts))
-    found, again = (build_vocabulary(each, (), TextOptions(rule), 12) for each in (texts, shuffled))
-    assert found == again
 
 
 @pytest.mark.parametrize("rule", ["keras", "subwords"])
