@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,6 @@ def _refuse(constant: str) -> None:
 
 def zstd(data: bytes) -> bytes:
     """A frame with a checksum."""
-    if sys.version_info >= (3, 14):
-        from compression.zstd import CompressionParameter, compress
-
-        return compress(data, options={CompressionParameter.checksum_flag: 1})
     from zstandard import ZstdCompressor
 
     return bytes(ZstdCompressor(write_checksum=True).compress(data))

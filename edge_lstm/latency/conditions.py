@@ -6,6 +6,7 @@ is None. ``root`` is the folder with these file systems, so that tests can provi
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ THROTTLED_NOW = {
 }
 
 # A warning is given above these.
-CLOCK_FELL = 0.05  # fall of the clock, as a share of the clock before or of the highest allowed
+CLOCK_FELL = 0.05  # below the clock before or the highest allowed, as a share of it
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,12 @@ def condition_warnings(
     before = states[0]
     after = states[-1]
 
-    slowest = min((each.mhz for each in states if each.mhz), default=None)
-    if before.mhz and slowest and slowest < before.mhz * (1 - CLOCK_FELL):
-        text = f"the clock fell from {before.mhz:,.0f} to {slowest:,.0f} MHz; cool the CPU"
-        yield ConditionWarning("clock", text)
-    elif before.max_mhz and slowest and slowest < before.max_mhz * (1 - CLOCK_FELL):
-        text = f"the clock was at {slowest:,.0f} of {before.max_mhz:,.0f} MHz"
-        if before.governor:
-            text += f" under the governor {before.governor!r}; set 'performance'"
-        yield ConditionWarning("clock", text)
+    slowest = min((each.mhz for each in states if each.mhz), default=math.inf)
+    highest = max(before.mhz or 0.0, before.max_mhz or 0.0)
+    if slowest < highest * (1 - CLOCK_FELL):
+        text = f"the clock was at {slowest:,.0f} of {highest:,.0f} MHz"
+        how = f"; cool the CPU, or set its governor ({before.governor or 'unknown'}) to performance"
+        yield ConditionWarning("clock", text + how)
 
     flags: set[str] = set()
     for each in states:
@@ -160,6 +158,6 @@ def _throttled(root: Path) -> tuple[str, ...] | None:
 
 def _quota_stops(root: Path) -> int | None:
     """Return how often the process was stopped by the control group that stopped it most."""
-    texts = "\n".join(group_files(root, "cpu", "cpu.stat"))
+    texts = "\n".join(group_files(root, "cpu.stat"))
     counts = re.findall(r"^nr_throttled (\d{1,18})$", texts, re.MULTILINE)
     return max(map(int, counts), default=None)

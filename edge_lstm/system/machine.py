@@ -154,23 +154,16 @@ def _physical_memory(root: Path) -> int | None:
         return None
 
 
-def group_files(root: Path, controller: str, name: str) -> list[str]:
+def group_files(root: Path, name: str) -> list[str]:
     """Return the texts of a control group file, in this process's group and every group above it.
 
-    controller: its name in version 1, such as ``cpu``.
     name: of the file.
-
-    Version 2 has one tree; version 1 has one for each controller.
     """
     texts = []
     for line in read_text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = [*line.split(":", 2), "", "", ""][:3]
-        if controllers and controller not in controllers.split(","):
-            continue
-        base = root / "sys/fs/cgroup" / (controller if controllers else "")
-        inside = PurePosixPath(path.lstrip("/"))
+        inside = PurePosixPath(line.rpartition(":")[2].lstrip("/"))
         for group in (inside, *inside.parents):
-            text = read_text(base / group / name).strip()
+            text = read_text(root / "sys/fs/cgroup" / group / name).strip()
             if text:
                 texts.append(text)
     return texts
@@ -178,19 +171,13 @@ def group_files(root: Path, controller: str, name: str) -> list[str]:
 
 def _cpu_quota(root: Path) -> float | None:
     """Return the CPU time per time that the tightest control group allows."""
-    # Version 2 has one file: "50000 100000", or "max 100000".
-    limits = group_files(root, "cpu", "cpu.max")
-    # Version 1 has two files; the quota is -1 without a limit.
-    periods = group_files(root, "cpu", "cpu.cfs_period_us")
-    limits += map(" ".join, zip(group_files(root, "cpu", "cpu.cfs_quota_us"), periods))
-    found = re.findall(r"^(\d+) (\d*[1-9]\d*)$", "\n".join(limits), re.MULTILINE)
+    # "50000 100000", or "max 100000"
+    limits = "\n".join(group_files(root, "cpu.max"))
+    found = re.findall(r"^(\d+) (\d*[1-9]\d*)$", limits, re.MULTILINE)
     return min((int(quota) / int(period) for quota, period in found), default=None)
 
 
 def _memory_limit(root: Path) -> int | None:
     """Return the bytes that the tightest control group allows."""
-    texts = group_files(root, "memory", "memory.max")
-    texts += group_files(root, "memory", "memory.limit_in_bytes")
-    limits = [int(text) for text in texts if text.isdecimal()]
-    # Version 1 writes a number near 2**63 for "no limit".
-    return min((limit for limit in limits if limit < 2**60), default=None)
+    texts = group_files(root, "memory.max")
+    return min((int(text) for text in texts if text.isdecimal()), default=None)

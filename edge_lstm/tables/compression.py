@@ -1,10 +1,9 @@
-"""Compressed files: gzip, and zstd by the standard library (3.14) or the package ``zstandard``."""
+"""Compressed files: gzip, and zstd by the package ``zstandard``."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import sys
 import zlib
 from pathlib import PurePath
 from typing import Any
@@ -20,7 +19,6 @@ COMMANDS = {"gzip": "gzip -dc", "zstd": "zstd -dc"}
 # Errors that reading damaged data raises; EOFError: it ends too early.
 DAMAGE = (gzip.BadGzipFile, zlib.error, EOFError)
 
-_ZSTD_LEVEL = 3
 _INPUT_BYTES = 2**17
 
 
@@ -44,7 +42,8 @@ def compressed(data: bytes, compression: str) -> bytes:
     if compression == "gzip":
         return gzip.compress(data, 6, mtime=0)
     if compression == "zstd":
-        return _zstd_frame(data)
+        frame: bytes = _zstd().ZstdCompressor(level=3, write_checksum=True).compress(data)
+        return frame
     return data
 
 
@@ -91,7 +90,7 @@ class ZstdReader:
     def _decompressed(self) -> bytes:
         """Return what the next bytes of the file become, perhaps nothing yet."""
         if self._frame is None:
-            self._frame = _decompressor(self._zstd)
+            self._frame = self._zstd.ZstdDecompressor().decompressobj()
         # These bytes become 16 MiB at most, however they were made.
         part = self._left[self._at : self._at + 2**9]
         self._at += len(part)
@@ -113,30 +112,6 @@ class ZstdReader:
 
 def _zstd() -> Any:
     """Return the module for zstd. Raises MissingPackageError."""
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-
-        return zstd
     with needs("zstd", "zstd"):
         import zstandard
     return zstandard
-
-
-def _zstd_frame(data: bytes) -> bytes:
-    """Return a frame of zstd with a checksum."""
-    zstd = _zstd()
-    frame: bytes
-    if sys.version_info >= (3, 14):
-        parameter = zstd.CompressionParameter
-        options = {parameter.compression_level: _ZSTD_LEVEL, parameter.checksum_flag: 1}
-        frame = zstd.compress(data, options=options)
-    else:
-        frame = zstd.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compress(data)
-    return frame
-
-
-def _decompressor(zstd: Any) -> Any:
-    """Return a decompressor of one frame."""
-    if sys.version_info >= (3, 14):
-        return zstd.ZstdDecompressor()
-    return zstd.ZstdDecompressor().decompressobj()

@@ -19,14 +19,6 @@ from edge_lstm.system import machine
         ({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.max": "20000 100000\n"}, 1),
         # Inside a container the group's path is that of the host, and its limit stands at the top.
         ({"proc/self/cgroup": "0::/docker/1f\n", "sys/fs/cgroup/cpu.max": "300000 100000\n"}, 3),
-        (
-            {
-                "proc/self/cgroup": "4:cpu,cpuacct:/x\n1:name=systemd:/\n",
-                "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "400000\n",
-                "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n",
-            },
-            4,
-        ),
         ({"proc/self/cgroup": "nonsense\n\n0\n", "sys/fs/cgroup/cpu.max": "much\n"}, 8),
     ],
 )

@@ -73,11 +73,7 @@ def test_only_the_columns_that_are_named_are_written(
 # --- zstd -----------------------------------------------------------------------------------------
 
 
-needs_zstd = (
-    pytest.mark.needs("compression.zstd")
-    if sys.version_info >= (3, 14)
-    else pytest.mark.needs("zstandard")
-)
+needs_zstd = pytest.mark.needs("zstandard")
 
 
 def texts(path: str | Path) -> list[str | None]:
