@@ -63,7 +63,7 @@ class FastText:
         model.save_model(str(folder / f"model.{self.suffix}"))
         data.unlink()
 
-    def open(self, folder: Path) -> Answer:
+    def opened(self, folder: Path) -> Answer:
         import fasttext
 
         model = fasttext.load_model(str(folder / f"model.{self.suffix}"))
@@ -88,7 +88,7 @@ class LinearSvm:
 
         joblib.dump(linear_svm().fit(texts, labels), folder / "model.joblib", compress=3)
 
-    def open(self, folder: Path) -> Answer:
+    def opened(self, folder: Path) -> Answer:
         import joblib
 
         model = joblib.load(folder / "model.joblib")
@@ -113,7 +113,7 @@ class Model2vec:
         model = StaticModelForClassification.from_static_model(model=static)
         model.fit(texts, labels, device="cpu").to_pipeline().save_pretrained(str(folder))
 
-    def open(self, folder: Path) -> Answer:
+    def opened(self, folder: Path) -> Answer:
         from model2vec.inference import StaticModelPipeline
 
         model = StaticModelPipeline.from_pretrained(str(folder))
@@ -149,7 +149,7 @@ class LinearProbe:
             bias = np.concatenate([-bias, bias])
         np.savez(folder / "head.npz", weights=weights, bias=bias, labels=model.classes_.astype(str))
 
-    def open(self, folder: Path) -> Answer:
+    def opened(self, folder: Path) -> Answer:
         import numpy as np
 
         vectors = self._vectors(folder)
@@ -213,7 +213,7 @@ class EdgeLstm:
         model = TextClassifier(self.preset, random_state=0).fit(texts, labels)
         model.export(folder / "model.onnx", quantize="int8")
 
-    def open(self, folder: Path) -> Answer:
+    def opened(self, folder: Path) -> Answer:
         from edge_lstm import Classifier
 
         classifier = Classifier.load(folder / "model.onnx")
@@ -225,7 +225,7 @@ class EdgeLstmNative(EdgeLstm):
 
     environment = "edge-lstm-native"
 
-    def open(self, folder: Path) -> Answer:
+    def opened(self, folder: Path) -> Answer:
         from edge_lstm_native import Model
 
         model = Model(str(folder / "model.onnx"))
@@ -267,7 +267,9 @@ def serve(name: str, *models: str) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     opened = {
-        model.partition("=")[0]: TOOLS[name].open(Path(model.partition("=")[2])) for model in models
+        model.partition("=")[0]: TOOLS[name].opened(Path(model.partition("=")[2]))
+        for model in models
+        for model in models
     }
     for line in sys.stdin:
         request = json.loads(line)

@@ -53,11 +53,9 @@ def read_foreign(path: str | Path, labelled: LabelOptions) -> tuple[str, ...]:
 
 
 def _test_texts(source: str) -> LabelledTexts:
-    from edge_lstm_export.options import DataOptions
-    from edge_lstm_export.train.sources import read_dataset
+    from edge_lstm_export.train.sources import read_reviews
 
-    # The evaluation needs every text, so none is held out: test_share=0.
-    dataset = read_dataset([source], DataOptions(test_share=0.0))
+    dataset = read_reviews(source)
     part = dataset.test
     if part is None:
         raise DataError(f"{source} has no test texts; give another source")

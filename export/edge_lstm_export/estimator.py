@@ -23,8 +23,9 @@ from edge_lstm_export.options import Plan, PresetName, TrainingRequest
 from edge_lstm_export.progress import Display
 from edge_lstm_export.train.fit import fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT, Callbacks
-from edge_lstm_export.train.plan import plan_training, with_teacher_kind
+from edge_lstm_export.train.plan import plan_training
 from edge_lstm_export.train.sources import checked, dataset_from, objects
+from edge_lstm_export.train.teachers import with_teacher_kind
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

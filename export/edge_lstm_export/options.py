@@ -149,8 +149,8 @@ class DataOptions(LabelOptions, Options):
     """How sources are read: labelled files as LabelOptions say, and the rest.
 
     test: a labelled file of test texts.
-    test_share: without it and without a test split in the source, this share of each label's texts
-        is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
+    seed: draws the test texts without it and without a test split in the source: of 2,000 texts or
+        more, a tenth of each label's.
     by_digest: hold out a fifth instead, the same texts whatever else the source holds.
     unlabelled: a source of texts for the teachers to label.
     wanted: names of fields that the model reads; empty for all.
@@ -159,7 +159,6 @@ class DataOptions(LabelOptions, Options):
     """
 
     test: Path | None = None
-    test_share: Annotated[float | None, Range(0, 1, below=True)] = None
     by_digest: bool = False
     seed: Seed = 0
     unlabelled: str | None = None
@@ -364,7 +363,6 @@ class TrainingRequest(Options):
     teacher: "none", "sentiment", a model file, or a transformer's folder or hub name.
     classifier: whether the teacher is a classifier.
     start: a model file whose LSTM the network starts from.
-    num_words: number of ids in the vocabulary.
     epochs: largest number of epochs.
     validation: share of the texts that is held out.
     balance: raise recall on rare labels, at a cost in accuracy.
@@ -375,7 +373,6 @@ class TrainingRequest(Options):
     teacher: str | None = None
     classifier: bool = False
     start: str | None = None
-    num_words: Annotated[int | None, Range(5, MAX_IDS)] = None
     epochs: Annotated[int | None, Range(1, 1_000_000)] = None
     validation: Annotated[float | None, Range(0, 1, below=True)] = None
     balance: bool = False

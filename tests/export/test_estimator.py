@@ -254,11 +254,12 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
         output,
         request=TrainingRequest("tiny", "none", epochs=1, validation=0.0),
         callback=said.append,
-        data=DataOptions(test_share=0.1),
+        data=DataOptions(by_digest=True),
     )
     training = inspected(output)["training"]
     assert training == report.checkpoint.training
-    assert report.test is not None and sum(training["data"]["train_texts"].values()) == 72
+    assert report.test is not None
+    assert sum(training["data"]["train_texts"].values()) + report.test.texts == 80
     assert {path.name for path in tmp_path.glob("m.*")} == {"m.safetensors", "m.history.json"}
     assert "fitting n-grams and calibrating" in said
     with pytest.raises(DataError, match=r"no file or folder none\.csv"):

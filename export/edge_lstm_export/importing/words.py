@@ -80,10 +80,6 @@ class ImportedRule:
     pad_id: int = 0
     unread: tuple[str, ...] = ()
 
-    def words_of(self, document: str) -> list[str]:
-        """Return a text's words in their order."""
-        return [word.decode() for word in self.splits.split(document)]
-
     @cached_property
     def known(self) -> dict[str, int]:
         """The words that keep their ids."""

@@ -46,23 +46,17 @@ def file_size(
 
     config: ``num_words`` is the tokenizer's number of ids. long: see graph.build.
     """
+    golden = longest_golden(tokenizer, len(labels))
+    training = {"figures": "x" * _figures(len(labels), config)}
+    answers = Answers([LONGEST_THRESHOLD] * len(labels) if config.multi_label else None)
+    described = description(tokenizer, labels, config, training, golden, answers=answers, int8=True)
     model = graph.build(zeros_of(config), config, tokenizer.length, int8=True, long=long)
-    described = description(
-        tokenizer,
-        labels,
-        config,
-        _figures(len(labels), config),
-        longest_golden(tokenizer, len(labels)),
-        answers=Answers([LONGEST_THRESHOLD] * len(labels) if config.multi_label else None),
-        int8=True,
-    )
     return len(graph.file_bytes(model, described))
 
 
-def _figures(labels: int, config: NetworkConfig) -> dict[str, str]:
-    """Return as many bytes as the figures of a training take, about."""
-    size = FIGURES + LABEL_FIGURES * labels + (0 if config.multi_label else CURVE)
-    return {"figures": "x" * size}
+def _figures(labels: int, config: NetworkConfig) -> int:
+    """Return the bytes that the figures of a training take, about."""
+    return FIGURES + LABEL_FIGURES * labels + (0 if config.multi_label else CURVE)
 
 
 def test_bytes(labels: int) -> int:
@@ -119,8 +113,8 @@ def fitted(
         fewest = replace(network, ngram_slots=min(network.ngram_slots, FEWEST_SLOTS))
         room = most - file_size(tokenizer, labels, fewest.config, long=plan.is_long)
         if room >= 0:
-            figures = graph.plain_text(_figures(len(labels), fewest.config))
-            slots = slots_in(room + len(figures), network)
+            figures = _figures(len(labels), fewest.config) + len('{"figures":""}')
+            slots = slots_in(room + figures, network)
             return tokenizer, replace(network, ngram_slots=min(network.ngram_slots, slots))
         ranked = _without_last_words(ranked, network, -room)
     reason = f"network and labels leave no room for words in {plan.max_kilobytes:,} kB"
@@ -150,7 +144,4 @@ def _without_last_words(tokenizer: Tokenizer, network: NetworkOptions, size: int
         fixed += ngram_bytes(network.config)
     each = [fixed + len(word.encode()) + 1 for word in reversed(tokenizer.words)]
     cut = int(np.searchsorted(np.cumsum(each), size)) + 1
-    words = tokenizer.words[: max(0, len(each) - cut)]
-    if tokenizer.rule == KERAS:
-        return replace(tokenizer, words=words)
-    return Tokenizer.of_subwords(words, tokenizer.pieces, tokenizer.length)
+    return replace(tokenizer, words=tokenizer.words[: max(0, len(each) - cut)])

@@ -60,9 +60,8 @@ from edge_lstm_export.train.sparse import (
     Baseline,
     SparsePart,
     choose_features,
-    fit_baseline,
+    fit_baselines,
     fit_ngrams,
-    fit_parts,
     fit_sparse,
     with_codes,
     within_size,
@@ -160,13 +159,13 @@ def fit(
 
     checkpoint, test = made(network, data.test_examples)
     scores = calibration.scores
-    baseline = None
+    linear: list[Baseline | None] = [None]
     if test is not None or scores is not None:
         say("fitting a linear model to compare with")
-        baseline = fit_baseline(dataset, data.rows, characters=not plan.is_long)
-    parts = fit_parts(dataset, data) if baseline is not None else []
+        linear = fit_baselines(dataset, data)
     remarks = (*_teacher_remarks(data, scores), *result_warnings(scores))
-    return Fitted(checkpoint, loop, scores, test, remarks, baseline, tuple(parts))
+    parts = tuple(each for each in linear[1:] if each is not None)
+    return Fitted(checkpoint, loop, scores, test, remarks, linear[0], parts)
 
 
 def _checkpoint(

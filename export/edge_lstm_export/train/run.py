@@ -28,13 +28,9 @@ from edge_lstm_export.digests import labelled_digest
 from edge_lstm_export.options import NO_TEACHER, DataOptions, Plan, TrainingRequest
 from edge_lstm_export.train.fit import Fitted, fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT, Callbacks, write_history
-from edge_lstm_export.train.plan import (
-    MOST_UNLABELLED,
-    Decided,
-    plan_training,
-    with_teacher_kind,
-)
+from edge_lstm_export.train.plan import MOST_UNLABELLED, Decided, plan_training
 from edge_lstm_export.train.sources import Dataset, read_dataset, scale_notes
+from edge_lstm_export.train.teachers import ClassifierTeacher, label_texts, with_teacher_kind
 
 
 @dataclass(frozen=True)
@@ -260,8 +256,6 @@ def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dat
     most = MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
     if not request.classifier:
         return read_dataset(job.sources, job.data, most_unlabelled=most)
-    from edge_lstm_export.train.teachers import ClassifierTeacher, label_texts
-
     source = str(request.teacher)
     dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say), most)
     if dataset.multi_label:

@@ -150,13 +150,8 @@ def _decide_all(
     put("text.length", *_length(stats.kind))
     put("validation", *_validation(stats, request))
     put("hard_label_weight", *_hard_label_weight(strong))
-    sizes = plan_network(
-        stats,
-        request.preset,
-        request.num_words,
-        None if model is None else lstm_shape(model),
-        table,
-    )
+    lstm = None if model is None else lstm_shape(model)
+    sizes = plan_network(stats, request.preset, lstm, table)
     put("network", sizes.network)
     made.reasons.update(sizes.reasons)
     _decide_sparse(stats, table, transfer, made, uses_log=uses_log)
@@ -171,8 +166,6 @@ def _decide_seed(
         raise DataError("preset seed learns from labels alone; leave out --unlabelled")
     made.put("text", TextOptions("keras"), KERAS)
     made.put("network", network_of(stats, preset.long), KERAS)
-    if request.num_words is not None:
-        made.put("network.num_words", request.num_words)
     made.put("loop", sized(defaults.LOOPS["seed"], stats.rows), KERAS)
     if request.epochs is not None:
         made.put("loop.epochs", request.epochs)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from edge_lstm.core.question import Question
 from edge_lstm.errors import DataError
-from edge_lstm.printable import shorten
 from edge_lstm_export.onnx import open_source
 from edge_lstm_export.options import Plan, SourceFile, TrainingRequest
 from edge_lstm_export.train.data import english
@@ -16,7 +15,6 @@ from edge_lstm_export.train.plan.decisions import Decided, decide
 from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.plan.trial import try_teacher
 from edge_lstm_export.train.sources import Dataset
-from edge_lstm_export.train.teachers import classifier_labels
 
 
 def plan_training(dataset: Dataset, request: TrainingRequest, plan: Plan | None = None) -> Decided:
@@ -48,16 +46,6 @@ def known_stats(stats: DatasetStats, dataset: Dataset, request: TrainingRequest)
     return replace(stats, trial=try_teacher(dataset, stats, candidate, request.seed))
 
 
-def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
-    """Return the request, with whether its teacher is a classifier.
-
-    Raise DataError, MissingPackageError.
-    """
-    if request.transformer is None:
-        return request
-    return replace(request, classifier=classifier_labels(request.transformer) is not None)
-
-
 def check_fits(plan: Plan, dataset: Dataset) -> None:
     """Raise DataError if the plan is for other labels, or does not fit its model files.
 
@@ -73,12 +61,10 @@ def check_fits(plan: Plan, dataset: Dataset) -> None:
         )
     planned = plan.validation.group_column
     if planned != dataset.group_column:
-        name = shorten(planned)
-        how = f"give --group-column {name}" if planned else "leave --group-column out"
+        how = f"give --group-column {planned}" if planned else "leave --group-column out"
         raise DataError(
-            f"the plan has the groups {name if planned else 'none'}, the data have "
-            f"{shorten(dataset.group_column) if dataset.group_column else 'none'}; {how}, or "
-            "make a plan for these data with --dry-run"
+            f"the plan has the groups {planned or 'none'}, the data have "
+            f"{dataset.group_column or 'none'}; {how}, or make a plan for these data with --dry-run"
         )
     if plan.start.source:
         check_shape(plan.start, plan.network)

@@ -34,20 +34,18 @@ class Sizes:
 def plan_network(
     stats: DatasetStats,
     preset: str,
-    num_words: int | None,
     start: LstmShape | None,
     table: WordTable,
 ) -> Sizes:
     """Plan the network of a preset other than seed.
 
-    num_words: ids of the vocabulary, if they are asked for.
     start: the LSTM of the model file that the network starts from; None: it starts at random.
     table: its word embeddings.
 
     Raises DataError if the labels and the LSTM leave no room for words. It names the smallest
     preset that has room.
     """
-    plan = partial(_planned, stats, num_words, start, table)
+    plan = partial(_planned, stats, start, table)
     sizes = plan(preset)
     if sizes is not None:
         return sizes
@@ -66,7 +64,6 @@ def plan_network(
 
 def _planned(
     stats: DatasetStats,
-    num_words: int | None,
     start: LstmShape | None,
     table: WordTable,
     name: str,
@@ -96,9 +93,6 @@ def _planned(
     words, words_reason = _words(stats, vocabulary, shape.words, room, network)
     if words < defaults.FEWEST_WORDS:
         return None
-    if num_words is not None:
-        words = num_words
-        words_reason = "asked for"
     # As many n-grams as fit: no vocabulary would leave more room for them.
     slots = slots_in(room, network)
     network = replace(network, num_words=words, ngram_words=words - OOV_ID, ngram_slots=slots)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge_lstm_export.train.sources.dataset import Dataset, Split, few_groups, folds_of, hold_out
 from edge_lstm_export.train.sources.fields import ALL, field_options, objects
+from edge_lstm_export.train.sources.imdb import read_reviews
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import check_sources, read_dataset
 from edge_lstm_export.train.sources.warnings import checked, scale_notes
@@ -21,5 +22,6 @@ __all__ = [
     "hold_out",
     "objects",
     "read_dataset",
+    "read_reviews",
     "scale_notes",
 ]

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, read_error
 from edge_lstm.printable import counted
 from edge_lstm.tables.reader import TAR_SUFFIXES
 from edge_lstm_export.digests import file_digest
@@ -54,7 +54,7 @@ def read_reviews(source: str, *, unlabelled: bool = False) -> Dataset:
             _check_end(tar, path)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise
+            raise read_error(path, error) from None
         reason = str(error).partition("\n")[0].rstrip(":")
         raise DataError(
             f"{path} is not a complete tar archive ({reason}); download it again"

@@ -85,14 +85,12 @@ def read_dataset(
         dataset = _label(labeller, paths, options)
     # Fewer texts are cross-validated instead.
     is_enough = len(dataset.train) >= 2000 and not few_groups(dataset.groups)
-    usual = 0.1 if is_enough else 0.0
-    share = usual if options.test_share is None else options.test_share
     if options.by_digest:
         dataset = _without_fifth(dataset)
     elif options.test is not None:
         dataset = _with_test(dataset, options, options.test)
-    elif dataset.test is None and share:
-        train, test = hold_out(dataset.train, share, options.seed)
+    elif dataset.test is None and is_enough:
+        train, test = hold_out(dataset.train, 0.1, options.seed)
         drawn: TestRows = "random" if train.groups is None else "groups"
         found = test.subset(test.traffic) if len(test) else None
         dataset = replace(dataset, train=train, test=found, test_rows=drawn)
@@ -245,13 +243,14 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     if options.group_column is not None:
         groups = [group for part in parts for group in part.groups or ()]
     logs = [_log(path, part, options) for path, part in zip(paths, parts)]
+    columns = _distinct(part.columns for part in parts)
+    digest = _digest(paths, parts)
     train = make_split(texts, rows, labels, where, groups, shares)
     if any(logs):
         weights = [
             log.weights if log else np.ones(len(part.texts)) for log, part in zip(logs, parts)
         ]
         train = replace(train, weights=np.concatenate(weights).astype(np.float32))
-    digest = _digest(paths, parts)
     absent = [
         name for name in options.indicator_columns if name not in labels and not name.isdigit()
     ]
@@ -259,7 +258,6 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     for path, part, log in zip(paths, parts, logs):
         warnings += part.notes(path.name)
         warnings += [f"{path.name}: {note}" for note in (log.notes() if log else ())]
-    columns = _distinct(part.columns for part in parts)
     return Dataset(
         _name(paths),
         labels,
@@ -334,8 +332,8 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
             f"{path} has several labels per text, the training texts one; label both alike"
         )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    test = make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
     columns = _distinct((*dataset.columns, part.columns))
+    test = make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
     warnings = (*dataset.warnings, *part.notes(path.name))
     return replace(
         dataset, test=test, digest=both, warnings=warnings, columns=columns, test_rows="file"

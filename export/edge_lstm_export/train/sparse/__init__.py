@@ -13,8 +13,7 @@ from edge_lstm_export.train.sparse.linear import (
     SVM_C,
     Baseline,
     counters,
-    fit_baseline,
-    fit_parts,
+    fit_baselines,
     svm_weights,
 )
 from edge_lstm_export.train.sparse.ngrams import Features, SparsePart
@@ -26,9 +25,8 @@ __all__ = [
     "SparsePart",
     "choose_features",
     "counters",
-    "fit_baseline",
+    "fit_baselines",
     "fit_ngrams",
-    "fit_parts",
     "fit_sparse",
     "svm_weights",
     "with_codes",

@@ -169,14 +169,12 @@ def fit_baseline(
     return Baseline(name, scores, entries + FLOAT32_BYTES * (weights.size + bias.size))
 
 
-def fit_parts(dataset: Dataset, data: TrainingData) -> list[Baseline]:
-    """Judge a linear model on the texts of rows alone, on their fields alone, and on both.
+def fit_baselines(dataset: Dataset, data: TrainingData) -> list[Baseline | None]:
+    """Judge a linear model on the texts; of rows with fields, on each half alone and on both, too.
 
-    Empty without fields. The words of numbers are read by their letters, as the n-gram part reads
-    them.
+    The words of numbers are read by their letters, as the n-gram part reads them. None for a fit
+    that would take long, and for blank texts.
     """
-    if dataset.fields is None:
-        return []
     shared = data.letters
 
     def of_fields(text: str) -> str:
@@ -186,12 +184,14 @@ def fit_parts(dataset: Dataset, data: TrainingData) -> list[Baseline]:
     def of_both(text: str) -> str:
         return f"{without_fields(text)} {of_fields(text)}"
 
-    readings = {"text alone": without_fields, "fields alone": of_fields, "both": of_both}
-    judged = [
-        fit_baseline(dataset, data.rows, characters=False, read=read, name=name)
+    readings: dict[str, Callable[[str], str]] = {"linear SVM on TF-IDF": str}
+    if dataset.fields is not None:
+        readings |= {"text alone": without_fields, "fields alone": of_fields, "both": of_both}
+    has_characters = dataset.fields is None and not data.plan.is_long
+    return [
+        fit_baseline(dataset, data.rows, characters=has_characters, read=read, name=name)
         for name, read in readings.items()
     ]
-    return [each for each in judged if each is not None]
 
 
 def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:

@@ -14,7 +14,7 @@ from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers, ask_teachers
 from edge_lstm_export.train.teachers.model import model_teacher
-from edge_lstm_export.train.teachers.transformer import classifier_labels
+from edge_lstm_export.train.teachers.transformer import with_teacher_kind
 
 __all__ = [
     "ClassifierTeacher",
@@ -24,10 +24,10 @@ __all__ = [
     "accuracy",
     "accuracy_gain",
     "ask_teachers",
-    "classifier_labels",
     "cross_fit",
     "label_texts",
     "log_loss_gain",
     "model_teacher",
     "stacked",
+    "with_teacher_kind",
 ]

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from edge_lstm.printable import counted
 from edge_lstm.system.machine import available_cores
 from edge_lstm_export.arrays import Floats, Ints
 from edge_lstm_export.network import threads
+from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.
@@ -186,6 +188,16 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
 
 
 # --- Where it comes from --------------------------------------------------------------------------
+
+
+def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
+    """Return the request, with whether its teacher is a classifier.
+
+    Raise DataError, MissingPackageError.
+    """
+    if request.transformer is None:
+        return request
+    return replace(request, classifier=classifier_labels(request.transformer) is not None)
 
 
 def classifier_labels(source: str) -> tuple[str, ...] | None:
