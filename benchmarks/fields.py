@@ -311,8 +311,12 @@ def page(results: list[dict[str, Any]]) -> str:
         for (name, reading), tools in found.items()
         if OURS in tools and len(tools) > 1
     ]
-    mean = statistics.mean(float(row[6].split()[0]) for row in table)
-    end = f"The mean of the differences is {mean:+.1f}."
+    means = [
+        f"{statistics.mean(float(row[6].split()[0]) for row in table if row[1] == reading):+.1f} "
+        f"({reading})"
+        for reading in dict.fromkeys(row[1] for row in table)
+    ]
+    end = f"The means of the differences: {', '.join(means)}."
     return f"{HEAD}\n\n{markdown_table(HEADS, table, (0, 1, 3))}\n\n{end}\n"
 
 

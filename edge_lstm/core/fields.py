@@ -340,8 +340,10 @@ class Values(list[Any]):
     @property
     def last(self) -> Value | None:
         """The last value, lists left out."""
-        last = next((each for each in reversed(self) if not isinstance(each, list)), None)
-        return str(last).lower() if isinstance(last, bool) else last
+        for each in reversed(self):
+            if not isinstance(each, list):
+                return str(each).lower() if isinstance(each, bool) else each
+        return None
 
     @property
     def texts(self) -> list[str]:
@@ -351,7 +353,8 @@ class Values(list[Any]):
     def number(self, part: Part) -> Decimal | None:
         """Return the number of a field; NaN for other values, None without a value."""
         if part == "value":
-            return None if self.last is None else number_of(self.last)
+            last = self.last
+            return None if last is None else number_of(last)
         if part == "length":
             lengths = [len(each) for each in self if isinstance(each, list)]
             return Decimal(sum(lengths)) if lengths else None
@@ -456,7 +459,7 @@ def parse_object(text: str) -> Any:
 def _object(row: Mapping[str, Any]) -> Any:
     """Return a row of Python's values as :func:`parse_object` does."""
     try:
-        return _PYTHON.decode(json.dumps(row, default=_plain))
+        return _PYTHON.decode(_ENCODER.encode(row))
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"a row is no object of JSON ({error}); give plain values") from None
 
@@ -466,6 +469,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+_ENCODER = json.JSONEncoder(default=_plain)
 
 
 def collected(row: Any) -> defaultdict[str, Values]:
