@@ -176,6 +176,7 @@ OUTSIDE = (
     "benchmarks/decisions.md",
     "benchmarks/devices.md",
     "benchmarks/engine.md",
+    "benchmarks/fields.md",
     "benchmarks/public_sets.md",
     "benchmarks/scoring.md",
     "benchmarks/standard.md",
