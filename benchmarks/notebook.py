@@ -49,7 +49,8 @@ BATCHES = 770  # that are learnt from: two epochs
 PADDING_LEARNT = 60  # steps of padding before the longest row of a batch
 PREDICTED = 500  # reviews in a batch of Keras's predict
 ROUNDS = 15
-FEW = 50  # of so many reviews, the files of other exporters answer one
+OTHERS = ("PyTorch's export, ONNX Runtime", "the same, quantize_dynamic")
+FEW = 50  # of so many reviews, these answer one: they take 600 steps
 LABELS = ("neg", "pos")
 ENGINES = {"ONNX Runtime": "onnxruntime", "native engine": "native"}
 # The files that are compared: imported, and trained here.
@@ -190,7 +191,7 @@ def export_otherwise(folder: Path) -> dict[str, Path]:
         ids = torch.zeros(1, STEPS, dtype=torch.int64)
         torch.onnx.export(answering, (ids,), str(by_torch), dynamo=False, **names)
         quantize_dynamic(by_torch, dynamic)
-    return {"PyTorch's export, ONNX Runtime": by_torch, "the same, quantize_dynamic": dynamic}
+    return dict(zip(OTHERS, (by_torch, dynamic)))
 
 
 def opened(path: Path) -> Answer:
@@ -250,8 +251,7 @@ def measured(folder: Path, reviews: int, timed: int) -> dict[str, Any]:
     taken = fastest(answers, [[texts[i]] for i in some], ROUNDS)
     rows = {}
     for name, (size, answer) in tools.items():
-        # The rows of 600 steps take long, and answer few texts.
-        every = 1 if name.endswith(tuple(ENGINES)) or name.startswith("Keras") else FEW
+        every = FEW if name in OTHERS else 1
         given = answer(texts[::every])
         rows[name] = {
             "reviews": len(given),
