@@ -1,4 +1,4 @@
-"""How many rows a training needs: the table of docs/how-many-rows.md, and results/rows.svg.
+"""How many rows a training needs: the table of rows.md, and results/rows.svg.
 
     python -m benchmarks.rows
 
@@ -19,7 +19,7 @@ from benchmarks.sets import ALL
 from benchmarks.table import markdown_table, write_table
 
 RESULTS = Path(__file__).parent / "results" / "rows.jsonl"
-PAGE = Path(__file__).parents[1] / "docs" / "how-many-rows.md"
+PAGE = Path(__file__).with_suffix(".md")
 # Set → its name, and all of its rows.
 SETS = {
     "cr": ("Customer reviews, 2 labels", 3_016),

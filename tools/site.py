@@ -178,6 +178,7 @@ OUTSIDE = (
     "benchmarks/engine.md",
     "benchmarks/fields.md",
     "benchmarks/public_sets.md",
+    "benchmarks/rows.md",
     "benchmarks/scoring.md",
     "benchmarks/standard.md",
     "benchmarks/streams.md",
@@ -191,6 +192,7 @@ PICTURES = tuple(
 )
 # Of the search: the beginning of a page's name → how much a word in it counts.
 BOOSTS = {
+    "benchmarks/rows": 2,
     "faq": 4,
     "when-not": 4,
     "how-to/": 2,
