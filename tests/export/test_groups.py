@@ -196,6 +196,6 @@ def test_the_plan_shows_the_groups_and_runs_with_them_alone(tmp_path: Path) -> N
     plan = tmp_path / "plan.json"
     plan.write_text(train(*grouped, "--teacher", "none", "--json").stdout)
     refused = train(source, "--plan", plan, "--dry-run").error
-    said = "the plan has the groups author, the data have none; give --group-column author"
+    said = "the plan has the groups 'author', the data have none; give --group-column 'author'"
     assert said in refused
     assert train(*grouped, "--plan", plan).returncode == 0

@@ -252,14 +252,19 @@ def command(
     written = [*targets, replaced] if output is not None else [replaced]
     check_outputs(written, read, parents=True)
     has_labeller = plan is not None or is_transformer(teacher)
-    check_sources(sources, reading, may_lack_labels=has_labeller)
+    readings = [
+        replace(reading, label_column=column, confidence_column=confidence)
+        for column, confidence in zip(columns, confidences)
+    ]
+    for each in readings:
+        check_sources(sources, each, may_lack_labels=has_labeller)
     with Display():  # PyTorch takes seconds to load
         from edge_lstm_export.train.run import Job
 
-    jobs = []
-    for target, column, confidence in zip(targets, columns, confidences):
-        own = replace(reading, label_column=column, confidence_column=confidence)
-        jobs.append(Job(tuple(sources), target, own, request, edited, resume))
+    jobs = [
+        Job(tuple(sources), target, each, request, edited, resume)
+        for target, each in zip(targets, readings)
+    ]
     if dry_run:
         for job in jobs:
             _show_plan(job, as_json=as_json)

@@ -61,10 +61,12 @@ def check_fits(plan: Plan, dataset: Dataset) -> None:
         )
     planned = plan.validation.group_column
     if planned != dataset.group_column:
-        how = f"give --group-column {planned}" if planned else "leave --group-column out"
+        own = f"{planned!r:.60}" if planned else "none"
+        theirs = f"{dataset.group_column!r:.60}" if dataset.group_column else "none"
+        how = f"give --group-column {own}" if planned else "leave --group-column out"
         raise DataError(
-            f"the plan has the groups {planned or 'none'}, the data have "
-            f"{dataset.group_column or 'none'}; {how}, or make a plan for these data with --dry-run"
+            f"the plan has the groups {own}, the data have {theirs}; {how}, or make a plan for "
+            "these data with --dry-run"
         )
     if plan.start.source:
         check_shape(plan.start, plan.network)
