@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edge_lstm.core.classifier import Classifier, Row
 from edge_lstm.core.decide import STATUSES, Policy, check_label, decide
 from edge_lstm.core.fields import Fields
-from edge_lstm.core.text import Token
+from edge_lstm.core.text import Token, Tokenizer
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 
 
@@ -90,28 +90,8 @@ def explain(classifier: Classifier, text: Row, *, label: str | None = None) -> E
     if label is not None:
         check_label(label, labels)
     encoded = tokenizer.encode_text(text)
-    tokens = tokenizer.tokens(text)
-    ids = tokenizer.with_start([i for token in tokens for i in token.ids])
-    places = tokenizer.kept(range(len(ids)))  # of the ids that are read
-    first_read = places[0] if places else 0
-    end_read = first_read + len(places)
-
-    # Row 0 is the whole text. A word that is not read gets no row of its own: without it, the model
-    # reads the same ids.
     rows = [encoded.ids]
-    found: list[tuple[Token, int, bool]] = []
-    end = len(ids) - sum(len(token.ids) for token in tokens)
-    for token in tokens:
-        start = end
-        end = start + len(token.ids)
-        is_before_end = start < end_read or end_read == len(ids)
-        is_read = is_before_end and (end > first_read or start >= first_read)
-        row = 0
-        if is_read and token.ids:
-            row = len(rows)
-            # The ids that are read of the text without the word.
-            rows.append(list(tokenizer.kept(ids[:start] + ids[end:])))
-        found.append((token, row, is_read))
+    found = _without_each(tokenizer, text, rows)
     answers = classifier.probabilities_of(rows)
     read = bytes([STATUSES.index(encoded.status)])
     (prediction,) = decide(classifier.model, Policy(), answers[:1].tobytes(), read).predictions
@@ -142,6 +122,35 @@ def explain(classifier: Classifier, text: Row, *, label: str | None = None) -> E
         status=prediction.status,
         words=tuple(words),
     )
+
+
+def _without_each(
+    tokenizer: Tokenizer, text: str, rows: list[list[int]]
+) -> list[tuple[Token, int, bool]]:
+    """Return each word of a text, the row of ids without it, and whether the model reads it.
+
+    rows: of the whole text alone; a row is added for each word that is read. Without another word,
+        the model reads the same ids: its row is the first.
+    """
+    tokens = tokenizer.tokens(text)
+    ids = tokenizer.with_start([i for token in tokens for i in token.ids])
+    places = tokenizer.kept(range(len(ids)))  # of the ids that are read
+    first_read = places[0] if places else 0
+    end_read = first_read + len(places)
+    found: list[tuple[Token, int, bool]] = []
+    end = len(ids) - sum(len(token.ids) for token in tokens)
+    for token in tokens:
+        start = end
+        end = start + len(token.ids)
+        is_before_end = start < end_read or end_read == len(ids)
+        is_read = is_before_end and (end > first_read or start >= first_read)
+        row = 0
+        if is_read and token.ids:
+            row = len(rows)
+            # The ids that are read of the text without the word.
+            rows.append(list(tokenizer.kept(ids[:start] + ids[end:])))
+        found.append((token, row, is_read))
+    return found
 
 
 def _shown(fields: Fields | None, word: str) -> str:
