@@ -2,9 +2,8 @@
 
     python -m benchmarks.rows
 
-It draws results/rows.jsonl. Its runs are those of ``python -m benchmarks.public_sets SET:ROWS …
---results benchmarks/results/rows.jsonl``, with ``--teachers svm default``, and with ``--teachers
-default --unlabelled`` for a log: the rest of the training split, without labels.
+It draws results/rows.jsonl, whose runs are those of ``python -m benchmarks.public_sets SET:ROWS …
+--results benchmarks/results/rows.jsonl --teachers svm default``.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SETS = {
     "banking77": ("BANKING77, 77 labels", 10_003),
     "clinc150": ("CLINC150, 150 labels", 15_000),
 }
-TOOLS = ("`small`", "`small` with a log", "linear SVM")
+TOOLS = ("`small`", "linear SVM")
 Means = Mapping[int, Mapping[str, float]]  # rows → tool → mean accuracy of the seeds, in %
 WIDTH = 300
 HEIGHT = 190
@@ -42,11 +41,11 @@ STYLE = """
 text { font: 12px sans-serif; fill: #24303c } .small { font-size: 10px }
 .end { text-anchor: end } .middle { text-anchor: middle }
 path, line { fill: none; stroke: #8884 } .t0 { stroke: #2f8f5b; fill: #2f8f5b }
-.t1 { stroke: #2563a8; fill: #2563a8 } .t2 { stroke: #d9772b; fill: #d9772b }
-path.t0, path.t1, path.t2 { fill: none; stroke-width: 2 }
+.t1 { stroke: #d9772b; fill: #d9772b }
+path.t0, path.t1 { fill: none; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
   text { fill: #dde3ea } .t0 { stroke: #55c488; fill: #55c488 }
-  .t1 { stroke: #6fa8ee; fill: #6fa8ee } .t2 { stroke: #f0a060; fill: #f0a060 }
+  .t1 { stroke: #f0a060; fill: #f0a060 }
 }
 """
 
@@ -56,7 +55,7 @@ def means(runs: Mapping[Cell, Figures], name: str) -> Means:
     found: dict[int, dict[str, list[float]]] = {}
     for cell, run in runs.items():
         if cell.set == name:
-            tool = TOOLS[2] if cell.teacher == SVM else TOOLS[cell.unlabelled]
+            tool = TOOLS[cell.teacher == SVM]
             rows = SETS[name][1] if cell.rows == ALL else int(cell.rows)
             found.setdefault(rows, {}).setdefault(tool, []).append(100 * run.accuracy)
     return {
@@ -83,10 +82,9 @@ def panel(title: str, points: Means) -> Iterator[str]:
         x, y = place(rows, SHARES[0])
         yield f'<text class="small middle" x="{x:.0f}" y="{y + 15:.0f}">{rows:,}</text>'
     for number, tool in enumerate(TOOLS):
-        known = [(rows, each[tool]) for rows, each in points.items() if tool in each]
-        drawn = [place(min(rows, ROWS[-1]), share) for rows, share in known]
+        drawn = [place(min(rows, ROWS[-1]), each[tool]) for rows, each in points.items()]
         corners = " L ".join(f"{x:.1f} {y:.1f}" for x, y in drawn)
-        yield f'<path class="t{number}" d="M {corners}"/>' if drawn else ""
+        yield f'<path class="t{number}" d="M {corners}"/>'
         yield from (
             f'<circle class="t{number}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in drawn
         )
@@ -111,7 +109,7 @@ def main() -> None:
     runs = load(RESULTS)
     sets = {name: means(runs, name) for name in SETS}
     lines = [
-        [SETS[name][0], f"{rows:,}", *(f"{each[t]:.1f}" if t in each else "" for t in TOOLS)]
+        [SETS[name][0], f"{rows:,}", *(f"{each[tool]:.1f}" for tool in TOOLS)]
         for name, points in sets.items()
         for rows, each in points.items()
     ]
