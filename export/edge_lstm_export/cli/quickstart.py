@@ -24,14 +24,6 @@ NEW_TICKETS = (
     "The screen stays black after I log in.",
     "Can I export my notes as PDF?",
 )
-SHOWN = (  # by the steps
-    "Cross-validated: each ticket was predicted by a network that had not seen it.",
-    "One int8 file that is all a device needs. It agrees with PyTorch, or nothing is written.",
-    "Label, probability and status of each text.",
-    "One row out for each row in, on all cores. --resume continues an interrupted run.",
-    "Accuracy with its interval, and which labels are confused.",
-    "Cold start, time per text and time per token.",
-)
 
 
 def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) -> None:
@@ -49,9 +41,7 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
         for path in _write_texts(folder):
             print(f"wrote {printable(str(path))}")
         return
-    for number, ((title, arguments), shown) in enumerate(
-        zip(_steps(folder), SHOWN, strict=True), 1
-    ):
+    for number, (title, arguments, shown) in enumerate(_steps(folder), 1):
         # As a person would type it: paths below the working folder are short.
         typed = shlex.join(argument.removeprefix(f"{Path.cwd()}/") for argument in arguments)
         print(f"\n{number}. {title}\n$ edge-lstm {typed}", flush=True)
@@ -85,10 +75,10 @@ def _write_texts(folder: Path) -> list[Path]:
     return list(texts)
 
 
-def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
+def _steps(folder: Path) -> list[tuple[str, tuple[str, ...], str]]:
     """Return the steps from labelled tickets to a measured model in ``folder``.
 
-    Each has a title, and the arguments of ``edge-lstm`` that do it alone.
+    A step: its title, its arguments of ``edge-lstm``, and a sentence about the result.
     """
     from edge_lstm.system.atomic import JOURNAL, PARTIAL
 
@@ -106,13 +96,34 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     score_on = ["--resume"] if Path(scored + JOURNAL).exists() else []
     to_int8 = ("--quantize", "int8", "--data", test)
     return [
-        ("Train on 120 support tickets", ("train", tickets, "-o", checkpoint, *train_on)),
-        ("Export to one int8 ONNX file", ("export", checkpoint, "-o", model, *to_int8)),
-        ("Classify texts", ("predict", "-m", model, *NEW_TICKETS)),
-        ("Score a file", ("score", log, "-o", scored, "-m", model, *score_on)),
-        ("Evaluate on 60 other tickets", ("evaluate", test, "-m", model)),
+        (
+            "Train on 120 support tickets",
+            ("train", tickets, "-o", checkpoint, *train_on),
+            "Cross-validated: each ticket was predicted by a network that had not seen it.",
+        ),
+        (
+            "Export to one int8 ONNX file",
+            ("export", checkpoint, "-o", model, *to_int8),
+            "One int8 file is all a device needs. It agrees with PyTorch, or nothing is written.",
+        ),
+        (
+            "Classify texts",
+            ("predict", "-m", model, *NEW_TICKETS),
+            "Label, probability and status of each text.",
+        ),
+        (
+            "Score a file",
+            ("score", log, "-o", scored, "-m", model, *score_on),
+            "One row out for each row in, on all cores. --resume continues an interrupted run.",
+        ),
+        (
+            "Evaluate on 60 other tickets",
+            ("evaluate", test, "-m", model),
+            "Accuracy with its interval, and which labels are confused.",
+        ),
         (
             "Measure latency on this machine",
             ("latency", "-m", model, "--texts", tickets, "--runs", "1200"),
+            "Cold start, time per text and time per token.",
         ),
     ]
