@@ -36,11 +36,10 @@ FILES = 6
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head that does no work and two nodes of one CPU."""
+    """A head that does no work and a node of two CPUs."""
     with signals.kept():
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        made.add_node(num_cpus=1)
-        made.add_node(num_cpus=1)
+        made.add_node(num_cpus=2)
         ray.init(address=made.address, log_to_driver=False, logging_level="error")
         yield made
         ray.shutdown()
@@ -114,7 +113,7 @@ def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(
 
 @pytest.mark.slow
 def test_a_job_resumes_after_a_node_and_its_driver_are_killed(cluster: Any, tmp_path: Path) -> None:
-    rows = 2_000
+    rows = 1_000
     source = make_inputs(tmp_path / "in", rows)
     target = tmp_path / "out"
     expected = tmp_path / "expected"

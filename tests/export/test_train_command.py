@@ -149,7 +149,7 @@ def test_what_is_wrong_with_files_and_columns_is_said_before_pytorch_is_imported
 
 # --- Stopped and continued ------------------------------------------------------------------------
 
-LONG = ("--preset", "tiny", "--epochs", "12", "--teacher", "none")
+LONG = ("--preset", "tiny", "--epochs", "6", "--teacher", "none")
 
 
 def until(line: str, *arguments: str | Path) -> tuple[int, str]:
@@ -192,7 +192,7 @@ def test_a_signal_stops_it_and_resume_goes_on_to_the_same_bytes(tmp_path: Path) 
     assert resumed.returncode == 0 and "epoch 1 " not in resumed.stderr
     assert names(folder) == MADE and (folder / "m.safetensors").read_bytes() == expected
     history = json.loads((folder / "m.history.json").read_text())
-    assert [epoch["epoch"] for epoch in history["epochs"]] == [*range(1, 13)]
+    assert [epoch["epoch"] for epoch in history["epochs"]] == [*range(1, 7)]
 
 
 # --- Refused --------------------------------------------------------------------------------------
