@@ -70,7 +70,7 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     as, NaN if it knows none of it.
     """
     model = open_source(file)
-    weights = _lstm_weights(model)
+    weights = lstm_weights(model)
     table = weights.pop("embedding.weight")
     vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
     rule = model.tokenizer.rule
@@ -88,7 +88,7 @@ def first_weights(file: SourceFile, tokenizer: Tokenizer) -> tuple[Weights, Floa
     return weights, vectors
 
 
-def _lstm_weights(model: ModelFile) -> Weights:
+def lstm_weights(model: ModelFile) -> Weights:
     """Return a model file's embedding and first LSTM in float32, by PyTorch's names.
 
     They are without sentinels.

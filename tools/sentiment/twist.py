@@ -1,0 +1,234 @@
+"""Let a model file of make.py learn sentences with a twist (grammar.py), and forget nothing.
+
+    python tools/sentiment/twist.py FILE -o out/model/base.safetensors
+
+The training goes on from the weights of FILE, a model file in int8 or a checkpoint. An epoch reads
+a few thousand reviews, sentences that people or an encoder labelled, as many of them with a negation
+as people use it, and sentences of the grammar. The vocabulary and the n-grams stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from edge_lstm_export.arrays import Floats
+from edge_lstm_export.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
+from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
+from edge_lstm_export.network import (
+    Examples,
+    Network,
+    adamw,
+    random_batches,
+    soft_cross_entropy,
+    threads,
+    tried_rows,
+    with_headroom,
+)
+from edge_lstm_export.onnx import SENTINELS, unpacked
+from edge_lstm_export.options import DataOptions
+from edge_lstm_export.train.lstm.start import lstm_weights
+from edge_lstm_export.train.sources.read import read_dataset
+from edge_lstm_export.train.sources.read import read_texts as read_texts_of
+from grammar import make_sentences
+from negation import negated_clauses
+from onnx import load_model_from_string, numpy_helper
+from sentences import LONGEST, labelled_sentences
+from spans import sentences
+
+from edge_lstm import Classifier
+from edge_lstm.core.modelfile import ModelFile, open_model
+from edge_lstm.errors import EdgeLSTMError
+
+Texts = tuple[list[str], Floats]  # with the probability of "pos" of each, float32 [n]
+
+# Kind of texts → how many of them an epoch reads.
+SHARES: Mapping[str, int] = {
+    "labelled": 2000,
+    "unlabelled": 2000,
+    "sentences": 12_000,
+    "negations": 12_000,
+    "turned": 4000,
+    "treebank": 10_000,
+    "comments": 6000,
+    "products": 12_000,
+}
+OF_A_PHENOMENON = 1200  # sentences of the grammar, an epoch
+EPOCHS = 2
+RATE = 1e-3
+DROPOUT = 0.1
+WARM_UP = 0.1  # of the steps
+LONG = 80  # ids: fewer texts of more than these stand in a batch
+NEGATION = re.compile(r"\b(?:not|never|no|nothing|nobody|hardly|without|cannot)\b|n't\b", re.I)
+
+
+def read_texts(model: Classifier, seed: int) -> dict[str, Texts]:
+    """Read the texts to learn from, by kind.
+
+    model: labels what nobody has labelled. Sentences with a negation it may have wrong: of these
+        only those that others labelled are read.
+
+    Raise DataError.
+    """
+    rng = np.random.default_rng([seed, 0x7E])
+    train = read_dataset(["imdb"], DataOptions()).train
+    rows = rng.permutation(len(train.texts))[: EPOCHS * SHARES["labelled"]]
+    labelled = [train.texts[row] for row in rows]
+    reviews = read_texts_of("imdb", DataOptions())
+    reviews = [reviews[row] for row in rng.permutation(len(reviews))[: 2 * len(rows)]]
+    parts = [part for text in reviews for part in sentences(text) if len(part) <= LONGEST]
+    parts = [part for part in dict.fromkeys(parts) if not NEGATION.search(part)]
+    unlabelled = reviews[: EPOCHS * SHARES["unlabelled"]]
+    of_parts = model.probabilities(parts)
+    turned, of_turned = negated_clauses(parts, of_parts)
+    kinds = {
+        "labelled": (labelled, train.labels[rows, 1].astype(np.float32)),
+        "unlabelled": (unlabelled, model.probabilities(unlabelled)[:, 1]),
+        "sentences": (parts, of_parts[:, 1]),
+        "turned": (turned, of_turned[:, 1]),
+    }
+    negations: dict[str, float] = {}
+    for name, said in zip(("treebank", "comments", "products"), labelled_sentences(), strict=True):
+        kinds[name] = list(said), np.array(list(said.values()), np.float32)
+        if name != "comments":
+            negations |= {text: share for text, share in said.items() if NEGATION.search(text)}
+    kinds["negations"] = list(negations), np.array(list(negations.values()), np.float32)
+    return kinds
+
+
+def network_of(model: ModelFile) -> Network:
+    """Return the network of an int8 model file, with its weights in float32."""
+    graph = load_model_from_string(model.data).graph
+    tensors = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    config = model.network
+    weights = lstm_weights(model)
+    lstm = config.lstms[0]
+    for direction in ("forwards", "backwards")[: lstm.directions]:
+        name = f"lstms.0.{direction}.bias"
+        weights[f"{name}_hh_l0"] = np.zeros_like(weights[f"{name}_ih_l0"])
+    head = (tensors["head_w"] * tensors["head_w_scales"]).astype(np.float32)
+    read = head[: (lstm.units + SENTINELS) * lstm.blocks].reshape(lstm.blocks, -1)
+    of_lstm = read[:, : lstm.units].reshape(-1)
+    rest = head[(lstm.units + SENTINELS) * lstm.blocks :, 0]
+    weights["head.weight"] = np.concatenate([of_lstm, rest])[None]
+    weights["head.bias"] = tensors["head_b"]
+    network = Network(config)
+    table = weights["embedding.weight"]
+    whole = network.embedding.weight.detach().numpy().copy()
+    whole[: len(table)] = table
+    weights["embedding.weight"] = whole
+    if network.ngrams is not None:
+        vectors = unpacked(tensors["ngram_vectors_q"], tensors["ngram_vectors_m"], 16)
+        vectors = vectors.reshape(-1)[: config.ngrams, None] * tensors["ngram_scales"]
+        weights["ngrams.vectors.weight"] = np.pad(vectors, ((1, 0), (0, 0))).astype(np.float32)
+        weights["ngrams.displacements"] = tensors["pair_displacements"].astype(np.int64)
+        weights["ngrams.fingerprints"] = tensors["pair_fingerprints"].astype(np.int64)
+        network.ngrams.silent = False
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return network
+
+
+def checkpoint_of(path: Path) -> Checkpoint:
+    """Read a checkpoint, or make one of an int8 model file."""
+    if is_checkpoint(path):
+        return load_checkpoint(path)
+    model = open_model(path)
+    training = dict(model.training)
+    return Checkpoint(network_of(model), model.tokenizer, model.labels, training, {"kind": "long"})
+
+
+@dataclass
+class Mixture:
+    """The texts of all kinds, as ids; an epoch draws from each."""
+
+    kinds: dict[str, Examples]
+
+    def epoch(self, rng: np.random.Generator) -> tuple[Examples, list[np.ndarray]]:
+        """Return the texts of an epoch, and its batches."""
+        parts = []
+        for name, examples in self.kinds.items():
+            count = min(SHARES.get(name, len(examples)), len(examples))
+            parts.append(examples.subset(rng.permutation(len(examples))[:count]))
+        whole = parts[0]
+        for part in parts[1:]:
+            whole = whole.joined(part)
+        long = np.flatnonzero(whole.lengths > LONG)
+        short = np.flatnonzero(whole.lengths <= LONG)
+        batches = [long[rows] for rows in random_batches(whole.lengths[long], 8, 50, rng)]
+        batches += [short[rows] for rows in random_batches(whole.lengths[short], 32, 50, rng)]
+        return whole, [batches[i] for i in rng.permutation(len(batches))]
+
+
+def targets(labels: Floats) -> Floats:
+    """Probability of "pos" → float32 [n, 2]."""
+    return np.stack([1 - labels, labels], axis=1).astype(np.float32)
+
+
+def learn(checkpoint: Checkpoint, texts: Mapping[str, Texts], seed: int) -> Checkpoint:
+    """Train on, and return the checkpoint with the new network."""
+    rng = np.random.default_rng([seed, 0x7815])
+    torch.manual_seed(seed)
+    kinds = {}
+    for name, (said, labels) in texts.items():
+        rows = rng.permutation(len(said))[: SHARES[name] * EPOCHS]
+        drawn = [said[row] for row in rows]
+        kinds[name] = Examples.from_texts(checkpoint.tokenizer, drawn, targets(labels[rows]))
+    network = checkpoint.network.train()
+    network.dropout = DROPOUT
+    optimizer = adamw([each for each in network.parameters() if each.requires_grad], RATE)
+    mixture = Mixture(kinds)
+    step = 0
+    steps = 0
+    for epoch in range(EPOCHS):
+        made = make_sentences(OF_A_PHENOMENON, 10 * seed + epoch)
+        of_grammar = np.array([sentence.label for sentence in made], np.float32)
+        kinds["grammar"] = Examples.from_texts(
+            checkpoint.tokenizer, [sentence.text for sentence in made], targets(of_grammar)
+        )
+        examples, batches = mixture.epoch(rng)
+        steps = steps or EPOCHS * len(batches)
+        for rows in batches:
+            step += 1
+            share = min(
+                1.0, step / (WARM_UP * steps), max(0.01, (1 - step / steps) / (1 - WARM_UP))
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * share
+            ids, lengths = examples.padded(rows)
+            loss = soft_cross_entropy(
+                network(ids, lengths), torch.from_numpy(examples.targets[rows])
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            if step % 500 == 0:
+                print(f"step {step:,} of {steps:,}: {loss.item():.3f}", file=sys.stderr, flush=True)
+    rows = tried_rows(checkpoint.tokenizer)
+    return replace(checkpoint, network=with_headroom(network.eval(), examples, rows))
+
+
+def main() -> None:
+    """Train on and write the checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, help="a model file in int8, or a checkpoint")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    asked = parser.parse_args()
+    checkpoint = checkpoint_of(asked.model)
+    texts = read_texts(Classifier.load(), asked.seed)
+    with threads(1):
+        save_checkpoint(learn(checkpoint, texts, asked.seed), asked.output)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (EdgeLSTMError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
