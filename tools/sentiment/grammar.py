@@ -37,9 +37,9 @@ WORDS = {
         polite strong elegant""",
     "bad": """bad terrible awful horrible boring dull disappointing poor weak stupid annoying ugly
         silly predictable tedious dreadful pathetic lame bland forgettable mediocre painful
-        ridiculous confusing slow rude dirty useless cheap noisy unpleasant frustrating depressing pointless
-        tiresome clumsy flat unfunny irritating overrated sloppy creepy average hard cold broken
-        careless shallow tasteless uncomfortable unreliable stale cruel lazy gross""",
+        ridiculous confusing slow rude dirty useless cheap noisy unpleasant frustrating depressing
+        pointless tiresome clumsy flat unfunny irritating overrated sloppy creepy average hard cold
+        broken careless shallow tasteless uncomfortable unreliable stale cruel lazy gross""",
     "loved": "loved enjoyed liked admired adored praised recommended treasured",
     "hated": "hated disliked regretted despised loathed criticised resented detested",
     "love": "love enjoy like admire adore praise recommend treasure",
@@ -177,7 +177,7 @@ FRAMES = {
         a if {x} were only {a}! it is also {c}
         """,
     "expectation": """
-        b i <was told|thought|hoped> {x} <would be|was> {a}, <but|yet|and then> it <was|turned out> {b}
+        b i <was told|thought|hoped> {x} <would be|was> {a}, <but|yet|and then> it <was|proved> {b}
         b i expected {n}<, but got| and got|. what i got was> {m}
         a <after all i had heard|contrary to what i expected|against all expectations>, {x} was {a}
         b i wanted to {f} {x}<, but|. sadly|. luckily|, yet> i {e} it

@@ -3,7 +3,7 @@
     python tools/sentiment/twist.py FILE -o out/model/base.safetensors
 
 The training goes on from the weights of FILE, a model file in int8 or a checkpoint. An epoch reads
-a few thousand reviews, sentences that people or an encoder labelled, as many of them with a negation
+a few thousand reviews, sentences that people or an encoder labelled, many of them with a negation
 as people use it, and sentences of the grammar. The vocabulary and the n-grams stay.
 """
 
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,17 +131,27 @@ def network_of(model: ModelFile) -> Network:
         weights["ngrams.displacements"] = tensors["pair_displacements"].astype(np.int64)
         weights["ngrams.fingerprints"] = tensors["pair_fingerprints"].astype(np.int64)
         network.ngrams.silent = False
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    network.load_state_dict(
+        {name: torch.from_numpy(value.copy()) for name, value in weights.items()}
+    )
     return network
 
 
 def checkpoint_of(path: Path) -> Checkpoint:
     """Read a checkpoint, or make one of an int8 model file."""
     if is_checkpoint(path):
-        return load_checkpoint(path)
+        checkpoint = load_checkpoint(path)
+        return replace(checkpoint, training=_before(checkpoint.training))
     model = open_model(path)
-    training = dict(model.training)
+    training = _before(model.training)
+    texts = training["data"]["train_texts"]
+    training["data"] = {**training["data"], "train_texts": dict(zip(model.labels, texts))}
     return Checkpoint(network_of(model), model.tokenizer, model.labels, training, {"kind": "long"})
+
+
+def _before(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a training without what it says of the network as it was."""
+    return {name: said for name, said in training.items() if name not in ("validation", "test")}
 
 
 @dataclass
