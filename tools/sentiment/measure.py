@@ -11,7 +11,6 @@ line is the calibration error on the sentences with a sentiment.
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from grammar import FRAMES, NEUTRAL, Sentence, make_sentences
 
 from edge_lstm import Classifier
 from edge_lstm.metrics import calibration_bins, expected_calibration_error
+from edge_lstm.tables import read_labelled
 
 EACH = 300
 SEED = 83
@@ -46,10 +46,9 @@ def calibration(truth: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def read(path: Path) -> tuple[list[str], np.ndarray]:
-    """Read texts, and whether each is positive."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [row["text"] for row in rows], np.array([row["label"] in ("pos", "1") for row in rows])
+    """Read texts, and whether each is positive: bool [n]."""
+    rows = read_labelled(path)
+    return [*rows.texts], np.array([labels[0] in ("pos", "1") for labels in rows.labels])
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from edge_lstm.cli.options import (
 from edge_lstm_export.cli.options import option
 
 if TYPE_CHECKING:
-    from edge_lstm_export.options import Plan, TrainingRequest
+    from edge_lstm_export.options import Plan
     from edge_lstm_export.train.run import Job
 
 # headings of options
@@ -39,6 +39,7 @@ _STAYED = 3  # the status if the file in use stays
 
 
 def command(
+    context: typer.Context,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -229,7 +230,7 @@ def command(
         "question": question,
     }
     request = TrainingRequest(**asked)
-    edited = None if plan is None else _read_plan(plan, request)
+    edited = None if plan is None else _read_plan(plan, context)
     reading = DataOptions(
         test=test,
         seed=seed if edited is None else edited.seed,
@@ -349,10 +350,10 @@ def _train(job: Job, replaced: Path | None, *, as_json: bool) -> None:
             raise typer.Exit(_STAYED)
 
 
-def _read_plan(path: Path, request: TrainingRequest) -> Plan:
+def _read_plan(path: Path, context: typer.Context) -> Plan:
     """Read an edited plan.
 
-    Raise DataError if the request asks for what the plan decides, or if the file holds no plan.
+    Raise DataError if an option was given that the plan decides, or if the file holds no plan.
     """
     from edge_lstm.errors import DataError
     from edge_lstm_export.options import Plan, TrainingRequest
@@ -364,7 +365,8 @@ def _read_plan(path: Path, request: TrainingRequest) -> Plan:
         raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a plan in JSON ({error}); {how}") from None
-    for name, usual in vars(TrainingRequest()).items():
-        if getattr(request, name) != usual:
+    for name in vars(TrainingRequest()):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
             raise DataError(f"--plan decides what --{name} does; leave it out, or edit the plan")
     return Plan.from_dict(values)

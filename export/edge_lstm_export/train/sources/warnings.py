@@ -35,8 +35,7 @@ def checked(dataset: Dataset) -> Dataset:
     repeated = texts - different
     conflicts = _conflicting(train)
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
-    of_groups = [*_group_warnings(dataset)]
-    warnings = [*dataset.warnings, *_label_warnings(dataset), *of_groups]
+    warnings = [*dataset.warnings, *_label_warnings(dataset), *_group_warnings(dataset)]
     # Reviews and tickets always hold a few.
     if repeated > 0.01 * texts:
         share = f"{counted(repeated, 'training text')} ({repeated / texts:.1%})"
