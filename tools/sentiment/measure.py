@@ -19,7 +19,7 @@ from grammar import FRAMES, NEUTRAL, Sentence, make_sentences
 
 from edge_lstm import Classifier
 from edge_lstm.metrics import calibration_bins, expected_calibration_error
-from edge_lstm.tables import read_labelled
+from edge_lstm.tables.labelled import read_labelled
 
 EACH = 300
 SEED = 83
