@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from edge_lstm.checked import check_fields, instance
 from edge_lstm.core.decide import Policy, check_label
-from edge_lstm.core.modelfile import ModelFile
+from edge_lstm.core.modelfile import EMBEDDED, ModelFile
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.format import OutputColumns
-from edge_lstm.tables.reader import FORMATS
+from edge_lstm.tables.labelled import labels_in
+from edge_lstm.tables.reader import FORMATS, Chunk, Inputs
 from edge_lstm.tables.schema import Schema, distinct, holds_labels
 
 # Begins the names of all added columns if an input has a column with one of their names.
@@ -120,6 +121,23 @@ def _only(output: OutputColumns, names: Sequence[str]) -> OutputColumns:
         added={name: is_number for name, is_number in output.added.items() if name in names},
         places=tuple(place for place, name in enumerate(output.added) if name in names),
     )
+
+
+def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
+    """Raise DataError if rows have labels, and the model gives none of them.
+
+    Nobody chose this model, and it is for other texts. A column with a single value holds
+    something else.
+    """
+    rows = inputs.parse(chunk)
+    labels = sorted(labels_in(rows, inputs.schema))
+    if len(labels) > 1 and not set(labels) & set(model.labels):
+        shown = listed([shorten(label) for label in labels], 3)
+        raise DataError(
+            f"{chunk.source} has the labels {shown}, "
+            f"and {model.name} gives {', '.join(model.labels)}; "
+            f"give your model with -m MODEL, or -m {EMBEDDED} for this one"
+        )
 
 
 def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:

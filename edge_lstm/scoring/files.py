@@ -20,6 +20,7 @@ from edge_lstm.scoring.answers import Predictor
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
+    check_default_model,
     plan_output,
 )
 from edge_lstm.scoring.journal import Entry, fingerprint
@@ -123,9 +124,10 @@ def score_files(
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, whose suffix says its format and compression; None or ``-`` for standard output.
-    model: a model file, or a loaded Classifier, whose settings stay; None for the embedded model.
-        For several questions, a mapping from their names to models: every question has its own
-        columns (``team``, ``team_probability``, ``team_status``).
+    model: a model file, or a loaded Classifier, whose settings stay. None for the embedded
+        model; this raises DataError if the inputs have a column of other labels. "sentiment" for
+        the embedded model in any case. For several questions, a mapping from their names to models:
+        every question has its own columns (``team``, ``team_probability``, ``team_status``).
     options: the columns that are added, and the rows that are written.
     reading: the format of the inputs and the column of the texts.
     run: processes, memory and resuming.
@@ -161,7 +163,8 @@ def score_files(
         model=_joined(files, lambda each: each.name),
     )
     resolved, columns = plan_output(opened.schema, files, options, writing.name)
-    work = _Run(opened, resolved, columns, target, run, engine, summary, on_progress)
+    unchosen = files[""] if model is None else None
+    work = _Run(opened, resolved, columns, target, run, engine, summary, on_progress, unchosen)
     # No file that is written may be one that is read, or written twice.
     input_files = [
         Path(source.path, name) for source in opened.sources for name in source.files or [""]
@@ -215,6 +218,7 @@ class _Run:
 
     options: name of the question → its resolved options.
     target: the output's path; None for standard output.
+    unchosen: the model if nobody named one, so that it may not be for these texts; else None.
     started: time.monotonic() at the start of the run.
     checksum: of the input up to the last chunk written.
     is_stream: the output cannot be renamed or resumed.
@@ -231,6 +235,7 @@ class _Run:
     engine: Engine
     summary: Summary
     on_progress: Callable[[Progress], None] | None
+    unchosen: ModelFile | None
     started: float = field(default_factory=time.monotonic)
     checksum: str = str(Checksum())
 
@@ -255,7 +260,7 @@ class _Run:
         """Write all rows to standard output, a pipe or a device."""
         with stream_output(self.target) as write:
             head = self.head
-            for data in self._scored(pool, self.opened.chunks(self.run.limits)):
+            for data in self._scored(pool, self._chunks()):
                 write(head + data)
                 head = b""
             write(head)
@@ -266,7 +271,7 @@ class _Run:
         seconds = self.run.checkpoint_seconds
         has_journal = not self.opened.once and (self.run.resume or seconds is not None)
         with FileOutput(path, self._identity() if has_journal else None) as file:
-            chunks = self.opened.chunks(self.run.limits)
+            chunks = self._chunks()
             if entry := file.unfinished(resume=self.run.resume):
                 self.summary.add(Summary.from_dict({**entry.counts, "resumed_at": entry.rows}))
                 self._pass(chunks, entry, file.journal)
@@ -288,6 +293,15 @@ class _Run:
             if file.is_kept:
                 file.checkpoint(self.checksum, self.summary.to_dict())
             file.complete(self.format.assemble if self.format.is_assembled else None)
+
+    def _chunks(self) -> Iterator[tables.Chunk]:
+        """Yield the chunks. Raises DataError if the default model is for other texts."""
+        is_first = True
+        for chunk in self.opened.chunks(self.run.limits):
+            if is_first and chunk.block.count and self.unchosen is not None:
+                check_default_model(chunk, self.opened, self.unchosen)
+            is_first = is_first and not chunk.block.count
+            yield chunk
 
     def _pass(self, chunks: Iterator[tables.Chunk], entry: Entry, journal: Path) -> None:
         """Read what an unfinished run has read. Raises DataError if it has changed."""

@@ -25,6 +25,7 @@ from edge_lstm.extras import check_installed
 from edge_lstm.scoring.columns import (
     DEFAULT_SCORE_OPTIONS,
     ScoreOptions,
+    check_default_model,
     plan_output,
 )
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
@@ -79,6 +80,8 @@ def score_on_cluster(
         first.schema, {"": opened}, options, format or first.format.name
     )
     options = resolved[""]
+    if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
+        check_default_model(chunk, first, opened)
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier(opened, chosen_engine(run.engine))
     arguments = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edge_lstm.errors import DataError
 from edge_lstm.printable import LABEL_JOINT, counted, cut, listed, shorten
 from edge_lstm.tables.encoding import NAME_IT
-from edge_lstm.tables.format import Row
+from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import WHOLE_ROW, ReadOptions, Schema, column_index, find_column
 from edge_lstm.tables.values import BAD_BYTE, cell_text, json_text, json_value
@@ -226,6 +226,21 @@ def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
         if labelled and labelled[1]:
             return True
     return False
+
+
+def labels_in(rows: Rows, schema: Schema) -> set[str]:
+    """Return the different labels of rows.
+
+    They are in the column with the name of labels; without such a column, the set is empty.
+    """
+    column = _label_column(schema)
+    if column is None:
+        return set()
+    labels: set[str] = set()
+    for value in rows.columns[column]:
+        values = value if isinstance(value, list) else [value]
+        labels.update(map(_label, values))
+    return labels - {""}
 
 
 def _label_column(schema: Schema) -> int | None:

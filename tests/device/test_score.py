@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_files import read_rows, write_jsonl
@@ -69,6 +70,32 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
 
 
 # --- The model that nobody chose ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    rows(
+        r"""
+        in.csv | Category,text\n,no label\nbilling,a\nrefund,b\n
+        in.jsonl | {"labels": ["billing"], "text": "a"}\n{"labels": ["refund"], "text": "b"}\n
+        """
+    ),
+)
+def test_texts_with_other_labels_than_the_embedded_models_need_a_model(
+    name: str, content: str
+) -> None:
+    Path(name).write_text(content)
+    with pytest.raises(DataError, match=f"{name} has the labels billing, refund, and .* -m sent"):
+        score_files(name, "out.csv")
+    assert names() == [name]
+    for model in ("sentiment", Classifier.load(), Classifier.load("sentiment").model.path):
+        assert score_files(name, "out.csv", model=model).model == "the embedded sentiment model"
+
+
+@pytest.mark.parametrize(("label", "texts"), [("", 5), ("pos", 5), ("neg", 1), ("imported", 5)])
+def test_a_column_without_other_labels_needs_none(label: str, texts: int) -> None:
+    Path("in.csv").write_text("label,text\n" + f"{label},fine\n" * texts + f"{label},bad\n")
+    assert score_files("in.csv", "out.csv").rows == texts + 1
 
 
 def test_a_file_that_is_called_as_the_embedded_model_is_that_file() -> None:
