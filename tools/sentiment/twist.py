@@ -46,6 +46,7 @@ from spans import sentences
 from edge_lstm import Classifier
 from edge_lstm.core.modelfile import ModelFile, open_model
 from edge_lstm.errors import EdgeLSTMError
+from edge_lstm.system.atomic import check_writable
 
 Texts = tuple[list[str], Floats]  # with the probability of "pos" of each, float32 [n]
 
@@ -232,6 +233,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
+    check_writable(asked.output, parents=True)
     checkpoint = checkpoint_of(asked.model)
     texts = read_texts(Classifier.load(), asked.seed)
     with threads(1):
