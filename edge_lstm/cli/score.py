@@ -54,17 +54,6 @@ def command(
     threshold: common.ThresholdOption = None,
     unfamiliar: common.UnfamiliarOption = None,
     windows: common.WindowsOption = False,
-    only_abstained: Annotated[
-        bool,
-        option(
-            None,
-            "Write only abstained rows, for labelling; `predicted` holds the label left out.",
-            "--only-abstained",
-        ),
-    ] = False,
-    only_label: Annotated[
-        list[str] | None, option("LABEL", "Write only rows with this label; repeatable.")
-    ] = None,
     input_format: common.InputFormatOption = None,
     encoding: common.EncodingOption = None,
     encoding_errors: common.EncodingErrorsOption = "strict",
@@ -126,9 +115,7 @@ def command(
         abstain=abstain,
         unfamiliar=unfamiliar,
         windows=windows,
-        only_abstained=only_abstained,
         top=top,
-        only_label=tuple(only_label or ()),
     )
     kind, _, address = (engine or "").partition(":")
     engine = "ray" if kind == "ray" else engine
@@ -152,8 +139,7 @@ def command(
         "format": output_format,
     }
     summary = _score(inputs, output, work, engine, quiet=quiet)
-    chosen_by = "--only-label" if only_label else "--only-abstained"
-    _report(summary, summary_file, workers, chosen_by, quiet=quiet)
+    _report(summary, summary_file, workers, quiet=quiet)
 
 
 def _check_run(inputs: list[str], output: str | None, engine: str | None, run: RunOptions) -> None:
@@ -203,14 +189,11 @@ def _score(
         raise typer.Exit(exit_code(interrupt)) from None
 
 
-def _report(
-    summary: Summary, path: Path | None, workers: int | None, chosen_by: str, *, quiet: bool
-) -> None:
+def _report(summary: Summary, path: Path | None, workers: int | None, *, quiet: bool) -> None:
     """Write the summary to a file and to standard error, and end with the exit code.
 
     path: file for the summary; None for no file.
     workers: as given.
-    chosen_by: the option that selects rows, if one was given.
     """
     from edge_lstm.scoring.pool import CAN_START
     from edge_lstm.system.atomic import write_atomically
@@ -218,15 +201,15 @@ def _report(
     if path is not None:
         write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
     if not quiet:
-        say(*_summary_lines(summary, chosen_by))
+        say(*_summary_lines(summary))
         if (workers or 1) > 1 and not CAN_START:
             say("workers:  1, this system cannot start more")
     if summary.errors:
         raise typer.Exit(3)
 
 
-def _summary_lines(summary: Summary, chosen_by: str) -> Iterator[str]:
-    """Yield the end of a run in a few lines. chosen_by: the option that selects rows."""
+def _summary_lines(summary: Summary) -> Iterator[str]:
+    """Yield the end of a run in a few lines."""
     from edge_lstm.cli.notes import wrapped
 
     output = "" if summary.output in (None, "-") else f" -> {summary.output}"
@@ -235,8 +218,6 @@ def _summary_lines(summary: Summary, chosen_by: str) -> Iterator[str]:
         speed += f", {summary.resumed_at:,} of them before the interruption"
     yield f"{counted(summary.rows, 'row')}{output} in {duration(summary.seconds)} ({speed})"
     facts = {"model": summary.model}
-    if summary.written != summary.rows:
-        facts["written"] = f"{counted(summary.written, 'row')} ({chosen_by})"
     facts["labels"] = _counts(summary.labels)
     if summary.below_threshold:
         facts["abstained"] = f"{summary.below_threshold:,} below the threshold, label left out"

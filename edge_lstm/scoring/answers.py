@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from edge_lstm.core.decide import ABSTAINED, STATUSES, TRUNCATED, Decisions
+from edge_lstm.core.decide import STATUSES, TRUNCATED, Decisions
 from edge_lstm.errors import DataError
 from edge_lstm.printable import LABEL_JOINT
 from edge_lstm.scoring.columns import ScoreOptions
@@ -53,11 +53,9 @@ class Answers:
     def columns(self) -> list[Column]:
         """What the output has of all this, in the order of columns.plan_output."""
         names = (*self.decisions.model.labels, None)
-        (best, highest), *others = self.decisions.ranks
+        (_, highest), *others = self.decisions.ranks
         scores = [column.astype("float32").tobytes() for column in self.decisions.scores]
         columns: list[Column] = [*scores] or [self.labels]
-        if self.options.only_abstained:
-            columns.append(Coded(best, names))
         if not scores:
             columns.append(highest)
         for codes, values in others:
@@ -78,21 +76,6 @@ class Answers:
         counts = _counts(self.decisions.statuses)
         return Counter({STATUSES[place]: count for place, count in counts.items()})
 
-    @property
-    def chosen(self) -> bytes | None:
-        """A byte for each row, 1 if it is written; None for all of them."""
-        decisions = self.decisions
-        if self.options.only_abstained:
-            codes = decisions.statuses
-            flags = [code == ABSTAINED for code in range(len(STATUSES))]
-        elif self.options.only_label:
-            codes = decisions.answers
-            wanted = {*self.options.only_label}
-            flags = [not wanted.isdisjoint(labels) for labels in decisions.label_sets]
-        else:
-            return None
-        return bytes([flags[code] for code in memoryview(codes).cast("i")])
-
 
 @dataclass(frozen=True)
 class Predictions:
@@ -111,19 +94,12 @@ class Predictions:
         parts = [column for each in self.by_question.values() for column in each.columns]
         return [*parts, self.errors]
 
-    @property
-    def chosen(self) -> bytes | None:
-        """A byte for each row, 1 if it is written; None for all of them."""
-        return self.by_question[""].chosen if "" in self.by_question else None
-
-    def summary(self, source: str, first: int, chosen: bytes | None) -> Summary:
+    def summary(self, source: str, first: int) -> Summary:
         """Return the summary of these rows.
 
         source: the name of their input.
         first: the number of rows before these.
-        chosen: a byte for each row, 1 if it is written; None for all of them.
         """
-        count = len(self.errors.places)
         statuses = self._status_counts()
         labels = Counter[str]()
         for question, each in self.by_question.items():
@@ -135,8 +111,7 @@ class Predictions:
             every = (RowProblem(source, row, reason) for row, reason in reasons if reason)
             problems = [*islice(every, MAX_LISTED_ERRORS)]
         return Summary(
-            rows=count,
-            written=count if chosen is None else sum(chosen),
+            rows=len(self.errors.places),
             errors=statuses["error"],
             below_threshold=statuses["abstained"],
             truncated=max(map(_truncated, self.by_question.values())),

@@ -1,4 +1,4 @@
-"""Options of a scoring run: the columns that it adds, the rows that it writes."""
+"""Options of a scoring run, and the columns that it adds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edge_lstm.checked import check_fields, instance
-from edge_lstm.core.decide import Policy, check_label
+from edge_lstm.core.decide import Policy
 from edge_lstm.core.modelfile import EMBEDDED, ModelFile
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
@@ -35,9 +35,6 @@ class ScoreOptions:
     windows: read texts that are longer than the model reads in windows; see Classifier.predict.
     top: labels to give, the most probable first. Each label after the first has a column, and
         another for its probability.
-    only_label: write only rows that got one of these labels; empty for all rows.
-    only_abstained: write only the abstained rows, with the label that was left out as
-        ``predicted``.
 
     If the input already has a column with one of the added names, all added names begin with
     ``edge_lstm_``. A model that gives a score has the columns ``score``, ``score_low`` and
@@ -51,8 +48,6 @@ class ScoreOptions:
     unfamiliar: float | None = None
     windows: bool = False
     top: int = 1
-    only_label: tuple[str, ...] = ()
-    only_abstained: bool = False
 
     def policy(self, model: ModelFile) -> Policy:
         """Return the policy for a model. The errors are as in Policy.of."""
@@ -84,8 +79,6 @@ def plan_output(
     Raises DataError if an option does not fit the models or the input.
     """
     single = models.get("") if len(models) == 1 else None
-    if single is None and (options.only_label or options.only_abstained):
-        raise DataError("--only-label and --only-abstained are for one model; leave them out")
     resolved = {name: resolve_options(options, model) for name, model in models.items()}
     columns = schema.columns
     if not FORMATS[format].may_repeat_names:
@@ -152,26 +145,10 @@ def resolve_options(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         names = [*map(str, options.only_columns)]
         if not names or len(set(names)) < len(names):
             raise DataError(f"--only-columns names no column, or one twice: {','.join(names)!r}")
-    for label in options.only_label:
-        check_label(label, model.labels)
     policy = options.policy(model)
     if options.top > 1 and model.is_score:
         raise DataError(f"{model.path} gives a score; leave --top out, or take --all-probabilities")
-    if options.only_abstained:
-        _check_only_abstained(options, model, policy.threshold)
     return replace(options, threshold=policy.threshold, abstain=None)
-
-
-def _check_only_abstained(options: ScoreOptions, model: ModelFile, threshold: float) -> None:
-    if options.only_label:
-        raise DataError("an abstained row has no label; leave out --only-abstained or --only-label")
-    if model.thresholds is not None:
-        raise DataError(
-            f"{model.path} gives several labels per text and never abstains; "
-            "leave --only-abstained out; --all-probabilities shows which are near a threshold"
-        )
-    if not threshold and options.abstain is None:
-        raise DataError(f"{model.path} does not abstain by default; add --abstain or --threshold")
 
 
 def _added_columns(
@@ -198,8 +175,6 @@ def _names(question: str, model: ModelFile, options: ScoreOptions) -> dict[str, 
     if model.is_score:
         names[f"{label}_low"] = True
         names[f"{label}_high"] = True
-    if options.only_abstained:
-        names[f"{prefix}predicted"] = False
     if not model.is_score:
         names[f"{prefix}probability"] = True
     for k in range(2, options.top + 1):

@@ -128,7 +128,7 @@ def score_files(
         model; this raises DataError if the inputs have a column of other labels. "sentiment" for
         the embedded model in any case. For several questions, a mapping from their names to models:
         every question has its own columns (``team``, ``team_probability``, ``team_status``).
-    options: the columns that are added, and the rows that are written.
+    options: the columns that are added.
     reading: the format of the inputs and the column of the texts.
     run: processes, memory and resuming.
     format: format of the output; needed if its suffix does not say it.

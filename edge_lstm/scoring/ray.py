@@ -53,7 +53,7 @@ def score_on_cluster(
     inputs: a folder, as a path that every node sees.
     output: another one.
     model: a model file; None for the embedded model, as in score_files.
-    options: the columns that are added, and the rows that are written.
+    options: the columns that are added.
     reading: the format of the inputs and the column of the texts.
     run: its workers are actors (None: one for each CPU of the cluster). Without its address, a
         local cluster is started. With its resume, files that a run of the same model and options

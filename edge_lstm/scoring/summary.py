@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-_COUNTS = ("rows", "written", "errors", "below_threshold", "truncated", "resumed_at")
+_COUNTS = ("rows", "errors", "below_threshold", "truncated", "resumed_at")
 # Error rows that a summary lists: enough to find a cause, bounded if all rows are errors.
 MAX_LISTED_ERRORS = 20
 
@@ -33,8 +33,6 @@ class Summary:
     model_sha256: of the model file.
     workers: processes that scored.
     rows: rows that were read.
-    written: rows of the output; fewer than ``rows`` only with ``only_label`` or
-        ``only_abstained``.
     errors: error rows.
     below_threshold: abstained rows.
     truncated: rows whose text is longer than the model reads, which read only its end.
@@ -51,7 +49,6 @@ class Summary:
     model_sha256: str = ""
     workers: int = 1
     rows: int = 0
-    written: int = 0
     errors: int = 0
     below_threshold: int = 0
     truncated: int = 0

@@ -38,12 +38,11 @@ class Worker:
         if writing.needs_utf8 and schema.format != writing.name and not schema.is_unicode:
             _refuse_bytes(rows, output)
         predictions = self._predictor.predict(rows.texts, rows.reasons)
-        chosen = predictions.chosen
-        summary = predictions.summary(chunk.source, chunk.first, chosen)
-        if not summary.written:
+        summary = predictions.summary(chunk.source, chunk.first)
+        if not summary.rows:
             return b"", summary
         added = output.pick_added(predictions.columns)
-        data = writing.write(rows, added, output, chosen)
+        data = writing.write(rows, added, output)
         return compressed(data, self._compression), summary
 
 

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, compress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -346,16 +346,9 @@ class Format:
         """
         return b""
 
-    def write(
-        self, rows: Rows, added: Sequence[Column], columns: OutputColumns, chosen: bytes | None
-    ) -> bytes:
-        """Return the bytes of the rows of a chunk.
-
-        chosen: a byte for each row, 0 if it is left out; None for all rows.
-        """
-        lines: Iterable[str] = map("".join, zip(*self._parts(rows, added, columns)))
-        if chosen is not None:
-            lines = compress(lines, chosen)
+    def write(self, rows: Rows, added: Sequence[Column], columns: OutputColumns) -> bytes:
+        """Return the bytes of the rows of a chunk."""
+        lines = map("".join, zip(*self._parts(rows, added, columns)))
         return self._encoded("".join(lines), columns)
 
     def _parts(

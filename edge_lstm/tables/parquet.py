@@ -128,9 +128,7 @@ class ParquetFormat(Format):
         """Return a table without rows, with the types of the output."""
         return _to_bytes(_types(columns).empty_table())
 
-    def write(
-        self, rows: Rows, added: Sequence[Column], columns: OutputColumns, chosen: bytes | None
-    ) -> bytes:
+    def write(self, rows: Rows, added: Sequence[Column], columns: OutputColumns) -> bytes:
         """Write rows as an Arrow IPC stream.
 
         The columns of Parquet keep their types. The columns of other formats are strings as they
@@ -143,10 +141,7 @@ class ParquetFormat(Format):
         else:
             own_types = arrow.schema([types.field(i) for i in range(len(columns.columns))])
             arrays = _typed(rows.table, columns, own_types).columns
-        table = arrow.table([*arrays, *map(_array, added)], schema=types)
-        if chosen is not None:
-            table = table.filter(arrow.array([*map(bool, chosen)]))
-        return _to_bytes(table)
+        return _to_bytes(arrow.table([*arrays, *map(_array, added)], schema=types))
 
     def assemble(self, partial: Path, output: BinaryIO) -> None:
         """Make a Parquet file of the streams.

@@ -145,29 +145,17 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
     assert (threshold(by_default), threshold(by_default, abstain=0.2)) == (0.9, 0.0)
 
 
-def test_rows_that_are_unsure_can_be_written_alone_with_the_guess() -> None:
+def test_score_leaves_the_label_of_an_unsure_row_out_and_keeps_the_next_ones() -> None:
     classifier = with_curve()
-    options = ScoreOptions(abstain=0.02, only_abstained=True, top=2)
     write_jsonl("in.jsonl", [*TEXTS, None])
+    options = ScoreOptions(abstain=0.02, top=2)
     summary = score_files("in.jsonl", "out.jsonl", model=classifier, options=options)
-    expected = []
-    for text, answer in zip(TEXTS, classifier.predict(TEXTS)):
-        (predicted, p), (second, q) = answer.top(2)
-        if p < 0.9:
-            shares = [float(str(np.float32(share))) for share in (p, q)]  # their shortest digits
-            row = [text, None, predicted, shares[0], second, shares[1], "abstained", None]
-            expected.append(row)
-    assert [list(row.values()) for row in read_rows("out.jsonl")] == expected
-    assert summary.written == summary.below_threshold == len(expected) > 0
-    assert summary.statuses["abstained"] == len(expected) and summary.errors == 1
-
-
-def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
-    """That is an answer, no mistake of the person's."""
-    classifier = with_curve((0.0, 1000, 0), (0.9, 500, 0))
-    options = ScoreOptions(abstain=0.02, only_abstained=True)
-    write_jsonl("in.jsonl", TEXTS)
-    assert score_files("in.jsonl", "out.jsonl", model=classifier, options=options).written == 0
+    answers = classifier.predict(TEXTS, abstain=0.02)
+    expected = [[p.label, p.status, p.top(2)[1][0]] for p in answers] + [[None, "error", None]]
+    names = ("label", "status", "label_2")
+    assert [[row[name] for name in names] for row in read_rows("out.jsonl")] == expected
+    assert summary.below_threshold == sum(p.label is None for p in answers) > 0
+    assert (summary.statuses["abstained"], summary.errors) == (summary.below_threshold, 1)
 
 
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:

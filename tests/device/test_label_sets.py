@@ -15,7 +15,7 @@ from commands import json_of
 from model_files import edited, loaded, multi_label
 from table_files import read_rows, write_jsonl
 
-from edge_lstm import Classifier, MultiLabelPrediction, ScoreOptions, score_files
+from edge_lstm import Classifier, MultiLabelPrediction, score_files
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
 
@@ -49,11 +49,11 @@ def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
     both = with_thresholds(1e-4, 0.5)
     Path("in.txt").write_text(f"{GOOD}\n{BAD}\n")
     none = with_thresholds(1.0, 1.0)
-    for model, options, labels in (
-        (both, ScoreOptions(only_label=("pos",)), ["pos|neg"]),
-        (none, ScoreOptions(), [None, None]),
+    for model, labels in (
+        (both, ["pos|neg", "neg"]),
+        (none, [None, None]),
     ):
-        score_files("in.txt", "out.jsonl", model=model, options=options)
+        score_files("in.txt", "out.jsonl", model=model)
         assert [row["label"] for row in read_rows("out.jsonl")] == labels
     summary = score_files("in.txt", "out.jsonl", model=both)
     assert summary.labels == {"pos": 1, "neg": 2}

@@ -68,7 +68,7 @@ def test_scores_of_several_questions_are_the_same_with_workers_and_after_a_resum
     many = RunOptions(workers=2, chunk_rows=5, resume=True)
     score_files("in.csv", "two.csv", model=models, options=options, run=many)
     assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
-    assert summary.rows == summary.written == 54
+    assert summary.rows == 54
     assert summary.labels["team=returns"] + summary.labels["team=billing"] <= 54
     assert summary.model == "team=team.onnx, stars=stars.onnx"
     assert ",".join(read_rows("one.csv")[0]) == (
@@ -109,8 +109,6 @@ def test_names_that_the_input_has_get_a_prefix() -> None:
         -m a=team.onnx -m a=urgent.onnx | two models have the name a
         -m a= | names no file
         -m a=none.onnx | no model file at none.onnx
-        -m a=team.onnx --only-label billing | are for one model
-        -m a=team.onnx --only-abstained | are for one model
         -m a=team.onnx -m a_probability=urgent.onnx | two columns 'a_probability'
         -m error=team.onnx | two columns 'error'
         -m a=team.onnx --engine ray | takes one model

@@ -38,10 +38,6 @@ CASES = cases(
     models of other labels | evaluate one.csv -m '{SMALL}' -m other.onnx | them one by one
     a threshold | score d.csv -m several.onnx --threshold 0.9 -o o.csv | threshold of its own
     a share | predict -m several.onnx --abstain 0.02 text | leave --abstain and --threshold out
-    rows that are never unsure | score d.csv -m several.onnx --only-abstained -o o.csv
-        | never abstains
-    two labels as one | score d.csv -m several.onnx --only-label 'neg|pos' -o o.csv
-        | no label 'neg|pos'
     """,
     given=FILES,
 )

@@ -66,17 +66,11 @@ OPTIONS = cases(
     only unfamiliar texts | --unfamiliar 1 | above 0 and below 1
     a file without thresholds | --model '{SMALL}' --unfamiliar 0.05
         | no thresholds for --unfamiliar; export it again
-    rows that are never unsure | --only-abstained | add --abstain
-    rows that are never unsure, by the threshold | --only-abstained --threshold 0
-        | does not abstain by default
-    abstained rows of a label | --only-abstained --threshold 0.9 --only-label pos
-        | has no label; leave out
     more labels than there are | --top 3 | must be from 1 to 2
     a column that is not there | --text-column x | has no column 'x'
     columns that are not there | --only-columns id,x | has no column 'x'; its columns are 'id'
     a column twice | --only-columns id,id | or one twice
     no columns | --only-columns "" | has no column ''
-    a label that is not there | --only-label x | has no label 'x'
     a model that is a table | -m a.csv | is not an ONNX file
     the summary is the input | --summary a.csv | is one of the inputs
     the summary is the input, by a link | --summary s.json | is one of the inputs

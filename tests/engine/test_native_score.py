@@ -63,8 +63,6 @@ OPTIONS = """
 {"all_probabilities": true, "top": 2}
 {"only_columns": ["id", "label"]}
 {"only_columns": ["text"]}
-{"only_label": ["pos"]}
-{"threshold": 0.7, "only_abstained": true}
 {"windows": true}
 """
 
