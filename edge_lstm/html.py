@@ -82,13 +82,6 @@ td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-w
 @media (max-width: 600px) {{
   body {{ padding: 16px 14px 40px; }}
   h1 {{ font-size: 1.4rem; }}
-  .stacks thead {{ display: none; }}
-  .stacks tr {{ display: block; padding: 8px 0; border-bottom: 1px solid var(--line); }}
-  .stacks td {{ display: inline-block; border: 0; padding: 0 14px 0 0; text-align: left;
-    min-width: 0 !important; }}
-  .stacks td::before {{ content: attr(data-name) " "; color: var(--muted); font-size: 0.87rem; }}
-  .stacks td:last-child {{ display: block; padding-top: 2px; }}
-  .stacks td:last-child::before {{ content: none; }}
 }}
 @media print {{
   body {{ max-width: none; padding: 0; }}
@@ -119,27 +112,21 @@ def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Seque
     return visible("\n".join(lines))
 
 
-def table(cells: Table, *, stacks: bool = False) -> str:
-    """Return a table with its title and note; it scrolls by itself if it is too wide.
-
-    stacks: on a phone it shows a row as lines instead: the short cells with their names, then the
-        last cell.
-    """
+def table(cells: Table) -> str:
+    """Return a table with its title and note; it scrolls by itself if it is too wide."""
 
     def row(tag: str, values: Row) -> str:
         cells_of_row = ""
         for i, value in enumerate(values):
             css_class = "" if i in cells.text else ' class="number"'
-            name = f' data-name="{escape(cells.header[i])}"' if stacks and tag == "td" else ""
-            cells_of_row += f"<{tag}{css_class}{name}>{escape(shown(value))}</{tag}>"
+            cells_of_row += f"<{tag}{css_class}>{escape(shown(value))}</{tag}>"
         return f"<tr>{cells_of_row}</tr>"
 
     title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
     head = f"<thead>{row('th', cells.header)}</thead>" if any(cells.header) else ""
     body = f"<tbody>{''.join(row('td', values) for values in cells.rows)}</tbody>"
     note = f'<p class="muted">{escape(cells.note)}</p>' if cells.note else ""
-    kind = ' class="stacks"' if stacks else ""
-    return f'{title}<div class="wide"><table{kind}>{head}{body}</table></div>{note}'
+    return f'{title}<div class="wide"><table>{head}{body}</table></div>{note}'
 
 
 def items(lines: Iterable[str]) -> str:

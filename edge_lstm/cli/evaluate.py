@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli import options
-from edge_lstm.cli.notes import WIDTH, print_table, table_lines, wrapped
+from edge_lstm.cli.notes import print_table, wrapped
 from edge_lstm.cli.options import option
 from edge_lstm.cli.progress import ProgressCount
 from edge_lstm.printable import to_json
@@ -31,7 +31,6 @@ _MODELS = (
 def command(
     data: Annotated[str, typer.Argument(metavar="SOURCE", help=_DATA, show_default=False)],
     model: Annotated[list[str] | None, option("FILE", _MODELS, "--model", "-m")] = None,
-    report: options.ReportOption = None,
     mistakes: Annotated[
         Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.")
     ] = None,
@@ -71,10 +70,11 @@ def command(
     from edge_lstm.core.engine import chosen_engine
     from edge_lstm.evaluation.evaluate import parse_label_map
     from edge_lstm.evaluation.files import evaluate_files
+    from edge_lstm.evaluation.report import write_mistakes
     from edge_lstm.tables.labelled import LabelOptions
 
     models: list[str | None] = [*model] if model else [None]
-    options.check_outputs([report, mistakes], [data, *models, foreign])
+    options.check_outputs([mistakes], [data, *models, foreign])
     _check(models, mistakes)
     reading = LabelOptions(
         text_column,
@@ -97,7 +97,8 @@ def command(
         threshold=threshold,
         windows=windows,
     )
-    _write(evaluation, report, mistakes)
+    if mistakes is not None:
+        write_mistakes(evaluation, mistakes)
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
     else:
@@ -117,22 +118,10 @@ def _check(models: list[str | None], mistakes: Path | None) -> None:
         raise DataError("a model is given twice; name each once")
 
 
-def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:
-    """Write the files that were asked for."""
-    from edge_lstm.evaluation import report as reports
-    from edge_lstm.system.atomic import write_atomically
-
-    if report is not None:
-        write_atomically(reports.report(evaluation), report)
-    if mistakes is not None:
-        reports.write_mistakes(evaluation, mistakes)
-
-
 def _show(evaluation: Evaluation) -> None:
-    """Print the tables that fit the width."""
+    """Print the tables."""
     from edge_lstm.evaluation.report import tables, texts_line
 
     print(wrapped(texts_line(evaluation)), end="\n\n")
     for table in tables(evaluation):
-        if max(map(len, table_lines(table))) <= WIDTH:  # the page shows the others
-            print_table(table)
+        print_table(table)

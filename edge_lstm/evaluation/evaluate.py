@@ -90,7 +90,6 @@ def evaluate(
             abstain=share,
             same_texts=curve is None or curve.sha256 == digest,
             oov=OovRate.of(model, [model.as_text(text) for text in labelled.texts]),
-            runtime=classifier.runtime,
             foreign=ForeignScores.of(model, own, others) if foreign else None,
         )
         results.append(result)

@@ -1,4 +1,4 @@
-"""An evaluation as tables and notes, for the terminal and the page; its mistakes as CSV."""
+"""An evaluation as tables and notes, for the terminal; its mistakes as CSV."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm._version import __version__
 from edge_lstm.core.risk_coverage import SHOWN_RISKS, USUAL_SHARE
 from edge_lstm.evaluation.one_label import OneLabel
 from edge_lstm.evaluation.result import Comparison, Evaluation, ModelResult
-from edge_lstm.html import Cell, Row, Table, items, page, table
-from edge_lstm.printable import LABEL_JOINT, counted, cut
+from edge_lstm.html import Cell, Row, Table
+from edge_lstm.printable import LABEL_JOINT, counted
 from edge_lstm.system.atomic import write_atomically
 from edge_lstm.tables.csv import csv_text
 
 SIGNIFICANT = 0.05  # a difference is significant if McNemar's p value is below
-SHOWN_TEXTS = 25  # misclassified texts of each model
+MATRIX_WIDTH = 60  # columns of text that the labels of a confusion matrix may take
 
 
 def texts_line(evaluation: Evaluation) -> str:
@@ -48,8 +47,8 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
         yield _labels(result)
         if result.one_label is None:
             continue
-        # Of more than 16 labels, the page shows the most frequent confusions instead of the matrix.
-        show = _confusions if len(result.labels) <= 16 else _confused_pairs
+        width = sum(len(label) + 2 for label in result.labels)
+        show = _confusions if width <= MATRIX_WIDTH else _confused_pairs
         yield show(result, result.one_label.confusion)
     for comparison in evaluation.comparisons:
         yield _comparison(evaluation, comparison)
@@ -66,10 +65,11 @@ def _models(evaluation: Evaluation) -> Table:
         size = _size(result)
         scores = result.scores
         loss = f"{result.log_loss:.4f}"
-        row: Row = (result.name, size, scores.micro_f1, scores.macro_f1, result.accuracy, loss)
+        exact = scores.subset_accuracy
+        row: Row = (result.name, size, scores.micro_f1, scores.macro_f1, exact, loss)
         if result.one_label is not None:
             error = result.one_label.calibration_error
-            row = (result.name, size, result.accuracy, result.interval, loss, error)
+            row = (result.name, size, exact, result.interval, loss, error)
         rows.append(row)
         if result.oov:
             notes.append(f"{result.name}: {result.oov.note}.")
@@ -186,57 +186,6 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
         rows.insert(0, ("micro F1", f"{comparison.micro_f1 * 100:+.2f} points"))
     title = f"{comparison.second} against {comparison.first}"
     return Table(("", ""), rows, text=(0, 1), title=title)
-
-
-def report(evaluation: Evaluation) -> str:
-    """Return the page: HTML that loads nothing and runs no script.
-
-    It contains the misclassified texts that it shows.
-    """
-    results = evaluation.results
-    names = " and ".join(result.name for result in results)
-    versions = f"edge-lstm {__version__}, {results[0].runtime}"
-    digests = [f"{result.name}: sha256 {result.model.sha256()}" for result in results]
-    return page(
-        title=f"{names} on {evaluation.data}",
-        subtitle=[texts_line(evaluation)],
-        body=_body(evaluation),
-        footer=[versions, *digests],
-    )
-
-
-def _body(evaluation: Evaluation) -> Iterator[str]:
-    """Yield the warnings, the tables and the mistakes of each model, as HTML."""
-    warnings = []
-    for result in evaluation.results:
-        warnings += [f"{result.name}, training warning: {line}" for line in result.model.warnings]
-    if warnings:
-        yield items(warnings)
-    yield from map(table, tables(evaluation))
-    for result in evaluation.results:
-        yield table(_mistakes(evaluation, result), stacks=True)
-
-
-def _mistakes(evaluation: Evaluation, result: ModelResult) -> Table:
-    """Return a row for each of the most confident mistakes."""
-    wrong = _confident_mistakes(result)
-    rows = []
-    for i in wrong[:SHOWN_TEXTS].tolist():
-        true, predicted = _label_names(result, i)
-        true = true or "(none)"
-        predicted = predicted or "(none)"
-        if not evaluation.multi_label:
-            predicted += f"\u00a0{result.confidence[i]:.1%}"
-        text = evaluation.texts[i]
-        excerpt = cut(text, 240) if text.strip() else "(empty)"
-        rows.append((evaluation.numbers[i], true, predicted, excerpt))
-    note = (
-        f"({counted(len(wrong), 'text')}, at most {SHOWN_TEXTS} shown, the most confident first: "
-        "look for wrong labels in the data, and for what the model misses, such as irony and "
-        "negation)"
-    )
-    header = ("row", "label", "predicted", "")
-    return Table(header, rows, note, (1, 2, 3), f"Misclassified by {result.name}")
 
 
 def write_mistakes(evaluation: Evaluation, path: Path) -> None:

@@ -113,7 +113,6 @@ class ModelResult:
     same_texts: whether the file's risk-coverage curve comes from the evaluated texts, or the file
         has none.
     oov: the words outside the vocabulary.
-    runtime: what ran the model, see Classifier.runtime.
     foreign: None without foreign texts.
     """
 
@@ -127,7 +126,6 @@ class ModelResult:
     abstain: float | None = None
     same_texts: bool = False
     oov: OovRate | None = None
-    runtime: str = ""
     foreign: ForeignScores | None = None
 
     @cached_property
@@ -160,11 +158,6 @@ class ModelResult:
     def scores(self) -> metrics.SetScores:
         """Precision, recall and F1 of each label and over all of them."""
         return metrics.set_scores(self.truth, self.predicted, self.labels)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of texts that are right; with several labels per text, the subset accuracy."""
-        return self.scores.subset_accuracy
 
     @property
     def interval(self) -> metrics.Interval:
@@ -215,7 +208,7 @@ class ModelResult:
         return {
             "name": self.name,
             **self.model.facts(),
-            measure: self.accuracy,
+            measure: self.scores.subset_accuracy,
             f"{measure}_interval": asdict(self.interval),
             **values,
             "macro_f1": self.scores.macro_f1,

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from commands import command, json_of
 from hostile import run_here
-from model_files import EMBEDDED, SMALL, compact, edited, loaded
-from pages import Page
+from model_files import EMBEDDED, SMALL, edited
 from table_files import read_rows, write_jsonl
 
 from edge_lstm import Classifier
 from edge_lstm.core.text import Tokenizer
 from edge_lstm.evaluation.compare import compare
-from edge_lstm.evaluation.report import report, tables
+from edge_lstm.evaluation.report import tables
 from edge_lstm.evaluation.result import Evaluation, ModelResult, OovRate
 
 MODEL = Classifier.load().model
@@ -103,27 +102,6 @@ def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
     assert OovRate.of(without, ["the film is quite unheard of"]).out_of_domain
 
 
-def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_that_steers() -> None:
-    steers = "red \x1b[31m and \x9b31m turned \u202eround"
-    odd = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", steers]
-    texts = [*odd, *TEXTS]
-    one = loaded(edited({"training": compact({"warnings": ["only 90 <texts>: collect more"]})}))
-    # All wrong, so that the page shows every one of them.
-    labels = [{"pos": "neg", "neg": "pos"}[p.label or ""] for p in one.predict(texts)]
-    write(labels, texts, "<x>.jsonl")
-    command("evaluate", "<x>.jsonl", "-m", "m.onnx", "-m", SMALL, "--report", "r.html")
-    page = Page(Path("r.html").read_text())
-    assert page.loads_and_runs_nothing()
-    assert "</span><script>alert(1)</script>" in page.text
-    for part in (
-        *("of <x>.jsonl", "95 % interval", "cal. error", "by label"),
-        *("true label (row)", "Misclassified by", "(empty)", "training warning: only 90 <texts>"),
-        r"red \x1b[31m and \x9b31m turned \u202eround",
-    ):
-        assert part in page.text
-    assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
-
-
 def reported(*results: ModelResult) -> Evaluation:
     """An evaluation of these, each compared with the first."""
     first, *others = results
@@ -139,25 +117,25 @@ def reported(*results: ModelResult) -> Evaluation:
     )
 
 
-@pytest.mark.parametrize("labels", [2, 16, 30])
-def test_a_report_has_any_number_of_labels_and_the_most_frequent_confusions_first(
+@pytest.mark.parametrize("labels", [2, 4, 30])
+def test_labels_that_make_no_matrix_for_a_terminal_show_the_most_frequent_confusions_first(
     labels: int,
 ) -> None:
-    names = tuple(f"label number {i} <&>" for i in range(labels))
+    names = tuple(f"the label number {i}" for i in range(labels))
     every = np.eye(labels, dtype=np.float32)
     truth = every[[0, 1, 1, 1]] > 0
     model = result([True], labels=names, truth=truth, probabilities=every[[1, 0, 0, 1]])
     found = [table for table in tables(reported(model)) if "confusions" in table.title]
     expected = [(names[1], names[0], 2), (names[0], names[1], 1)]
-    assert [table.rows for table in found] == ([expected] if labels > 16 else [])
-    assert Page(report(reported(model))).loads_and_runs_nothing()
+    assert [table.rows for table in found] == ([expected] if labels > 2 else [])
 
 
 @pytest.mark.parametrize(("worse", "verdict"), [(5, "no significant"), (6, "a significant")])
 def test_a_difference_is_significant_if_its_test_says_so(worse: int, verdict: str) -> None:
     better = result([True] * 20)
     evaluation = reported(better, result([True] * (20 - worse) + [False] * worse))
-    assert f"{verdict} difference" in Page(report(evaluation)).text
+    *_, comparison = tables(evaluation)
+    assert any(f"{verdict} difference" in str(row) for row in comparison.rows)
 
 
 def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
@@ -189,12 +167,11 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
 
 def test_the_command_prints_tables_that_fit_a_terminal() -> None:
     write()
-    done = run_here(["evaluate", "x.jsonl", "--report", "r.html"])
+    done = run_here(["evaluate", "x.jsonl"])
     assert (done.exit, done.err) == (0, "")
     lines = done.out.splitlines()
     assert lines[0] == "6 texts of x.jsonl (1 empty, 3 ok, 1 truncated, 1 unknown_words)"
     assert max(map(len, lines)) < 80
-    assert Path("r.html").exists()
     cells = [line.split() for line in lines]
     head = cells.index(["true", "label", "neg", "pos"])
     assert cells[head + 1 : head + 3] == [

@@ -276,7 +276,7 @@ EVALUATE += cases(
     a label column that is not there | a.csv --label-column x | no column 'x'
     text and label in one column | a.csv --label-column mood --text-column mood | cannot be both
     a format that is none | a.csv --input-format xml | no format 'xml'
-    a report in no folder | a.csv --report x/y.html | x/y.html
+    mistakes in no folder | a.csv --label-column mood --mistakes x/y.csv | x/y.csv
     a model that is the data | a.csv -m a.csv --label-column mood | a.csv
     """,
     before="evaluate",
