@@ -41,9 +41,6 @@ def command(
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
     indicator_columns: options.IndicatorColumnsOption = None,
-    label_map: Annotated[
-        str | None, option("DATA=MODEL,...", "Map labels of the data, such as 0=neg,1=pos.")
-    ] = None,
     foreign: Annotated[
         str | None,
         option(
@@ -68,7 +65,6 @@ def command(
     labels per text, it has micro and macro F1, and exact match.
     """
     from edge_lstm.core.engine import chosen_engine
-    from edge_lstm.evaluation.evaluate import parse_label_map
     from edge_lstm.evaluation.files import evaluate_files
     from edge_lstm.evaluation.report import write_mistakes
     from edge_lstm.tables.labelled import LabelOptions
@@ -92,7 +88,6 @@ def command(
         chosen_engine(engine),
         foreign=foreign,
         progress=partial(ProgressCount, "evaluating"),
-        label_map=parse_label_map(label_map) if label_map else {},
         abstain=abstain,
         threshold=threshold,
         windows=windows,

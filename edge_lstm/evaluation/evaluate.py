@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,6 @@ def evaluate(
     labelled: LabelledTexts,
     *,
     data: str = "the data",
-    label_map: Mapping[str, str] | None = None,
     foreign: Sequence[str] = (),
     abstain: float | None = None,
     threshold: float | None = None,
@@ -40,7 +38,6 @@ def evaluate(
     """Classify every text, empty ones too, with every model.
 
     data: name of the texts' source, for errors and reports.
-    label_map: label in the data → label of the model, for labels that differ in name.
     foreign: texts that belong to none of the labels.
     abstain, threshold: when a model abstains, see Policy.of. Only the metrics of
         abstention depend on it; the others count every text.
@@ -57,10 +54,10 @@ def evaluate(
         raise DataError("--windows and --foreign exclude each other; give one of them")
     policies = [Policy.of(model, abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
-    names_of = dict(label_map or {})
+    given: Sequence[Sequence[str]] = labelled.labels
     if models[0].is_score:
-        names_of = {**_on_scale(labelled.labels, models[0]), **names_of}
-    truth = label_matrix(labelled.labels, labels, data, names_of)
+        given = _on_scale(given, models[0])
+    truth = label_matrix(given, labels, data)
 
     digest = texts_digest(labelled.texts)
     names = short_names([model.path for model in models])
@@ -106,27 +103,10 @@ def evaluate(
     )
 
 
-def _on_scale(labels: Sequence[Sequence[str]], model: ModelFile) -> dict[str, str]:
-    """Return label in the data → label of the model, of the same number on the model's scale."""
-    names = dict(zip(model.question.levels, model.labels))
-    numbers = {label: number(label) for label in chain.from_iterable(labels)}
-    return {label: names[level] for label, level in numbers.items() if level in names}
-
-
-def parse_label_map(text: str) -> dict[str, str]:
-    """Parse ``neg=0,pos=1`` into {"neg": "0", "pos": "1"}.
-
-    Raise DataError if the text has another form or a label twice.
-    """
-    pairs: dict[str, str] = {}
-    for part in text.split(","):
-        theirs, equals, ours = (piece.strip() for piece in part.partition("="))
-        if not equals or not theirs or not ours or theirs in pairs:
-            raise DataError(
-                f"--label-map {text!r} is not DATA=MODEL,DATA=MODEL; write it as in 0=neg,1=pos"
-            )
-        pairs[theirs] = ours
-    return pairs
+def _on_scale(labels: Sequence[Sequence[str]], model: ModelFile) -> list[list[str]]:
+    """Return the labels of texts as the model spells the same numbers."""
+    names: dict[float | None, str] = dict(zip(model.question.levels, model.labels))
+    return [[names.get(number(label), label) for label in of_text] for of_text in labels]
 
 
 def _check_models(models: Sequence[ModelFile], labelled: LabelledTexts, data: str) -> None:

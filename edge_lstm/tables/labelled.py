@@ -518,18 +518,13 @@ def _label(value: Any) -> str:
 
 
 def label_matrix(
-    labels: Sequence[Sequence[str]],
-    names: Sequence[str],
-    data: str,
-    label_map: Mapping[str, str] | None = None,
+    labels: Sequence[Sequence[str]], names: Sequence[str], data: str
 ) -> npt.NDArray[np.bool_]:
     """Return bool [n, names], the labels of each text.
 
     labels: label names in the data, of each text.
     names: labels of the model.
     data: name of the texts' source, for errors.
-    label_map: label in the data → label of the model, for labels that differ in name; None: a
-        caller cannot give one.
 
     Raise DataError if a label is unknown to the model.
     """
@@ -537,28 +532,15 @@ def label_matrix(
 
     index = {name: i for i, name in enumerate(names)}
     present = sorted(set(chain.from_iterable(labels)))
-    mapped = label_map or {}
-    for theirs, ours in mapped.items():
-        if ours not in index:
-            raise DataError(
-                f"--label-map: the model has no label {ours!r}; it has {listed_labels(names)}"
-            )
-        if theirs not in present:
-            raise DataError(
-                f"--label-map: the data has no label {theirs!r}; it has {listed_labels(present)}"
-            )
-    columns = {label: index.get(mapped.get(label, label), -1) for label in present}
-    if unknown := [label for label in present if columns[label] < 0]:
-        example = ",".join(f"{label}=LABEL" for label in unknown[:3])
-        others = "" if label_map is None else f", or map them: --label-map {example}"
+    if not index.keys() >= {*present}:
         raise DataError(
-            f"{data} has the labels {listed_labels(present)}, "
-            f"the model has {listed_labels(names)}; give a model with these labels{others}"
+            f"{data} has the labels {listed_labels(present)}, the model has "
+            f"{listed_labels(names)}; rename the data's, or give a model with these labels"
         )
 
     matrix = np.zeros((len(labels), len(names)), dtype=np.bool_)
     for row, of_text in zip(matrix, labels):
-        row[[columns[label] for label in of_text]] = True
+        row[[index[label] for label in of_text]] = True
     return matrix
 
 

@@ -76,13 +76,6 @@ def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
     assert other["confusion"] == [row[::-1] for row in straight["confusion"]]
 
 
-def test_a_label_map_says_what_the_datas_labels_mean() -> None:
-    write()
-    expected = measured()["models"][0]["accuracy"]
-    write([{"pos": "1", "neg": "0"}[label] for label in LABELS])
-    assert measured("--label-map", "0=neg, 1=pos")["models"][0]["accuracy"] == expected
-
-
 def test_out_of_vocabulary_words_are_counted_over_the_whole_of_every_text() -> None:
     for length in (2, 600):
         model = replace(MODEL, tokenizer=Tokenizer(KNOWN.words, length=length), training={})

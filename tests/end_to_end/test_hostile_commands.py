@@ -83,13 +83,6 @@ EVALUATE = cases(
     no foreign texts | text.csv --foreign e.txt | e.txt | e.txt:
     foreign texts that are labelled ones | text.csv --foreign f.txt
         | 1 of the 2 foreign texts are labelled texts | f.txt: A FINE FILM.\nanother
-    a label map of nothing | text.csv --label-map = | write it as in 0=neg,1=pos
-    a label map without a mark | text.csv --label-map pos | write it as in
-    a label map to nothing | text.csv --label-map pos= | write it as in
-    a label map of a label twice | text.csv --label-map pos=neg,pos=pos | write it as in
-    a label map with a comma at its end | text.csv --label-map pos=neg, | write it as in
-    a label map to no label | text.csv --label-map pos=good | no label 'good'; it has neg, pos
-    a label map of no label | text.csv --label-map 2=neg | it has neg, pos
     no such file | no.csv | no.csv
     no such model | text.csv -m no.onnx | no model file
     mistakes that are no CSV | text.csv --mistakes m.xlsx | give a name that ends in .csv
