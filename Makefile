@@ -33,9 +33,10 @@ $(VENV)/demo: pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[demo]'
 	touch $@
 
-# Each part, whatever fails in another; the last lines say what was skipped and what failed.
+# Each part, whatever fails in another, some beside those that leave a core idle; the last lines say what was skipped and
+# what failed.
 test:
-	@$(PYTHON) tools/parts.py "$(MAKE)" lint types pytest ray-test device-test
+	@$(PYTHON) tools/parts.py "$(MAKE)" install:device-test pytest:lint,types,ray-test
 
 # Everything that the tests need.
 install: $(VENV)/ray

@@ -106,18 +106,19 @@ def test_the_whole_check_fails_with_any_of_its_steps(whole_check: WholeCheck, ta
 
 
 @pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("order", ["one two", "two one", "one:two", "two:one"])
 def test_make_goes_on_after_a_part_that_fails_and_ends_with_what_was_skipped(
-    tmp_path: Path, fails: bool
+    tmp_path: Path, fails: bool, order: str
 ) -> None:
     line = "SKIPPED [2] tests/a.py:1: no node"
     parts = f"one:\n\t@{'false' if fails else 'true'}\ntwo:\n\t@echo '{line}'\n"
     (tmp_path / "Makefile").write_text(parts, encoding="utf-8")
-    command = [sys.executable, str(ROOT / "tools" / "parts.py"), "make", "one", "two"]
+    command = [sys.executable, str(ROOT / "tools" / "parts.py"), "make", *order.split()]
     done = finished(command, cwd=tmp_path)
     assert done.returncode == fails
     assert f"\nSkipped tests, and why:\n{line}\n" in done.stdout
     assert ("\nfailed: one\n" in done.stderr) == fails
-    assert done.stdout.endswith("\npassed: one, two\n") != fails
+    assert done.stdout.endswith(f"\npassed: {', '.join(order.split())}\n") != fails
 
 
 def test_security_md_counts_the_operators_that_a_graph_may_use() -> None:
