@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,21 @@ def inspected(path: str | Path) -> Any:
 def train(*arguments: str | Path) -> Result:
     """``edge-lstm train``."""
     return command("train", *arguments)
+
+
+@cache
+def help_of(*names: str) -> str:
+    """What ``--help`` shows, of a command or of all."""
+    return command(*names, "--help").stdout
+
+
+def parameters(name: str) -> list[str]:
+    """The options of a command, by their long names, and its arguments, as its help lists them."""
+    line = r"^  (?:-\w, )?(--[\w-]+|\[?[A-Z]{2,})\S*(?: \S+){0,2}(?:  |$)"
+    return re.findall(line, help_of(name), re.MULTILINE)
+
+
+COMMANDS = re.findall(r"^  ([a-z]+)  ", help_of().partition("Commands:")[2], re.MULTILINE)
 
 
 def finished(line: Sequence[Any], **options: Any) -> subprocess.CompletedProcess[str]:

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from commands import command
 
-from edge_lstm.cli import run
 from edge_lstm.system import atomic
 from edge_lstm.system.atomic import (
     open_atomically,
@@ -70,9 +70,9 @@ def killed_at(name: str, act: Callable[[], object]) -> None:
 )
 def test_what_a_killed_command_left_goes_with_the_next_run(moment: str, line: str) -> None:
     Path("in.csv").write_text("text\nfine\n")
-    killed_at(moment, lambda: run(line.split()))
+    killed_at(moment, lambda: command(*line.split()))
     assert len(list(Path().iterdir())) > 1
-    run(line.split())
+    command(*line.split())
     assert sorted(path.name for path in Path().iterdir()) == ["in.csv", line.split()[-1]]
 
 

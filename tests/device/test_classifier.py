@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_files import SMALL
+from model_files import EMBEDDED, SMALL
 from table_files import read_rows
 
 import edge_lstm
-from edge_lstm import Classifier, OnnxRuntime, models
+from edge_lstm import Classifier, OnnxRuntime
 
-REVIEWS = [row["text"] for row in read_rows(Path(models.__path__[0]) / "reviews.csv")]
+REVIEWS = [row["text"] for row in read_rows(EMBEDDED.with_name("reviews.csv"))]
 CLASSIFIER = Classifier.load()
 ALONE = CLASSIFIER.probabilities(REVIEWS, batch_size=1)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from commands import COMMANDS
 from test_cli import run_and_imports
-
-from edge_lstm.cli import COMMANDS
 
 
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("edge-lstm ", list(COMMANDS)),
+        ("edge-lstm ", COMMANDS),
         ("edge-lstm pre", ["predict"]),
         ("edge-lstm explain --la", ["--label"]),
         ("edge-lstm nonsense --j", []),

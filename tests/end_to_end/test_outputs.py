@@ -8,12 +8,10 @@ import runpy
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-
-from edge_lstm import cli
+from commands import COMMANDS, help_of, parameters
 
 ROOT = Path(__file__).parents[2]
 TOOL = runpy.run_path(str(ROOT / "tools" / "outputs.py"))
@@ -52,17 +50,10 @@ def shell_commands(text: str) -> Iterator[list[str]]:
             yield words
 
 
-def options_of(name: str) -> set[str]:
-    """The options that a command takes."""
-    entry = cli.COMMANDS[name]
-    command = cli._command(
-        name, import_module(f"{entry.package}.cli.{name}").command, entry.summary
-    )
-    context = command.make_context(name, [], resilient_parsing=True)
-    return {option for parameter in command.get_params(context) for option in parameter.opts}
-
-
-OPTIONS = {name: options_of(name) for name in cli.COMMANDS}
+OPTIONS = {
+    name: {*parameters(name), *re.findall(r"^  (-\w), ", help_of(name), re.MULTILINE)}
+    for name in COMMANDS
+}
 OF_ALL = {"--version", "--help", "--debug", "--install-completion", "--show-completion"}
 
 
@@ -92,7 +83,7 @@ def test_a_command_or_option_that_does_not_exist_is_found() -> None:
     assert unknown_in(f"{text}or `edge-lstm inspect --cards`") == wrong
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_short_page_that_shows_it(name: str) -> None:
     page = ROOT / "docs" / "how-to" / f"{name}.md"
     text = page.read_text(encoding="utf-8")

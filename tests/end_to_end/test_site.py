@@ -9,10 +9,9 @@ import runpy
 from pathlib import Path
 
 import pytest
-from test_outputs import OPTIONS
+from commands import COMMANDS, parameters
 
 import edge_lstm
-from edge_lstm.cli import COMMANDS
 from edge_lstm.core.modelfile import open_model
 from edge_lstm.live_page import build_page
 
@@ -30,8 +29,8 @@ def section(page: str, title: str) -> str:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_every_command_is_in_the_reference(name: str) -> None:
     page = html.unescape(section(SITE["commands_page"](), name))
-    shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", page))
-    assert {option for option in OPTIONS[name] if option.startswith("-")} <= shown | {"--help"}
+    shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page))
+    assert {each for each in parameters(name) if each.startswith("--")} <= shown | {"--help"}
 
 
 @pytest.mark.parametrize("name", [name for name in edge_lstm.__all__ if name != "__version__"])

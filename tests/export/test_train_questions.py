@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import rows
-from commands import inspected
+from commands import command, inspected
 from edge_lstm_export.checkpoint.stages import Stage, Stages
 from edge_lstm_export.train import run as run_module
 from edge_lstm_export.train.run import Job
-
-from edge_lstm.cli import run
-from edge_lstm.errors import DataError
 
 QUICK = ["--preset", "seed", "--epochs", "1", "--teacher", "none"]
 
@@ -35,22 +32,19 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("log.jsonl").write_text("".join(lines))
 
 
-def test_each_column_makes_a_checkpoint_from_the_rows_that_answer_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_each_column_makes_a_checkpoint_from_the_rows_that_answer_it() -> None:
     columns = ["--label-column", "team", "--label-column", "urgent"]
-    run(["train", "log.jsonl", *columns, "-o", "questions", *QUICK])
+    plans = command("train", "log.jsonl", *columns, "-o", "questions", *QUICK).stderr
     for name, labels in (("team", ["a", "b"]), ("urgent", ["no", "yes"])):
         assert inspected(f"questions/{name}.safetensors")["labels"] == labels
-    plans = capsys.readouterr().err
     assert plans.index("30 training") < plans.index("59 training")
 
 
 def test_after_a_kill_between_two_questions_the_first_stands_and_the_next_run_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    command = ["train", "log.jsonl", "--label-column", "team", "--label-column", "urgent"]
-    command += ["-o", "questions", *QUICK]
+    line = ["train", "log.jsonl", "--label-column", "team", "--label-column", "urgent"]
+    line += ["-o", "questions", *QUICK]
     team = Path("questions/team.safetensors")
     urgent = Path("questions/urgent.safetensors")
     unfinished = Path("questions/urgent.safetensors.partial")
@@ -65,23 +59,19 @@ def test_after_a_kill_between_two_questions_the_first_stands_and_the_next_run_sa
 
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "run_job", killed)
-        assert run(command) != 0
+        assert command(*line).returncode != 0
     before = team.read_bytes()
     assert not urgent.exists()
 
     # Without --resume nothing is begun: the second training would fail after the first.
-    with pytest.raises(DataError, match=r"urgent\.safetensors has an unfinished"):
-        run(command)
+    assert "urgent.safetensors has an unfinished" in command(*line).error
     unfinished.unlink()
 
-    capsys.readouterr()
-    run([*command, "--resume"])
-    said = capsys.readouterr().err
+    said = command(*line, "--resume").stderr
     assert f"note: keeps {team}, of an earlier run\n" in said and "59 training" in said
     assert team.read_bytes() == before and urgent.exists()
 
-    run(command)
-    assert f"note: replaces {team}, {urgent}, of an earlier run\n" in capsys.readouterr().err
+    assert f"note: replaces {team}, {urgent}, of an earlier run\n" in command(*line).stderr
 
 
 COLUMNS = """
@@ -95,6 +85,5 @@ team ../urgent | cannot name a question
 @pytest.mark.parametrize(("columns", "said"), rows(COLUMNS))
 def test_columns_that_make_no_questions_are_one_line(columns: str, said: str) -> None:
     options = [each for column in columns.split() for each in ("--label-column", column)]
-    with pytest.raises(DataError, match=said):
-        run(["train", "log.jsonl", *options, "-o", "questions", *QUICK])
+    assert said in command("train", "log.jsonl", *options, "-o", "questions", *QUICK).error
     assert not Path("questions").exists()
