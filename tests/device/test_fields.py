@@ -121,7 +121,9 @@ def test_no_text_of_a_row_becomes_a_field_word() -> None:
 
 
 def test_a_row_that_was_read_by_other_fields_is_read_again() -> None:
-    assert words_of(read({"c": "a"}), ALONE % '{"name":"c","kind":"category","values":["a"]}') == [0]
+    assert words_of(read({"c": "a"}), ALONE % '{"name":"c","kind":"category","values":["a"]}') == [
+        0
+    ]
 
 
 def test_a_row_too_deep_or_that_is_no_object_is_one_line() -> None:

@@ -118,9 +118,9 @@ def make_checkpoint(
     return checkpoint_of(NetworkOptions(**shape).config, length, seed=seed)
 
 
-def checkpoint_file(path: Path) -> Path:
-    """The file of an untrained checkpoint."""
-    save_checkpoint(make_checkpoint(), path)
+def checkpoint_file(path: Path, checkpoint: Checkpoint | None = None) -> Path:
+    """The file of a checkpoint, or of an untrained one."""
+    save_checkpoint(checkpoint or make_checkpoint(), path)
     return path
 
 

@@ -11,29 +11,29 @@ import pytest
 from commands import command
 from conftest import Trained
 from edge_lstm_export import TrainingRequest, make_plan
-from edge_lstm_export.checkpoint.checkpoint import load_checkpoint, save_checkpoint
-from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.train.fit import Fitted, fit
 from edge_lstm_export.train.plan.stats import dataset_stats
 from made import (
+    checkpoint_file,
     dataset,
     make_checkpoint,
-    model_of,
+    model_at,
     rows,
     write_csv,
 )
 
 from edge_lstm import Classifier
-from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.risk_coverage import Point, RiskCoverage
-from edge_lstm.errors import DataError
 
 POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 CURVE = RiskCoverage("validation part", 1000, POINTS, unfamiliar=((0.01, 1.25), (0.05, 1.125)))
 
 
-def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) -> None:
-    crossed = load_checkpoint(trained.checkpoint).abstention
+def test_the_curve_is_of_texts_that_no_part_had_learnt_from(
+    trained: Trained, tmp_path: Path
+) -> None:
+    command("export", trained.checkpoint, "-o", tmp_path / "m.onnx")
+    crossed = model_at(tmp_path / "m.onnx").abstention
     assert (crossed.texts, crossed.data) == (60, "training texts, cross-validated")
     # Sixty texts show no share below 0.05 of familiar ones (fewest_texts), twelve none below 0.2.
     assert crossed.unfamiliar[0][0] == 0.05
@@ -64,25 +64,25 @@ def test_test_texts_that_were_drawn_from_the_data_count_and_given_ones_do_not(
 
 
 def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> None:
-    plain = make_checkpoint()
-    save_checkpoint(replace(plain, abstention=CURVE), tmp_path / "c.safetensors")
-    checkpoint = load_checkpoint(tmp_path / "c.safetensors")
-    for quantize in (None, "int8"):
-        file = model_of(checkpoint, quantize=quantize, abstain=0.02)
-        assert file.abstention == replace(CURVE, default=0.02)
-    assert model_of(plain).abstention is None
-    with pytest.raises(DataError, match=r"only for 0\.0058 or more"):
-        export(checkpoint, abstain=0.001)
+    output = tmp_path / "m.onnx"
+    plain = checkpoint_file(tmp_path / "p.safetensors")
+    curved = replace(make_checkpoint(), abstention=CURVE)
+    asked = ("export", checkpoint_file(tmp_path / "c.safetensors", curved), "-o", output)
+    for more in ((), ("--quantize", "int8")):
+        command(*asked, "--abstain", "0.02", *more)
+        assert model_at(output).abstention == replace(CURVE, default=0.02)
+    assert "only for 0.0058 or more" in command(*asked, "--abstain", "0.001").error
+    of_plain = ("export", plain, "-o", output)
     said = "checkpoint has no risk-coverage curve for --abstain; add --data"
-    with pytest.raises(DataError, match=said):
-        export(plain, abstain=0.02)
+    assert said in command(*of_plain, "--abstain", "0.02").error
+    command(*of_plain)
+    assert model_at(output).abstention is None
 
 
 def test_the_texts_of_the_export_judge_what_the_validation_part_promised(tmp_path: Path) -> None:
     checkpoint = replace(make_checkpoint(), abstention=replace(CURVE, default=0.02))
-    source = tmp_path / "c.safetensors"
+    source = checkpoint_file(tmp_path / "c.safetensors", checkpoint)
     output = tmp_path / "m.onnx"
-    save_checkpoint(checkpoint, source)
     said = "abstain: below 0.9; at most 0.02 of the rest wrong, by 1,000 texts (validation part)"
     assert said in command("export", source, "-o", output).stdout
     # Sixty texts, of which the surer half is right: fewer, but the promise is not theirs.
@@ -96,5 +96,4 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(tmp_pat
     error = command(*judged).error
     assert "60 texts (--data of the export) give no threshold" in error
     assert "by 60 texts (--data of the export)" in command(*judged, "--abstain", "0.1").stdout
-    curve = open_model(output).abstention
-    assert curve.unfamiliar[0][0] == 0.05
+    assert model_at(output).abstention.unfamiliar[0][0] == 0.05

@@ -10,23 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import rows
-from commands import inspected, train
+from commands import command, inspected, train
 from conftest import Trained
-from edge_lstm_export.checkpoint.checkpoint import load_checkpoint
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.options import UNTUNED
 from edge_lstm_export.train.calibrate import choose_thresholds
 from made import (
+    checkpoint_file,
     classifier_of,
     make_checkpoint,
-    model_of,
     multi_label_rows,
     write_csv,
 )
 
 from edge_lstm import Classifier, MultiLabelPrediction
-from edge_lstm.errors import CheckError, DataError
+from edge_lstm.errors import CheckError
 from edge_lstm.tables.labelled import LabelledTexts
 
 LABELS = ("anger", "fear", "joy")
@@ -40,15 +39,16 @@ def test_the_training_says_how_good_it_is(trained_multi_label: Trained) -> None:
     assert set(training["data"]["train_texts"]) == set(LABELS) and training["cross_validated"]
 
 
-def test_the_file_gives_each_text_all_of_its_labels(trained_multi_label: Trained) -> None:
-    checkpoint = load_checkpoint(trained_multi_label.checkpoint)
-    file = model_of(checkpoint, quantize="int8")
+def test_the_file_gives_each_text_all_of_its_labels(
+    trained_multi_label: Trained, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    command("export", trained_multi_label.checkpoint, "-o", path, "--quantize", "int8")
     texts = ["filler3 joyful filler4 angerful", "filler1 filler2 filler9"]
-    two, none = Classifier(file).predict(texts)
+    two, none = Classifier.load(path).predict(texts)
     assert isinstance(two, MultiLabelPrediction)
     assert sorted(two.labels) == ["anger", "joy"] and none.labels == ()
     assert none.label in LABELS  # the most probable one all the same
-    assert file.thresholds == checkpoint.thresholds
 
 
 def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
@@ -83,17 +83,11 @@ def test_int8_is_refused_for_a_loss_or_for_many_changed_labels(numbers: str, sai
         gates.check_accuracy(comparison, 5)
 
 
-@pytest.mark.parametrize(
-    ("multi_label", "labelled"),
-    [
-        (True, LabelledTexts(["a"], [("label0",)])),
-        (False, LabelledTexts(["a"], [("label0",)], multi_label=True)),
-    ],
-)
-def test_data_of_the_other_kind_is_refused(multi_label: bool, labelled: LabelledTexts) -> None:
-    checkpoint = make_checkpoint(labels=3, multi_label=multi_label)
-    with pytest.raises(DataError, match="per text, the model gives"):
-        export(checkpoint, labelled=labelled)
+def test_data_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    source = checkpoint_file(tmp_path / "c.safetensors")
+    (tmp_path / "d.jsonl").write_text('{"text": "a", "labels": ["label0"]}\n')
+    given = ("-o", tmp_path / "m.onnx", "--data", tmp_path / "d.jsonl")
+    assert "per text, the model gives" in command("export", source, *given).error
 
 
 def test_a_threshold_has_the_best_f1() -> None:

@@ -7,13 +7,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from commands import json_of
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.read import read_texts
 from hostile import tar_bytes
 from made import read, write
 
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.sources import load_labelled
 
 FILES = {
     "aclImdb/README": b"not a review",
@@ -84,7 +84,7 @@ def test_evaluate_reads_the_test_texts_of_the_tar_with_its_label_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tar = write(tmp_path / "aclImdb_v1.tar.gz", tar_bytes(FILES))
-    found = load_labelled(str(tar))
-    assert (found.names, found.texts) == (["neg", "pos"], ["Poor", "Fine"])
+    values = json_of("evaluate", tar)
+    assert (values["texts"], values["models"][0]["confusion"]) == (2, [[1, 0], [0, 1]])
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
-    assert load_labelled("imdb").texts == load_labelled(str(tar)).texts == ["Poor", "Fine"]
+    assert json_of("evaluate", "imdb")["models"] == values["models"]

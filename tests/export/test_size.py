@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import command
 from edge_lstm_export import DatasetStats, Plan, TrainingRequest, make_plan
-from edge_lstm_export.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from edge_lstm_export.checkpoint.checkpoint import Checkpoint
 from edge_lstm_export.network.network import Network
 from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.options import AugmentationOptions
@@ -22,7 +22,7 @@ from edge_lstm_export.train.lstm.loop import LoopResult
 from edge_lstm_export.train.plan.defaults import PRESETS
 from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.sources.dataset import Dataset, hold_out
-from made import dataset, make_checkpoint, model_of
+from made import checkpoint_file, dataset, make_checkpoint, model_of
 
 from edge_lstm.core.familiarity import level
 from edge_lstm.core.text import FIRST_WORD_ID
@@ -158,10 +158,10 @@ def test_an_edited_plan_whose_network_alone_is_too_large_is_refused() -> None:
 
 
 def test_an_int8_file_that_is_larger_than_its_plan_is_refused(tmp_path: Path) -> None:
-    source = tmp_path / "c.safetensors"
     output = tmp_path / "m.onnx"
     checkpoint = make_checkpoint(ngram_words=150, ngram_slots=150, ngram_dim=1)
-    save_checkpoint(replace(checkpoint, plan={"max_kilobytes": 1}), source)
+    planned = replace(checkpoint, plan={"max_kilobytes": 1})
+    source = checkpoint_file(tmp_path / "c.safetensors", planned)
     error = command("export", source, "-o", output, "--quantize", "int8").error
     assert "bytes, more than its plan's 1 kB; no file was written" in error
     assert not output.exists()
