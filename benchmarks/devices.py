@@ -6,8 +6,7 @@
 Counts the executions of each basic block of an emulated run (qemu's log). A block's cycles are
 those of LLVM's model of the core: a hundred in a row, divided by a hundred. A token's share is the
 difference of a longer and a shorter text. The same is done for this machine and compared with its
-clock. Boards that people have measured are files of ``edge-lstm latency --json`` in
-docs/devices/measured.
+clock.
 
 Needs Debian's qemu-user, qemu-system-arm, llvm, and gcc for each target; see MACHINES.
 """
@@ -34,7 +33,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
 BOARD = PROJECT / "tests" / "engine"
 MODELLED = PROJECT / "benchmarks" / "results" / "devices.json"
-MEASURED = PROJECT / "docs" / "devices" / "measured"
 PAGE = PROJECT / "benchmarks" / "devices.md"
 SOURCES = (str(PROJECT / "benchmarks" / "devices.c"), str(ENGINE / "edge_lstm.c"))
 # The int8 files of the repository. tiny is exported from its checkpoint.
@@ -355,33 +353,13 @@ def check_table(result: Json) -> str:
     return markdown_table(heads, rows, words=(0, 1))
 
 
-def measured_table(files: list[Path]) -> str:
-    """Return the table of the boards whose ``edge-lstm latency --json`` was sent in."""
-    rows = []
-    for path in files:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        machine = told["machine"]
-        warnings = ", ".join(each["code"] for each in told["warnings"]) or "none"
-        for each in told["settings"]:
-            fit = each["length_fit"] or {}
-            times = (fit.get("per_token_us"), fit.get("fixed_us"), each["both"]["p50_us"])
-            shown = ("–" if time is None else f"{time:,.1f}" for time in times)
-            model = Path(each["model"]["path"]).name
-            board = machine["board"] or path.stem
-            rows.append([board, str(machine["cpu"]), model, *shown, warnings])
-    heads = ("board", "CPU", "model", "µs per token", "fixed µs", "median µs per text", "warnings")
-    return markdown_table(heads, rows, words=(0, 1, 2, 6))
-
-
 def write(page: Path = PAGE) -> None:
     """Write the tables into the page."""
     result = json.loads(MODELLED.read_text(encoding="utf-8"))
-    boards = sorted(MEASURED.glob("*.json"))
     tables = {
         "modelled": modelled_table(result),
         "memory": memory_table(result),
         "check": check_table(result),
-        "measured": measured_table(boards) if boards else "No board's file is here yet.",
     }
     for name, table in tables.items():
         write_table(page, f"benchmarks.devices: {name}", table)
