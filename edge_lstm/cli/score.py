@@ -68,9 +68,6 @@ def command(
             min=1,
         ),
     ] = None,
-    low_memory: Annotated[
-        bool, option(None, "Use one worker and small chunks.", "--low-memory")
-    ] = False,
     resume: Annotated[bool, option(None, _RESUME, "--resume")] = False,
     engine: Annotated[str | None, option("NAME", _ENGINE)] = None,
     summary_file: Annotated[
@@ -121,7 +118,6 @@ def command(
     engine = "ray" if kind == "ray" else engine
     run = RunOptions(
         workers=workers,
-        low_memory=low_memory,
         resume=resume,
         engine=None if engine == "ray" else engine,
         also_written=[] if summary_file is None else [summary_file],
@@ -146,8 +142,6 @@ def _check_run(inputs: list[str], output: str | None, engine: str | None, run: R
     """Raise the errors that are known before the work."""
     from edge_lstm.errors import DataError
 
-    if engine == "ray" and run.low_memory:
-        raise DataError("--low-memory is for one machine; leave it out with --engine ray")
     if engine == "ray" and (len(inputs) != 1 or output is None):
         raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
     if "-" in inputs and sys.stdin is None:

@@ -36,8 +36,6 @@ class OnnxRuntime:
     provider: a CPU execution provider of the installed ONNX Runtime, such as ``XNNPACK``.
     threads: threads inside one run, 1 to 1024. A second one rarely helps, because the network is
         small.
-    arena: keep the memory of the largest batch so far for the next run. False: return it to the
-        system after every run. The next run then requests it again, which costs time.
     processes: number of processes that run models at once and share the memory. The first
         Classifier of a process sets it. A pickled copy assumes one process for each core.
 
@@ -52,7 +50,6 @@ class OnnxRuntime:
     provider: str = "CPU"
     # With many more, ONNX Runtime hangs instead of raising an error.
     threads: Annotated[int, Range(1, 1024)] = 1
-    arena: bool = True
     processes: int = 1
 
     def __post_init__(self) -> None:
@@ -102,10 +99,6 @@ class OnnxSession:
         self._engine = engine
         self._name = f"ONNX Runtime {onnxruntime.__version__}"
         self._open()
-        self._options = onnxruntime.RunOptions()
-        if not engine.arena and _arena.bound(engine):
-            # A session without an arena of its own gives memory back.
-            self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def __str__(self) -> str:
         return self._name
@@ -120,7 +113,7 @@ class OnnxSession:
         try:
             with gate.passed():
                 answers: list[npt.NDArray[np.float32]] = self._session.run(
-                    [OUTPUT_NAME], {INPUT_NAME: ids}, self._options
+                    [OUTPUT_NAME], {INPUT_NAME: ids}
                 )
         # ONNX Runtime raises its own types, which differ between releases.
         except Exception as error:
@@ -141,9 +134,7 @@ class OnnxSession:
         options.inter_op_num_threads = 1
         # Idle threads would spin, which costs the battery of a small device.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        is_bounded = _arena.bound(self._engine)
-        options.enable_cpu_mem_arena = self._engine.arena or is_bounded
-        if is_bounded:
+        if _arena.bound(self._engine):
             options.add_session_config_entry("session.use_env_allocators", "1")
         # A memory pattern is a plan for one shape of input, and batches differ in length.
         options.enable_mem_pattern = False
@@ -231,10 +222,8 @@ def _register_arena(engine: OnnxRuntime) -> bool:
             0,
             onnxruntime.OrtMemType.DEFAULT,
         )
-        # ONNX Runtime's kArenaExtendStrategy: 0 doubles the memory; 1 adds just as much as is asked
-        # for, which takes less at once and more in the long run.
-        growth = 0 if engine.arena else 1
-        config = onnxruntime.OrtArenaCfg(limit // 2 // engine.processes, growth, -1, -1)
+        # -1: ONNX Runtime's own choice.
+        config = onnxruntime.OrtArenaCfg(limit // 2 // engine.processes, -1, -1, -1)
         onnxruntime.create_and_register_allocator(memory, config)
     # Another part of this program registered one; each session then has its own.
     except Exception:

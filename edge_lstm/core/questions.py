@@ -49,14 +49,11 @@ class Questions:
         self,
         texts: Sequence[Row | None],
         policies: Mapping[str, Policy],
-        *,
-        batch_size: int | None = None,
     ) -> dict[str, Decisions]:
         """Classify texts.
 
         texts: see Classifier.classify.
         policies: name of each question to answer → its policy.
-        batch_size: texts in one run; None for the fastest number.
 
         Raises ModelFileError if a model gives no probabilities.
         """
@@ -67,7 +64,5 @@ class Questions:
             tokenizer = self._tokenizers[name]
             if encoded.get(tokenizer) is None:
                 encoded[tokenizer] = classifier.encode(texts)
-            answers[name] = classifier.classify(
-                texts, policy, batch_size=batch_size, encoded=encoded[tokenizer]
-            )
+            answers[name] = classifier.classify(texts, policy, encoded=encoded[tokenizer])
         return answers

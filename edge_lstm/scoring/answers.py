@@ -155,12 +155,10 @@ class Predictor:
         self,
         classifiers: Mapping[str, Classifier],
         options: Mapping[str, ScoreOptions],
-        batch_size: int | None,
     ) -> None:
         """Take over options that come from columns.plan_output.
 
         classifiers: name of the question → its classifier. A single question has an empty name.
-        batch_size: texts in one run of a model; None for the fastest number.
         """
         from edge_lstm.core.questions import Questions
 
@@ -169,7 +167,6 @@ class Predictor:
         self._policies = {
             name: options[name].policy(each.model) for name, each in classifiers.items()
         }
-        self._batch_size = batch_size
 
     def predict(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> Predictions:
         """Return the predictions for rows.
@@ -178,7 +175,7 @@ class Predictor:
         reasons: the reason why a row has no text; None for the others.
         """
         texts, reasons = self._read(texts, reasons)
-        found = self._questions.classify(texts, self._policies, batch_size=self._batch_size)
+        found = self._questions.classify(texts, self._policies)
         answers = {name: Answers(each, self._options[name]) for name, each in found.items()}
         return Predictions(answers, coded(reasons))
 

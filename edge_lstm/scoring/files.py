@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 # A model as score_files takes it.
 _Model: TypeAlias = "str | Path | Classifier | None"
 
-# Rows and bytes of a chunk with ``low_memory``.
-LOW_MEMORY_LIMITS = (256, 2**16)
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -50,10 +47,7 @@ class RunOptions:
 
     workers: the largest number of processes; None for one per core that this process may use. No
         more are started than the work can use.
-    low_memory: for devices: one worker, small chunks, half the usual batch, and no arena (see
-        OnnxRuntime).
     chunk_rows: the largest number of rows that a worker takes at a time; None for the usual number.
-    batch_size: texts in one run of the model; None for the fastest number.
     engine: its name, see Classifier.load.
     resume: continue an interrupted run; the final file equals an uninterrupted run's.
     checkpoint_seconds: seconds of work that an interruption may cost; None: it costs all work, and
@@ -64,9 +58,7 @@ class RunOptions:
     """
 
     workers: int | None = None
-    low_memory: bool = False
     chunk_rows: int | None = None
-    batch_size: int | None = None
     engine: str | None = None
     resume: bool = False
     checkpoint_seconds: float | None = 5.0
@@ -84,13 +76,11 @@ class RunOptions:
             raise DataError(f"checkpoint_seconds must be 0 or more, not {seconds}")
         for written in self.also_written:
             path("also_written", written)
-        if self.low_memory and (self.workers or 1) > 1:
-            raise DataError("--low-memory uses one worker; leave out --workers or --low-memory")
 
     @property
     def limits(self) -> tuple[int, int]:
         """The most rows and bytes of a chunk."""
-        rows, size = LOW_MEMORY_LIMITS if self.low_memory else tables.LIMITS
+        rows, size = tables.LIMITS
         return rows if self.chunk_rows is None else int(self.chunk_rows), size
 
 
@@ -175,19 +165,14 @@ def score_files(
     )
     with signals.held():
         from edge_lstm.core.classifier import Classifier
-    workers = 1 if run.low_memory else run.workers
     if isinstance(engine, OnnxRuntime):
-        arena = not run.low_memory
-        engine = replace(engine, arena=arena, processes=most_processes(workers))
+        engine = replace(engine, processes=most_processes(run.workers))
     classifiers = {
         name: loaded or Classifier(opened_model, engine)
         for name, (loaded, opened_model) in models.items()
     }
-    batch_size = run.batch_size
-    if batch_size is None and run.low_memory:
-        batch_size = max(1, min(each.batch_size for each in classifiers.values()) // 2)
-    worker = Worker(Predictor(classifiers, resolved, batch_size), columns, work.compression)
-    with WorkerPool(worker, workers) as pool:
+    worker = Worker(Predictor(classifiers, resolved), columns, work.compression)
+    with WorkerPool(worker, run.workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
         else:

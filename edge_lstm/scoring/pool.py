@@ -202,7 +202,7 @@ class WorkerPool:
             if isinstance(error, MemoryError):
                 raise EdgeLSTMError(
                     "a worker process needs more than its share of the memory; "
-                    "use fewer --workers, or --low-memory"
+                    "use fewer --workers, or --engine native"
                 )
             raise error from RuntimeError(f"in a worker process:\n{task.answer.traceback}")
         data, summary = task.answer
@@ -214,7 +214,7 @@ class WorkerPool:
             return EdgeLSTMError("the interpreter is ending; join the threads that score before")
         return EdgeLSTMError(
             "a worker process was killed, perhaps out of memory; "
-            "continue with --resume and fewer --workers, or --low-memory"
+            "continue with --resume and fewer --workers, or start again with --engine native"
         )
 
     def _start(self, count: int) -> None:

@@ -82,7 +82,7 @@ def score_on_cluster(
     options = resolved[""]
     if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
         check_default_model(chunk, first, opened)
-    local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
+    local = RunOptions(workers=1, checkpoint_seconds=None)
     classifier = Classifier(opened, chosen_engine(run.engine))
     arguments = {
         "model": classifier,

@@ -10,7 +10,7 @@ from model_files import EMBEDDED, SMALL
 from table_files import read_rows
 
 import edge_lstm
-from edge_lstm import Classifier, OnnxRuntime
+from edge_lstm import Classifier
 
 REVIEWS = [row["text"] for row in read_rows(EMBEDDED.with_name("reviews.csv"))]
 CLASSIFIER = Classifier.load()
@@ -29,11 +29,6 @@ def test_a_document_scores_the_same_alone_and_in_any_batch(
 ) -> None:
     together = CLASSIFIER.probabilities([REVIEWS[i] for i in order], batch_size=batch_size)
     assert np.array_equal(together, ALONE[order])
-
-
-def test_memory_that_is_kept_or_given_back_changes_nothing() -> None:
-    given_back = Classifier.load(engine=OnnxRuntime(arena=False))
-    assert (given_back.probabilities(REVIEWS, batch_size=7) == ALONE).all()
 
 
 @settings(max_examples=20)

@@ -172,8 +172,7 @@ def test_each_format_is_read_and_written_with_the_same_answers(
             "out.csv",
             [
                 {},
-                {"low_memory": True},
-                {"workers": 1, "chunk_rows": 7, "batch_size": 3},
+                {"workers": 1, "chunk_rows": 7},
                 {"workers": 2, "chunk_rows": 20},
             ],
         ),

@@ -42,7 +42,7 @@ def test_a_forked_process_answers_the_same() -> None:
 
 
 def test_a_pickled_classifier_answers_the_same_and_a_changed_one_is_refused() -> None:
-    classifier = Classifier.load(engine=OnnxRuntime(threads=2, arena=False))
+    classifier = Classifier.load(engine=OnnxRuntime(threads=2))
     pickled = pickle.dumps(classifier)
     for again in (pickle.loads(pickled), copy.deepcopy(classifier)):
         assert again.engine.threads == classifier.engine.threads

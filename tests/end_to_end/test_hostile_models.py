@@ -114,9 +114,8 @@ SCORE = "score_files('t.txt', 'o.csv', model='m.onnx', run=RunOptions(chunk_rows
     ("code", "share"),
     [
         ("load('m.onnx').predict(['fine'])", 200),
-        ("load(None, OnnxRuntime(arena=False)); load('m.onnx').predict(['fine'])", 200),
+        ("load(None); load('m.onnx').predict(['fine'])", 200),
         (SCORE.format("workers=1"), 200),
-        (SCORE.format("low_memory=True"), 200),
         (SCORE.format("workers=2"), 100),
         (
             "pickle.loads(pickle.dumps(load('m.onnx', OnnxRuntime(processes=4)))).predict(['a'])",

@@ -52,9 +52,7 @@ def null_is_a_device(folder: Path) -> None:
 SCORE = "score a.csv -o o.csv"
 OPTIONS = cases(
     f"""
-    low memory and workers | --low-memory -w 2 | --low-memory uses one
     an engine of no name | --engine spark | is unknown; choose
-    low memory on a cluster | --engine ray --low-memory | leave it out with --engine ray
     no workers | -w 0 | exit 2: Invalid value
     a provider that is none | --engine onnxruntime:Warp | not a CPU provider
     a provider that is none, no rows | --engine onnxruntime:Warp | not a CPU provider

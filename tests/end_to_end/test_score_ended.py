@@ -123,7 +123,7 @@ def test_a_worker_that_is_killed_ends_it_with_one_line(
     assert code == 1
     assert said == (
         "error: a worker process was killed, perhaps out of memory; "
-        "continue with --resume and fewer --workers, or --low-memory\n"
+        "continue with --resume and fewer --workers, or start again with --engine native\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -64,9 +64,8 @@ processes | onnx_runtime | [null, "2", 1.5] | [0, -1] | [2]
 engine | load run_options | [5, ["CPU"]] | ["tvm", "onnxruntime:"] | []
 engine | classifier | [null, "native"] | [] | []
 provider | onnx_runtime | [null, 5, ["CPU"]] | [] | ["cpu"]
-arena | onnx_runtime | [null, "no", 1] | [] | [false]
 path | load | [5, []] | ["", "a\\u0000b", "no.onnx"] | [null]
-batch_size | classify probabilities predict ids run_options
+batch_size | classify probabilities predict ids
     | ["2", 1.5, true, [1]] | [0, -1] | [null, 1000000000000000000000000000000]
 texts | probabilities predict | [null, 5, "fine", [1], [null], {"a": "b"}] | [] | [[]]
 rows | ids
@@ -98,7 +97,6 @@ on_progress | files | [5, "x"] | [] | [null]
 workers | run_options | ["2", 1.5, true, [1]] | [0, -1] | [null, 1000000000000]
 chunk_rows | run_options | ["2", 1.5, true, [1]] | [0, -5] | [null, 1000000000000]
 checkpoint_seconds | run_options | ["x", true, [1]] | [-1, NaN] | [null, 0, Infinity]
-low_memory | run_options | [null, "x", 1] | [] | [true]
 resume | run_options | [null, "x", 1] | [] | [false]
 also_written | run_options | [null, 5, [5]]
     | ["a.json", ["a\\u0000b"], ["in.csv"]] | [[], ["a.json"]]
