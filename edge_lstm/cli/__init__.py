@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from edge_lstm._version import __version__
-from edge_lstm.cli.limits import check_limits, limit_met
+from edge_lstm.cli.limits import limit_met
 from edge_lstm.cli.streams import abandon_output, prepare_streams
 from edge_lstm.errors import DataError, EdgeLSTMError, first_line
 from edge_lstm.extras import check_installed, missing_package
@@ -36,32 +36,28 @@ class CommandEntry(NamedTuple):
 
     summary: the line that the list shows.
     package: the import package with its module, in the folder ``cli``.
-    megabytes: the address space that it needs.
     """
 
     summary: str
     package: str = "edge_lstm"
-    megabytes: int = 175
 
 
 # In the order of the road: train → export → score → measure.
 COMMANDS = {
-    "quickstart": CommandEntry(
-        "Try every step on example tickets, in a minute.", WORKSTATION, 1500
-    ),
-    "train": CommandEntry("Train a classifier from labelled text.", WORKSTATION, 1500),
-    "import": CommandEntry("Make a checkpoint of an LSTM of Keras or PyTorch.", WORKSTATION, 1500),
-    "export": CommandEntry("Turn a checkpoint into one ONNX model file.", WORKSTATION, 800),
+    "quickstart": CommandEntry("Try every step on example tickets, in a minute.", WORKSTATION),
+    "train": CommandEntry("Train a classifier from labelled text.", WORKSTATION),
+    "import": CommandEntry("Make a checkpoint of an LSTM of Keras or PyTorch.", WORKSTATION),
+    "export": CommandEntry("Turn a checkpoint into one ONNX model file.", WORKSTATION),
     "evaluate": CommandEntry("Measure accuracy on labelled data, models side by side."),
     "predict": CommandEntry("Classify texts given as arguments or lines of standard input."),
     "explain": CommandEntry("Show which words of a text drive its prediction."),
     "score": CommandEntry("Classify every row of files."),
     "serve": CommandEntry("Answer questions over HTTP, and hand back what is unsure."),
-    "suggest": CommandEntry("Choose the texts of a log to label next.", WORKSTATION, 800),
+    "suggest": CommandEntry("Choose the texts of a log to label next.", WORKSTATION),
     "latency": CommandEntry("Measure latency on this machine."),
     "inspect": CommandEntry("Show what a model file contains."),
     "page": CommandEntry("Write a web page that runs the model in the browser."),
-    "doctor": CommandEntry("Check that this device runs a model correctly.", megabytes=0),
+    "doctor": CommandEntry("Check that this device runs a model correctly."),
 }
 
 
@@ -137,7 +133,6 @@ class LazyGroup(TyperGroup):
             return None
         if self._from_table:
             return _command(cmd_name, lambda: None, entry.summary)
-        check_limits(cmd_name, entry.megabytes)
         if entry.package == WORKSTATION:
             check_installed("train", f"'{cmd_name}' runs on a workstation and")
             _check_folder()

@@ -176,14 +176,6 @@ PLACES = cases(
         | $ ulimit -f 2; $EL {QUICK} -o r.json | no space
     a working folder that is gone
         | $ mkdir q; cd q; rmdir ../q; $EL {QUICK} <&- 2>&- | exit 0
-    5 open files: predict | $ ulimit -n 5; $EL predict hi | -n)
-    6 open files: evaluate | $ ulimit -n 6; $EL evaluate text.csv | -n)
-    5 open files: score | $ ulimit -n 5; $EL score text.csv -w 1 | -n)
-    6 open files: latency | $ ulimit -n 6; $EL latency --runs 5 | -n)
-    80,000 kB: predict | $ ulimit -v 80000; $EL predict hi | MB
-    120,000 kB: predict | $ ulimit -v 120000; $EL predict hi | MB
-    158,000 kB: predict | $ ulimit -v 158000; $EL predict hi | MB
-    140,000 kB: evaluate | $ ulimit -v 140000; $EL evaluate text.csv | MB
     """,
     given=TEXTS,
 )

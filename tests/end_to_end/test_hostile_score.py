@@ -270,10 +270,6 @@ STREAMS += cases(
 
 SYSTEM = cases(
     """
-    an address space of 120 MB, 1 worker
-        | $ ulimit -v 120000; $EL score long.csv -o o.csv -q -w 1 | memory
-    an address space of 150 MB, 2 workers
-        | $ ulimit -v 150000; $EL score long.csv -o o.csv -q -w 2 | memory
     a working folder that was removed, two workers, names of it
         | $ top=$PWD; mkdir q; cd q; rm -r ../q; $EL score "$top/long.csv" -o o.csv -w 2 | o.csv
     no file may be larger than 1 kB
