@@ -1,6 +1,6 @@
 """The engine beside ONNX Runtime: how fast.
 
-    python -m benchmarks.engine [--rounds 5] [--only "engine" --only "ONNX Runtime"] [--json FILE]
+    python -m benchmarks.engine [--rounds 5] [--only "engine" --only "ONNX Runtime"]
 
 For tiny and small (random networks of their shape, which changes no time) and base (the embedded
 model): kB shipped, cold start, µs per review alone, memory. The texts are the package's reviews.
@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -230,7 +230,6 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=5, help="fresh processes for each tool and model"
     )
-    parser.add_argument("--json", type=Path, help="where the figures go as data")
     parser.add_argument(
         "--only", action="append", help="tools whose name begins so; without it, all"
     )
@@ -257,8 +256,6 @@ def main() -> None:
                 fastest = map(min, zip(*figures[tool.name]))
                 rows.append(Row(tool.name, model, tool.shipped, *fastest))
                 print(rows[-1], file=sys.stderr, flush=True)
-    if asked.json:
-        asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     heads = [
         "",
         "kB shipped",
