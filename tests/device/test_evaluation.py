@@ -4,7 +4,6 @@ help."""
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,12 @@ import numpy as np
 import pytest
 from commands import command, json_of
 from hostile import run_here
-from model_files import EMBEDDED, SMALL, edited
+from model_files import EMBEDDED, SMALL, compact, edited
 from table_files import read_rows, write_jsonl
 
-from edge_lstm import Classifier
-from edge_lstm.core.text import Tokenizer
-from edge_lstm.evaluation.compare import compare
-from edge_lstm.evaluation.report import tables
-from edge_lstm.evaluation.result import Evaluation, ModelResult, OovRate
+from edge_lstm import Classifier, Policy
 
 MODEL = Classifier.load().model
-KNOWN = Tokenizer(("the", "film", "good"))
 TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "好", "bad " * 700, "<b>great</b> & odd"]
 LABELS = ["pos", "neg", "pos", "neg", "neg", "pos"]
 
@@ -34,14 +28,6 @@ def write(labels: list[str] = LABELS, texts: list[str] = TEXTS, name: str = "x.j
 def measured(*arguments: str | Path) -> Any:
     """What evaluate says of x.jsonl, by the name of each value."""
     return json_of("evaluate", "x.jsonl", *arguments)
-
-
-def result(right: list[bool], **changes: Any) -> ModelResult:
-    """Predictions for texts whose true label is the first, right or wrong as given."""
-    probabilities = np.array([[0.9, 0.1] if r else [0.2, 0.8] for r in right], dtype=np.float32)
-    truth = np.array([[True, False]] * len(right))
-    values = {"labels": ("a", "b"), "truth": truth, "probabilities": probabilities, **changes}
-    return ModelResult(model=MODEL, name="m.onnx", **values)
 
 
 def test_the_metrics_are_those_of_the_predictions_of_the_classifier(classifier: Classifier) -> None:
@@ -58,77 +44,103 @@ def test_the_metrics_are_those_of_the_predictions_of_the_classifier(classifier: 
     assert values["statuses"] == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
 
 
-def test_models_are_compared_with_the_first_text_by_text() -> None:
-    comparison = compare(
-        result([True] * 7 + [False] * 3), result([True] * 6 + [False, True, True, True])
-    )
-    assert (comparison.test.only_first_right, comparison.test.only_second_right) == (1, 3)
-    assert (comparison.difference, comparison.micro_f1) == (pytest.approx(0.2),) * 2
-    assert comparison.interval.low < 0.2 < comparison.interval.high
-    assert comparison.disagreements == 4
-    assert comparison.largest_change == pytest.approx(0.7)
-
-
-def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
-    write()
+@pytest.fixture
+def turned() -> Path:
+    """A file that says of each text the other label than SMALL."""
     Path("turned.onnx").write_bytes(edited({"labels": '["pos","neg"]'}))
-    straight, other = measured("-m", SMALL, "-m", "turned.onnx")["models"]
+    return Path("turned.onnx")
+
+
+def test_models_are_compared_with_the_first_text_by_text(turned: Path) -> None:
+    write([*LABELS[:5], "neg"])
+    values = measured("-m", SMALL, "-m", turned)
+    straight, other = values["models"]
     assert other["confusion"] == [row[::-1] for row in straight["confusion"]]
+    (comparison,) = values["comparisons"]
+    right = round(straight["accuracy"] * len(TEXTS))
+    test = comparison["test"]
+    assert (test["only_first_right"], test["only_second_right"]) == (right, len(TEXTS) - right)
+    assert comparison["difference"] == pytest.approx(1 - 2 * straight["accuracy"])
+    assert comparison["interval"]["low"] < comparison["difference"] < comparison["interval"]["high"]
+    assert comparison["disagreements"] == len(TEXTS)
 
 
-def test_out_of_vocabulary_words_are_counted_over_the_whole_of_every_text() -> None:
-    for length in (2, 600):
-        model = replace(MODEL, tokenizer=Tokenizer(KNOWN.words, length=length), training={})
-        rate = OovRate.of(model, ["The film, unseen and good", "what", "!", ""])
-        assert rate.rate == pytest.approx(3 / 6)
-        assert OovRate.of(model, ["", "?"]).rate == 0
-
-
-def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
-    texts = ["the film good odd", "good film good film good film good film"]  # 1 of 12 words
-    for expected, other_kind in ((0.06, False), (0.03, True), (None, False)):
-        training = {"data": {"unknown_words": expected}}
-        rate = OovRate.of(replace(MODEL, tokenizer=KNOWN, training=training), texts)
-        assert rate.out_of_domain is other_kind
-        assert ("add texts like these" in rate.note) is other_kind
-    without = replace(MODEL, tokenizer=KNOWN, training={})
-    assert OovRate.of(without, ["the film is quite unheard of"]).out_of_domain
-
-
-def reported(*results: ModelResult) -> Evaluation:
-    """An evaluation of these, each compared with the first."""
-    first, *others = results
-    comparisons = tuple(compare(first, other) for other in others)
-    n = len(first.truth)
-    return Evaluation(
-        data="x",
-        texts=("a",) * n,
-        statuses={},
-        results=results,
-        comparisons=comparisons,
-        numbers=tuple(range(1, n + 1)),
-    )
-
-
-@pytest.mark.parametrize("labels", [2, 4, 30])
-def test_labels_that_make_no_matrix_for_a_terminal_show_the_most_frequent_confusions_first(
-    labels: int,
+@pytest.mark.parametrize(("texts", "verdict"), [(5, "no significant"), (6, "a significant")])
+def test_a_difference_is_significant_if_its_test_says_so(
+    turned: Path, texts: int, verdict: str
 ) -> None:
-    names = tuple(f"the label number {i}" for i in range(labels))
-    every = np.eye(labels, dtype=np.float32)
-    truth = every[[0, 1, 1, 1]] > 0
-    model = result([True], labels=names, truth=truth, probabilities=every[[1, 0, 0, 1]])
-    found = [table for table in tables(reported(model)) if "confusions" in table.title]
-    expected = [(names[1], names[0], 2), (names[0], names[1], 1)]
-    assert [table.rows for table in found] == ([expected] if labels > 2 else [])
+    write(["pos"] * texts, ["A wonderful film."] * texts)
+    said = command("evaluate", "x.jsonl", "-m", SMALL, "-m", turned).stdout
+    assert f"{verdict} difference" in " ".join(said.split())
 
 
-@pytest.mark.parametrize(("worse", "verdict"), [(5, "no significant"), (6, "a significant")])
-def test_a_difference_is_significant_if_its_test_says_so(worse: int, verdict: str) -> None:
-    better = result([True] * 20)
-    evaluation = reported(better, result([True] * (20 - worse) + [False] * worse))
-    *_, comparison = tables(evaluation)
-    assert any(f"{verdict} difference" in str(row) for row in comparison.rows)
+@pytest.mark.parametrize(
+    ("expected", "unknown", "other_kind"),
+    [(0.2, 1, False), (0.03, 1, True), (None, 1, False), (None, 6, True)],
+)
+def test_unknown_words_are_counted_to_the_end_and_told_from_those_to_be_expected(
+    expected: float | None, unknown: int, other_kind: bool
+) -> None:
+    training = compact({"data": {"unknown_words": expected}})
+    Path("m.onnx").write_bytes(edited({"training": training}))
+    # The file reads 600 words.
+    write(["pos", "neg"], ["qwxy, " * 600 * unknown + "Good " * 600 * (12 - unknown), "!"])
+    (found,) = measured("-m", "m.onnx")["models"]
+    assert found["oov"]["rate"] == pytest.approx(unknown / 12)
+    assert found["oov"]["out_of_domain"] is other_kind
+    said = " ".join(command("evaluate", "x.jsonl", "-m", "m.onnx").stdout.split())
+    assert ("add texts like these" in said) is other_kind
+
+
+@pytest.mark.parametrize("name", ["keras", "format/pieces", "format/codes"])
+def test_labels_that_make_no_matrix_for_a_terminal_show_the_most_frequent_confusions_first(
+    name: str,
+) -> None:
+    path = SMALL.parent / f"{name}.int8.onnx"
+    labels = Classifier.load(path).labels
+    write(list(labels) * 4, [f"word{i % 7} word{i % 3}" for i in range(4 * len(labels))])
+    confusion = measured("-m", path)["models"][0]["confusion"]
+    said = command("evaluate", "x.jsonl", "-m", path).stdout
+    _, has_confusions, table = said.partition("confusions\n")
+    shown = [line.split() for line in table.splitlines()[1:] if line.startswith("label")]
+    for truth, predicted, count in shown:
+        assert confusion[labels.index(truth)][labels.index(predicted)] == int(count)
+    counts = [int(count) for *_, count in shown]
+    assert counts == sorted(counts, reverse=True)
+    others = [n for i, row in enumerate(confusion) for k, n in enumerate(row) if i != k]
+    assert bool(has_confusions) == (len(labels) > 4)
+    assert not counts or counts == sorted(others, reverse=True)[: len(counts)]
+
+
+# --- Thresholds -----------------------------------------------------------------------------------
+
+
+def test_thresholds_come_from_the_curve_of_the_file(classifier: Classifier) -> None:
+    write()
+    (model,) = measured()["models"]
+    highest = classifier.probabilities(TEXTS).max(axis=1)
+    assert [point["abstain"] for point in model["operating_points"]] == [0.01, 0.02, 0.05, 0.1]
+    for point in model["operating_points"]:
+        policy = Policy.of(classifier.model, abstain=point["abstain"])
+        assert point["threshold"] == pytest.approx(policy.threshold, abs=1e-6)
+        assert point["answered"] == np.mean(highest >= np.float32(policy.threshold))
+        assert not point["same_texts"]
+    said = " ".join(command("evaluate", "x.jsonl").stdout.split())
+    assert "from 25,000 texts (--data of the export)" in said
+
+
+def test_without_a_curve_they_come_from_the_evaluated_texts_and_this_is_said() -> None:
+    texts = [f"{'good ' * (i % 40)} bad film" for i in range(1000)]
+    plain = Classifier.load(SMALL)
+    probabilities = plain.probabilities(texts)
+    # The least sure ones are wrong.
+    wrong = probabilities.max(axis=1) < np.quantile(probabilities.max(axis=1), 0.1)
+    write([plain.labels[i] for i in probabilities.argmax(axis=1) ^ wrong], texts)
+    points = measured("-m", SMALL)["models"][0]["operating_points"]
+    assert points and all(point["same_texts"] for point in points)
+    assert all(point["wrong"] <= point["abstain"] and point["answered"] > 0.5 for point in points)
+    said = " ".join(command("evaluate", "x.jsonl", "-m", SMALL).stdout.split())
+    assert "chosen on these texts" in said and said.count("%* ") == len(points)
 
 
 def test_mistakes_are_read_back_as_labelled_texts_the_surest_first() -> None:
