@@ -33,8 +33,6 @@ from cases import rows  # noqa: E402
 from model_files import compact, edited, multi_label  # noqa: E402
 
 from edge_lstm.errors import OutputError  # noqa: E402
-from edge_lstm.serving.log import DecisionLog  # noqa: E402
-from edge_lstm.serving.upstream import endpoint  # noqa: E402
 
 BODY = json.dumps({"state": SURE, "questions": {"team": TEAM}}).encode()
 
@@ -369,59 +367,113 @@ def test_models_and_health_name_the_questions() -> None:
     ],
 )
 def test_a_line_that_was_cut_short_by_a_kill_is_removed(there: bytes, kept: bytes) -> None:
-    path = Path("log.jsonl")
+    path = Path("decisions.jsonl")
     path.write_bytes(there)
-    DecisionLog(path).close()
+    Server(refuse)
     assert path.read_bytes() == kept
 
 
 def test_the_log_grows_by_whole_lines() -> None:
-    path = Path("log.jsonl")
-    log = DecisionLog(path)
-    log.write("a\ud800\n", {"q": ("x", None)}, model="m", because={})
-    moved = path.rename("log.1")
-    log.write("b", {"q": ("y", 0.5), "text": ("z", None)}, model="m", because={})
+    server = Server(replied(team=RETURNS))
+    body = json.dumps({"state": "a\ud800\n", "questions": {"team": TEAM}})
+    server.ask("/v1/systemone", content=body.encode())
+    moved = server.log.rename("log.1")
+    server.decide(UNSURE, team=TEAM)
     assert json.loads(moved.read_text())["text"] == "a?\n"
-    line = json.loads(path.read_text())
-    assert (line["text"], line["q"], line["q_probability"]) == ("b", "y", 0.5)
-    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o600
+    line = json.loads(server.log.read_text())
+    assert (line["text"], line["team"], line["team_probability"]) == (UNSURE, "returns", 0.8)
+    assert os.name == "nt" or server.log.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_log_is_written_by_one_server() -> None:
-    log = DecisionLog(Path("log.jsonl"))
+    first = Server(refuse)
     with pytest.raises(OutputError, match="another server writes"):
-        DecisionLog(Path("log.jsonl"))
-    log.close()
-    DecisionLog(Path("log.jsonl")).close()
+        Server(refuse)
+    asyncio.run(first.service.close())
+    Server(refuse)
 
 
 def test_questions_whose_columns_have_one_name_keep_their_labels() -> None:
-    log = DecisionLog(Path("log.jsonl"))
-    for names in (["x", "x_probability"], ["x_probability", "x"]):
-        log.write("a", {name: (name, 0.5) for name in names}, model="m", because={})
-    for line in map(json.loads, log.path.read_text().splitlines()):
-        assert (line["x"], line["x_probability"]) == ("x", "x_probability")
+    given = {"x": ("yes", 0.5), "x_probability": ("no", 0.5)}
+    answers = {
+        name: {"type": "choice", "choice": label, "probabilities": {label: share}}
+        for name, (label, share) in given.items()
+    }
+    server = Server(replied(**answers))
+    question = {"type": "choice", "criteria": {"yes": None, "no": None}}
+    for names in ([*given], [*given][::-1]):
+        server.decide(UNSURE, **dict.fromkeys(names, question))
+    for line in server.logged():
+        assert (line["x"], line["x_probability"]) == ("yes", "no")
 
 
 def test_a_line_that_has_no_room_leaves_no_part() -> None:
     resource = pytest.importorskip("resource")
-    log = DecisionLog(Path("log.jsonl"))
-    log.write("a", {"q": ("x", None)}, model="m", because={})
-    whole = log.path.read_bytes()
+    server = Server(replied(team=RETURNS))
+    server.decide(UNSURE, team=TEAM)
+    whole = server.log.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 20, limits[1]))
     try:
-        with pytest.raises(OutputError, match="cannot write"):
-            log.write("b", {"q": ("y", None)}, model="m", because={})
+        assert server.decide(UNSURE, team=TEAM).status_code == 200
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert log.path.read_bytes() == whole
-    log.write("c", {"q": ("z", None)}, model="m", because={})
-    assert [json.loads(line)["q"] for line in log.path.read_text().splitlines()] == ["x", "z"]
+    assert server.log.read_bytes() == whole and "cannot write" in server.lines[0]
+    server.decide(UNSURE, team=TEAM)
+    assert [line["team"] for line in server.logged()] == ["returns"] * 2
 
 
 def level(score: float) -> dict[str, Any]:
     return {"type": "score", "score": score, "probabilities": {}}
+
+
+ASKED = {
+    "noul": URGENT,
+    "choice": {"type": "choice", "criteria": {"b": None, "a": "words"}},
+    "score": {"type": "score", "criteria": ["calm", "cross", "furious"]},
+    "grade": {"type": "score", "criteria": ["5", "4", "3"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "logged"),
+    rows(
+        """
+        noul | {"noul": 0.75} | "yes", 0.75
+        noul | {"noul": 0.25} | "no", 0.75
+        choice | {"choice": "a", "probabilities": {"a": 0.5}} | "a", 0.5
+        choice | {"choice": "a"} | "a"
+        score | {"score": 1.6} | "2"
+        grade | {"score": 1.6} | "3"
+        noul | null |
+        noul | "yes" |
+        noul | {"type": "choice", "choice": "a"} |
+        noul | {"noul": 1.5} |
+        noul | {"noul": true} |
+        noul | {} |
+        choice | {"choice": "c"} |
+        choice | {"choice": ["a"]} |
+        choice | {"choice": "a", "probabilities": {"a": "high"}} |
+        score | {"score": 3} |
+        score | {"score": "1"} |
+        """
+    ),
+)
+def test_an_answer_of_the_upstream_is_logged_as_an_option_or_refused(
+    asked: str, given: str, logged: str
+) -> None:
+    question = ASKED[asked]
+    answer = json.loads(given)
+    if isinstance(answer, dict):
+        answer = {"type": question["type"], **answer}
+    server = Server(replied(q=answer))
+    response = server.decide(UNSURE, q=question)
+    if not logged:
+        assert error_of(response, 503)["reason"] == "shape" and server.logged() == []
+        return
+    (line,) = server.logged()
+    told = [line["q"], *([line["q_probability"]] if line.get("q_probability") else [])]
+    assert told == json.loads(f"[{logged}]")
 
 
 @pytest.mark.parametrize("trained_as", ["score", "choice"])
@@ -463,7 +515,9 @@ def test_a_full_disk_stops_no_answer() -> None:
     ),
 )
 def test_the_upstream_is_named_with_or_without_its_path(url: str, address: str) -> None:
-    assert endpoint(url) == address
+    server = Server(replied(urgent=urgent(1)), url=url)
+    server.decide(SURE, urgent=URGENT)
+    assert str(server.asked[0].url) == address
 
 
 @pytest.mark.parametrize(

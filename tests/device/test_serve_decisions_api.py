@@ -44,6 +44,7 @@ STARS = {
     "instructions": "How good?",
     "levels": [{"label": "bad", "description": "Nobody buys it."}, {"label": "good"}],
 }
+LEVELS = {"type": "score", "criteria": ["bad", "good"]}  # as System One asks
 USAGE = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
 
 
@@ -119,6 +120,18 @@ def test_sure_answers_have_the_published_shape_and_the_order_of_the_questions() 
             {"value": 1, "label": "good", "probability": share},
         ],
     }
+    asked = {"late": URGENT, "team": SYSTEMONE_TEAM, "stars": LEVELS}
+    score = {"type": "score", "score": pytest.approx(share, abs=1e-6), "confidence": confidence}
+    choice = {"type": "choice", "choice": "billing", "confidence": confidence}
+    assert server.answers(SURE, **asked) == {
+        "late": {"type": "noul", "noul": share},
+        "team": {**choice, "probabilities": {"billing": share, "returns": rest}},
+        "stars": {
+            **score,
+            "legend": {"0": "bad", "1": "good"},
+            "probabilities": {"0": rest, "1": share},
+        },
+    }
     assert body["model"] == "edge-lstm"
     assert body["usage"] == {
         "input_tokens": 0,
@@ -184,7 +197,7 @@ def test_an_upstream_of_the_decisions_api_answers_a_client_of_system_one() -> No
     server = of_decisions(listed({**stars, "probabilities": levels}, late, TO_RETURNS))
     asked = {
         "urgent": {**URGENT, "criteria": {"true": "Now."}},
-        "stars": {"type": "score", "criteria": ["bad", "good"]},
+        "stars": LEVELS,
         "team": {**SYSTEMONE_TEAM, "criteria": {"billing": "Money.", "returns": ""}},
     }
     response = server.decide({"text": UNSURE}, **asked).json()

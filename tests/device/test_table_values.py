@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from pathlib import Path
@@ -11,12 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from table_files import read_rows
 
 from edge_lstm import DataError, ReadOptions, ScoreOptions, score_files
-from edge_lstm.tables.csv import cells
 
 pytestmark = pytest.mark.needs("pyarrow")
 arrow = pytest.importorskip("pyarrow")
@@ -111,13 +106,6 @@ def test_a_string_that_is_not_utf8_is_no_traceback() -> None:
     assert kept.to_pylist() == [b"ok", b"\xff\xfe"]
 
 
-def test_a_text_that_is_not_utf8_is_an_error_row() -> None:
-    pq.write_table(arrow.table({"text": forged(b"\xff\xfe")}), "a.parquet")
-    score_files("a.parquet", "out.csv")
-    [row] = read_rows("out.csv")
-    assert row["error"] == "the text is not UTF-8 (byte 0xff at position 0)"
-
-
 @pytest.mark.parametrize("target", ["out.parquet", "out.jsonl"])
 def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(target: str) -> None:
     Path("in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
@@ -160,10 +148,3 @@ def test_no_rows_are_a_parquet_file_without_rows() -> None:
         f"edge_lstm_{name}" for name in ("label", "probability", "status", "error")
     ]
     assert written.schema.field("probability").type == arrow.float32()
-
-
-@given(st.lists(st.text(st.sampled_from('ab",;\n\r é'), max_size=5), min_size=4, max_size=4))
-def test_a_csv_row_is_written_as_the_csv_module_writes_it(values: list[str]) -> None:
-    expected = io.StringIO(newline="")
-    csv.writer(expected).writerow(values)
-    assert ",".join(cells(values, ",")) + "\r\n" == expected.getvalue()

@@ -275,6 +275,9 @@ SYSTEM = cases(
     no file may be larger than 1 kB
         | $ trap '' XFSZ; ulimit -f 1; $EL score long.csv -o o.csv -q -w 1
         | no space left for o.csv
+    no file may be larger than 1 kB, to Parquet
+        | $ trap '' XFSZ; ulimit -f 1; $EL score long.csv -o o.parquet -q -w 1
+        | no space left for o.parquet
     few open files
         | $ ulimit -n 20; $EL score long.csv -o o.csv -q -w 3 | exit 0,1 | leaves o.csv
     """,

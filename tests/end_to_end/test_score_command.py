@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from commands import command
-from kills import DRIVER, kill_at_random_moments
+from kills import kill_at_random_moments
 from model_files import EMBEDDED
 
 COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
@@ -158,39 +156,6 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         process.kill()
     assert os.read(reading, 1) == b""
     os.close(reading)
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target: str) -> None:
-    source = write_csv(tmp_path / "in.csv", 1_000)
-    whole = tmp_path / f"whole.{target}"
-    out = tmp_path / f"out.{target}"
-    (tmp_path / "driver.py").write_text(DRIVER)
-    driver = [sys.executable, tmp_path / "driver.py", source]
-    subprocess.run([*driver, whole, "1"], check=True)
-    chance = random.Random(4)
-    for _ in range(2):
-        # Not less than a journal has, and the partial file of a Parquet output is larger than the
-        # output.
-        size = int(chance.uniform(2_000, whole.stat().st_size * 1.5))
-
-        def limit_files(size: int = size) -> None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-        full = subprocess.run([*driver, out, "2"], capture_output=True, preexec_fn=limit_files)
-        if full.returncode:
-            assert b"OutputError: " in full.stderr, full.stderr
-            assert not out.exists()
-            subprocess.run([*driver, out, "1"], check=True)
-        assert out.read_bytes() == whole.read_bytes()
-        assert {path.name for path in tmp_path.iterdir()} == {
-            "in.csv",
-            "driver.py",
-            whole.name,
-            out.name,
-        }
-        out.unlink()
 
 
 MEMORY_DRIVER = """

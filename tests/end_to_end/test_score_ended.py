@@ -111,23 +111,6 @@ def test_with_a_worker_that_is_stopped(tmp_path: Path, source: Path, seconds: fl
     assert code in ENDED
 
 
-@pytest.mark.parametrize("seconds", [0, 0.3])
-def test_a_worker_that_is_killed_ends_it_with_one_line(
-    tmp_path: Path, source: Path, seconds: float
-) -> None:
-    with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2", "-q"]) as process:
-        workers = workers_of(process)
-        time.sleep(seconds)
-        os.kill(workers[1], signal.SIGKILL)
-        code, said = end_of(process)
-    assert code == 1
-    assert said == (
-        "error: a worker process was killed, perhaps out of memory; "
-        "continue with --resume and fewer --workers, or start again with --engine native\n"
-    )
-    assert list(tmp_path.iterdir()) == []
-
-
 # A daemon thread that scores with two workers when the interpreter ends.
 DAEMON = """
 import threading

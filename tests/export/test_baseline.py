@@ -53,17 +53,6 @@ def test_it_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fit_baseline(data, judged(data)).scores.exact == right.sum()
 
 
-def test_its_size_is_that_of_its_ngrams_and_its_numbers() -> None:
-    data = dataset([("ab ab", "first"), ("cd", "second")])
-    data = replace(data, test=data.train)
-    size = fit_baseline(data, judged(data)).size
-    ngrams = ["ab", "cd", "ab ab"]
-    for word in (" ab ", " cd "):  # within words, with a space on either side
-        for n in (2, 3, 4, 5):
-            ngrams += {word[i : i + n] for i in range(len(word) - n + 1)}
-    assert size == sum(len(n) + 1 for n in ngrams) + 4 * (len(ngrams) + 1)
-
-
 def test_with_several_labels_it_has_an_svm_for_each() -> None:
     texts = ["red cat", "red dog", "blue cat", "blue dog", "a stone"] * 3
     table = [

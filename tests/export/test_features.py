@@ -3,7 +3,6 @@ the same."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +28,10 @@ from edge_lstm_export.train.sparse.ngrams import (
     fit_low_rank,
     fit_svm,
     with_characters,
-    with_embeddings,
 )
 from made import rows
 
-from edge_lstm.core.text import FIRST_WORD_ID, Tokenizer
+from edge_lstm.core.text import Tokenizer
 
 OPTIONS = SparseOptions()
 
@@ -106,22 +104,6 @@ def test_the_pairs_that_say_most_stay_with_their_vectors() -> None:
     # A small table finds no place for one or two of them.
     assert len(kept) >= 3 and kept.keys() <= {*by_worth[-5:]}
     assert all(np.array_equal(kept[pair], vectors[pair]) for pair in kept)
-
-
-def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vectors() -> None:
-    tokenizer = Tokenizer.of_subwords(
-        ("wave", "harbour", "basket", "till", "the", "tide", "queue"), ("x",)
-    )
-    texts = ["the wave", "harbour the wave", "basket", "the till basket"] * 5
-    targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1] * 5]
-    examples = Examples.from_texts(tokenizer, texts, targets)
-    vectors = np.zeros((tokenizer.num_ids, 4), np.float32)
-    vectors[FIRST_WORD_ID : FIRST_WORD_ID + 7, 0] = [1, 1, -1, -1, 0, 1, -1]
-    features = with_embeddings(chosen(examples, 60, tokenizer), vectors)
-    data = SparseData(features, examples, replace(OPTIONS, embeddings=1.5))
-    new = Examples.from_texts(tokenizer, ["tide", "queue"], targets[:2])  # in no text
-    for weights in (fit_svm(data), fit_logistic(data)):
-        assert answers(weights, features, new).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("labels", [2, 20])
