@@ -447,7 +447,7 @@ ASKED = {
         grade | {"score": 1.6} | "3"
         noul | null |
         noul | "yes" |
-        noul | {"type": "choice", "choice": "a"} |
+        noul | {"type": "choice", "noul": 0.75} |
         noul | {"noul": 1.5} |
         noul | {"noul": true} |
         noul | {} |
