@@ -236,8 +236,8 @@ def main() -> None:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = DEBUG_FLAG in arguments[:end]
     arguments = [a for a in arguments[:end] if a != DEBUG_FLAG] + arguments[end:]
-    prepare_streams()
     with _one_line(debug):
+        prepare_streams()
         try:
             app(args=arguments, prog_name="edge-lstm")
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +80,6 @@ def command(
 
 def _show(result: Measurement, output: Path | None, as_json: bool, report: Path | None) -> None:
     """Write the files that were asked for, and print the result."""
-    from edge_lstm.cli.streams import is_closed
     from edge_lstm.system.atomic import write_atomically
 
     if output is not None:
@@ -92,8 +90,7 @@ def _show(result: Measurement, output: Path | None, as_json: bool, report: Path 
         write_atomically(reports.report(result), report)
     if as_json:
         print(result.dumps(), end="")
-    # If a file has the result, standard output may be closed.
-    elif not ((output or report) and is_closed(sys.stdout)):
+    else:
         print(f"{wrapped(reports.machine_line(result))}\n{wrapped(reports.texts_line(result))}\n")
         for table in reports.tables(result):
             print_table(table)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from edge_lstm.cli.options import ModelsOption, check_outputs, option
-from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
 
@@ -49,8 +48,7 @@ def command(
         texts = "the example text" if count == 1 else f"the {count} example texts"
         files = "model file" if len(opened) == 1 else "model files"
         print(f"note: anyone who has the page can read {texts} of the {files}", file=sys.stderr)
-    # A page that goes to a pipe or a device is the output itself. A file is complete even if nobody
-    # can read the line.
-    if not (is_stream(output) or is_closed(sys.stdout)):
+    # A page that goes to a pipe or a device is the output itself.
+    if not is_stream(output):
         held = "the model" if len(opened) == 1 else f"{len(opened)} models"
         print(f"{printable(str(output))}: {len(page.encode()):,} bytes, with {held}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -144,8 +143,6 @@ def _check_run(inputs: list[str], output: str | None, engine: str | None, run: R
 
     if engine == "ray" and (len(inputs) != 1 or output is None):
         raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-    if "-" in inputs and sys.stdin is None:
-        raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
     common.check_outputs(map(Path, run.also_written), [])
 
 

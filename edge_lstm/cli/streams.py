@@ -1,4 +1,4 @@
-"""Standard streams for commands: any encoding, open or closed.
+"""Standard streams for commands: any encoding, open, closed or full.
 
 Standard library only, since every command imports this module.
 """
@@ -13,45 +13,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, BinaryIO, TextIO, cast
 
-from edge_lstm.errors import DataError, OutputError
+from edge_lstm.errors import OutputError
 from edge_lstm.printable import json_escape, printable
 
 _ESCAPES = "edge-lstm-escapes"
 
 
 def prepare_streams() -> None:
-    """Make standard output take every text; a closed one raises OutputError at a write.
+    """Make standard output take every text; a closed one is an OutputError.
 
     Characters that the encoding lacks (ASCII, latin-1; a lone surrogate in UTF-8) become escapes of
     JSON, so that an answer in JSON stays JSON.
     """
-    _take_closed_numbers()
-    if sys.stdout is None:
-        sys.stdout = _ClosedOutput()
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-    elif sys.stderr is sys.__stderr__:
+    is_closed = sys.stdout is None
+    # In their order, so that each gets its own number: prints of a library would end up in a file
+    # that got it instead.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+    if is_closed:
+        raise OutputError("standard output is closed; send it to a file, a pipe or /dev/null")
+    if sys.stderr is sys.__stderr__:
         sys.stderr = _lossy(sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error(_ESCAPES, _escaped)
         sys.stdout.reconfigure(errors=_ESCAPES)
-
-
-def _take_closed_numbers() -> None:
-    """Open /dev/null under the numbers of closed standard streams.
-
-    Otherwise the next opened file would get the number, and prints of a library would end up in it.
-    """
-    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
-        if stream is not None:
-            continue
-        try:
-            os.fstat(number)
-        except OSError:
-            handle = os.open(os.devnull, os.O_RDWR)
-            if handle != number:
-                os.dup2(handle, number)
-                os.close(handle)
 
 
 def abandon_output() -> None:
@@ -71,8 +57,8 @@ def spared_output(outcome: str) -> Iterator[None]:
 
     outcome: the result of the work, for the error.
 
-    Raise OutputError after the block if standard output goes to a full disk. A closed output and a
-    pipe without a reader raise nothing.
+    Raise OutputError after the block if standard output goes to a full disk. A pipe without a
+    reader raises nothing.
     """
     spared = _LossyOutput(sys.stdout)
     try:
@@ -82,7 +68,7 @@ def spared_output(outcome: str) -> Iterator[None]:
     finally:
         if spared.error is not None:
             abandon_output()
-    if isinstance(spared.error, OSError) and not isinstance(spared.error, BrokenPipeError):
+    if spared.error is not None and not isinstance(spared.error, BrokenPipeError):
         raise OutputError(f"cannot write standard output: {spared.error.strerror}; {outcome}")
 
 
@@ -90,11 +76,7 @@ def standard_input(prompt: str) -> BinaryIO:
     """Return the bytes of standard input.
 
     prompt: shown to a person at a terminal.
-
-    Raise DataError if it is closed.
     """
-    if sys.stdin is None:
-        raise DataError("standard input is closed; give the text as an argument, or a file with <")
     if sys.stdin.isatty():
         print(prompt, file=sys.stderr)
     return sys.stdin.buffer
@@ -120,18 +102,6 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return "".join(map(json_escape, error.object[error.start : error.end])), error.end
 
 
-def is_closed(stream: object) -> bool:
-    """Return whether a prepared standard output was closed when the process began."""
-    return isinstance(stream, _ClosedOutput)
-
-
-class _ClosedOutput(io.TextIOBase):
-    """A replacement for a closed standard output."""
-
-    def write(self, text: str) -> int:
-        raise OutputError("standard output is closed; send it to a file or a pipe")
-
-
 class _LossyOutput:
     """A standard output that keeps its first error.
 
@@ -140,7 +110,7 @@ class _LossyOutput:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        self.error: OSError | OutputError | None = None
+        self.error: OSError | None = None
 
     def write(self, text: str) -> int:
         self._unless_lost(lambda: self.stream.write(text))
@@ -153,7 +123,7 @@ class _LossyOutput:
         try:
             if self.error is None:
                 act()
-        except (OSError, OutputError) as error:
+        except OSError as error:
             self.error = error
 
     def __getattr__(self, name: str) -> Any:

@@ -248,9 +248,10 @@ STREAMS = cases(
     standard output closed | $ $EL score a.csv >&- | standard output is closed
     standard output full | $ $EL score a.csv -q >/dev/full | no space left
     standard output read only | $ $EL score a.csv -q 1</dev/null | cannot write
-    standard input closed | $ $EL score - <&- | standard input
+    standard input closed | $ $EL score - <&- | exit 0
     a reader that goes away | $ $EL score a.csv -q |head -c 5 | exit 0
-    all closed, one worker | $ $EL score a.csv -o o.csv -w 1 <&- >&- 2>&- | exit 0 | leaves o.csv
+    input and error closed, one worker | $ $EL score a.csv -o o.csv -w 1 <&- 2>&- | exit 0
+        | leaves o.csv
     error full | $ $EL score a.csv -o o.csv 2>/dev/full | exit 0 | leaves o.csv
     error a pipe without reader | $ $EL score a.csv -o o.csv 2> >(exec true)
         | exit 0 | leaves o.csv
@@ -261,8 +262,8 @@ STREAMS = cases(
 )
 STREAMS += cases(
     """
-    all closed, many blocks, two workers
-        | $ $EL score long.csv -o o.csv -w 2 <&- >&- 2>&- | exit 0 | leaves o.csv
+    input and error closed, many blocks, two workers
+        | $ $EL score long.csv -o o.csv -w 2 <&- 2>&- | exit 0 | leaves o.csv
     """,
     given=long_input,
     then=is_whole(rows=LONG + 1),
