@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import os
 from pathlib import Path
@@ -232,10 +231,9 @@ def test_a_file_that_became_a_pipe_is_refused_at_once() -> None:
         (b"{", "", 400, "invalid_json"),
         (b" " * 10_000_000, "", 413, "too_large"),
         (b"{}", "br", 415, "unsupported_encoding"),
-        (b"{}", "gzip", 400, "invalid_encoding"),
-        (gzip.compress(b" " * (2**21 + 1), mtime=0), "gzip", 413, "too_large"),
+        (b"{}", "GZIP", 415, "unsupported_encoding"),
     ],
-    ids=["no JSON", "too long", "unknown encoding", "no gzip", "too long, unpacked"],
+    ids=["no JSON", "too long", "Brotli", "gzip"],
 )
 def test_a_bad_body_gets_one_error(content: bytes, encoding: str, status: int, kind: str) -> None:
     server = Server()
@@ -275,14 +273,9 @@ def test_a_body_may_come_in_parts_and_a_client_go_away() -> None:
     assert post(server, long) == []
 
 
-@pytest.mark.parametrize(
-    ("encoding", "content"),
-    [("gzip", gzip.compress(BODY)), ("GZIP", gzip.compress(BODY)), ("identity", BODY)],
-    ids=["gzip", "GZIP", "identity"],  # the bytes hold the time
-)
-def test_an_encoded_body_is_read(encoding: str, content: bytes) -> None:
-    headers = {"content-encoding": encoding}
-    response = Server().ask("/v1/systemone", content=content, headers=headers)
+def test_a_body_may_say_that_it_is_not_encoded() -> None:
+    headers = {"content-encoding": "identity"}
+    response = Server().ask("/v1/systemone", content=BODY, headers=headers)
     assert response.json()["answers"]["team"]["choice"] == "billing"
 
 
