@@ -36,7 +36,6 @@ def command(
     ] = None,
     input_format: options.InputFormatOption = None,
     encoding: options.EncodingOption = None,
-    encoding_errors: options.EncodingErrorsOption = "strict",
     text_column: options.TextColumnOption = None,
     label_column: options.LabelColumnOption = None,
     label_separator: options.LabelSeparatorOption = None,
@@ -77,7 +76,6 @@ def command(
         label_column=label_column,
         format=input_format,
         encoding=encoding,
-        encoding_errors=encoding_errors,
         label_separator=label_separator,
         indicator_columns=options.column_names(indicator_columns),
     )

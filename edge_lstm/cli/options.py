@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -90,16 +90,6 @@ EncodingOption = Annotated[
         "NAME",
         "Encoding of the text, such as cp1252 or utf-16-le.  [default: UTF-8, or UTF-16 with a "
         "mark]",
-        **_DATA,
-    ),
-]
-EncodingErrorsOption = Annotated[
-    Literal["strict", "replace"],
-    option(
-        "NAME",
-        "Bytes that cannot be decoded: strict, an error of the row; or replace, by U+FFFD.  "
-        "[default: strict]",
-        show_default=False,
         **_DATA,
     ),
 ]

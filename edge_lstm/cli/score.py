@@ -55,7 +55,6 @@ def command(
     windows: common.WindowsOption = False,
     input_format: common.InputFormatOption = None,
     encoding: common.EncodingOption = None,
-    encoding_errors: common.EncodingErrorsOption = "strict",
     output_format: Annotated[str | None, option("NAME", _FORMAT)] = None,
     workers: Annotated[
         int | None,
@@ -102,7 +101,6 @@ def command(
         text_column,
         format=input_format,
         encoding=encoding,
-        encoding_errors=encoding_errors,
     )
     options = ScoreOptions(
         only_columns=None if only_columns is None else tuple(only_columns.split(",")),

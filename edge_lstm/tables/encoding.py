@@ -17,7 +17,7 @@ from edge_lstm.tables.values import OTHER_ENCODING, utf8_error
 
 _UTF_8 = "utf-8"
 _ZIP = b"PK\x03\x04"
-_STRICT = "edge-lstm-strict"
+_MARKED = "edge-lstm-marked"
 NAME_IT = "name the file's encoding with --encoding, such as cp1252"
 
 
@@ -50,13 +50,11 @@ class Utf8:
     def _decoder(self, first: bytes) -> Callable[[bytes, bool], bytes]:
         """Return a function of bytes and whether they are the last ones. first: of the file."""
         name = self._source.encoding
-        errors = self._source.encoding_errors
         if not name and first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             name = "utf-16"
-        if codecs.lookup(name or _UTF_8).name == _UTF_8 and errors == "strict":
+        if codecs.lookup(name or _UTF_8).name == _UTF_8:
             return lambda data, _: data
-        handler = _STRICT if errors == "strict" else errors
-        decoder = codecs.getincrementaldecoder(name or _UTF_8)(handler)
+        decoder = codecs.getincrementaldecoder(name)(_MARKED)
         return lambda data, is_last: decoder.decode(data, is_last).encode(_UTF_8, "surrogateescape")
 
 
@@ -73,7 +71,7 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
     return shown + OTHER_ENCODING, error.end
 
 
-codecs.register_error(_STRICT, _marked)
+codecs.register_error(_MARKED, _marked)
 
 
 def check_compression(source: Source, data: bytes) -> None:

@@ -188,7 +188,7 @@ def _without_text(bad: Sequence[tuple[Row, DataError]], name: str | None) -> Dat
     others = f" (and {len(names):,} more: {listed(names, most=5)})" if names else ""
     hint = ""
     if any(BAD_BYTE in str(row.error) for row, _ in bad):
-        hint = f", or {NAME_IT}, or let train and evaluate go on: --encoding-errors replace"
+        hint = f", or {NAME_IT}"
     return DataError(f"{bad[0][1]}{others}{hint}")
 
 

@@ -152,7 +152,7 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
     instance("reading", options, ReadOptions)
     options.check()
     sources = [
-        replace(each, encoding=options.encoding or "", encoding_errors=options.encoding_errors)
+        replace(each, encoding=options.encoding or "")
         for each in _find_sources(paths, options.format)
     ]
     streams: dict[int, Stream] = {}

@@ -51,7 +51,6 @@ class Source:
     compression: ``gzip``, ``zstd``, or nothing.
     files: of a folder, its ``.txt`` files, relative to it, in order.
     encoding: as in ReadOptions, or nothing.
-    encoding_errors: as in ReadOptions.
     """
 
     path: str
@@ -59,7 +58,6 @@ class Source:
     compression: str = ""
     files: tuple[str, ...] = ()
     encoding: str = ""
-    encoding_errors: str = "strict"
 
     @property
     def name(self) -> str:
@@ -74,9 +72,8 @@ class ReadOptions:
     text_column: name of the column with the texts, or its number (from 1).
     label_column: name or number of the column with the labels, for labelled data.
     format: name of the format, if the suffix of the file does not say it.
-    encoding: of text files: a name that Python has for it. None: UTF-8, or UTF-16 with a mark.
-    encoding_errors: what becomes of bytes that cannot be decoded: with ``strict`` the row has no
-        text, with ``replace`` they become U+FFFD.
+    encoding: of text files: a name that Python has for it. None: UTF-8, or UTF-16 with a mark. A
+        row with bytes that cannot be decoded has no text.
     fields: names of fields, such as ``amount`` or ``order.lines``; the text of a row is then an
         object with their columns, as JSON. Empty: with all columns. None: it is one column's.
     """
@@ -85,7 +82,6 @@ class ReadOptions:
     label_column: str | None = None
     format: str | None = None
     encoding: str | None = None
-    encoding_errors: str = "strict"
     fields: Sequence[str] | None = None
 
     def check(self) -> None:
@@ -98,10 +94,6 @@ class ReadOptions:
             raise DataError(
                 f"no text encoding {self.encoding!r}; give a name that Python has for it, such as "
                 "cp1252, shift_jis or utf-16-le"
-            )
-        if self.encoding_errors not in ("strict", "replace"):
-            raise DataError(
-                f"encoding errors cannot be {self.encoding_errors!r}; give strict or replace"
             )
 
     def find_text(self, columns: tuple[str, ...], source: Source) -> int:

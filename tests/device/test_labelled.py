@@ -44,14 +44,8 @@ def test_a_folder_has_a_folder_for_each_label(tmp_path: Path) -> None:
     assert read_labelled(tmp_path) == LabelledTexts(["bad", "good, really"], [("neg",), ("pos",)])
 
 
-@pytest.mark.parametrize(
-    ("options", "hint"),
-    [
-        (LabelOptions(), ", or name the file's encoding with --encoding"),
-        (LabelOptions(encoding="ascii"), "--encoding-errors replace"),
-    ],
-)
-def test_all_rows_without_a_text_are_named_at_once(options: LabelOptions, hint: str) -> None:
+@pytest.mark.parametrize("options", [LabelOptions(), LabelOptions(encoding="ascii")])
+def test_all_rows_without_a_text_are_named_at_once(options: LabelOptions) -> None:
     rows = [b"good,pos\n"] * 1000
     for i in (100, 207, 250, 251, 252, 253, 254):
         rows[i] = b"caf\xe9,pos\n"
@@ -61,9 +55,7 @@ def test_all_rows_without_a_text_are_named_at_once(options: LabelOptions, hint: 
     said = str(caught.value)
     assert said.startswith("a.csv row 101: the text is not ") and "(byte 0xe9 " in said
     assert "remove the row (and 6 more: 208, 251, 252, 253, 254 and 1 more)" in said
-    assert hint in said
-    labelled = read_labelled("a.csv", options=LabelOptions(encoding_errors="replace"))
-    assert labelled.texts[100] == "caf\ufffd"
+    assert said.endswith(", or name the file's encoding with --encoding, such as cp1252")
 
 
 def test_files_of_a_folder_without_a_text_are_named_at_once() -> None:

@@ -106,7 +106,6 @@ label_column | read_options | [5, ["text"]] | [] | [null, "id"]
 encoding | read_options | [5, ["utf-8"]]
     | ["no","","rot13","zip","idna","punycode","unicode_escape","utf-7","undefined","a\\u0000b"]
     | [null, "cp1252"]
-encoding_errors | read_options | [null, 5] | ["", "ignore"] | ["replace"]
 """
 # What JSON cannot say.
 BYTES = [b"fine"]

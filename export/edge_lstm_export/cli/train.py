@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_lstm.cli.options import (
-    EncodingErrorsOption,
     EncodingOption,
     IndicatorColumnsOption,
     JsonOption,
@@ -54,7 +53,6 @@ def command(
     ] = None,
     input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
     encoding: EncodingOption = None,
-    encoding_errors: EncodingErrorsOption = "strict",
     text_column: Annotated[
         list[str] | None,
         option(
@@ -236,7 +234,6 @@ def command(
         seed=seed if edited is None else edited.seed,
         format=input_format,
         encoding=encoding,
-        encoding_errors=encoding_errors,
         label_column=columns[0],
         confidence_column=confidences[0],
         left_out=(*(label_column or ()), *(confidence_column or ())),

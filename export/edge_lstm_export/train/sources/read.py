@@ -203,7 +203,6 @@ def _open_texts(source: str, options: DataOptions) -> Inputs:
         options.text_column,
         format=None if format_of(source) else options.format,
         encoding=options.encoding,
-        encoding_errors=options.encoding_errors,
         fields=options.fields,
     )
     try:
