@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from tests.engine.conftest import answers
 FOLDER = Path(__file__).parents[1] / "data" / "format"
 TOLD = json.loads((FOLDER / "bits.json").read_text(encoding="utf-8"))
 TEXTS = TOLD["texts"]
+NODE = shutil.which("node") or shutil.which("nodejs") or ""
+DECODER = Path(__file__).parents[2] / "engine" / "examples" / "decode.mjs"
 
 
 def told(name: str) -> tuple[list[str], list[list[int]], np.ndarray]:
@@ -50,3 +54,15 @@ def test_onnx_runtime_and_the_specification_answer_as_the_engine(name: str) -> N
         assert np.abs(reference.probabilities(model, row) - wanted).max() < 1e-5
     assert np.abs(classifier.probabilities_of(ids) - expected).max() < 1e-5
     assert np.unique(bits[:, 0]).size > 3, "texts tell the file's answers apart"
+
+
+@pytest.mark.skipif(not NODE, reason="no node")
+@pytest.mark.parametrize("name", sorted(TOLD["answers"]))
+def test_a_decoder_written_from_the_page_alone_answers_as_the_engine(name: str) -> None:
+    command = [NODE, str(DECODER), str(FOLDER / name), *TEXTS]
+    lines = subprocess.run(command, capture_output=True, check=True).stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    statuses, ids, bits = told(name)
+    assert [(each["ids"], each["status"]) for each in found] == list(zip(ids, statuses))
+    probabilities = np.array([each["probabilities"] for each in found])
+    assert np.abs(probabilities - bits.astype(np.uint32).view(np.float32)).max() < 1e-6
