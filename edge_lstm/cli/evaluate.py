@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,16 +98,13 @@ def command(
 
 
 def _check(models: list[str | None], mistakes: Path | None) -> None:
-    """Raise DataError if the mistakes cannot be written, or a model is given twice."""
+    """Raise DataError if the mistakes cannot be written."""
     from edge_lstm.errors import DataError
 
     if mistakes is not None and mistakes.suffix.lower() != ".csv":
         raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if mistakes is not None and len(models) > 1:
         raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
-    files = {os.path.realpath(path) for path in models if path is not None}
-    if len(files) < len(models) > 1:
-        raise DataError("a model is given twice; name each once")
 
 
 def _show(evaluation: Evaluation) -> None:

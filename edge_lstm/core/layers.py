@@ -388,11 +388,8 @@ class PaddingCost:
         # Each row has an output and a cell for each unit.
         return cls(length, network.padding, rows, rows * units * 2 * 4)
 
-    def line(self, tokens: float | None = None) -> str:
-        """Return it in words; empty if the network reads no padding.
-
-        tokens: of a usual text; None if no texts are known.
-        """
+    def line(self) -> str:
+        """Return it in words; empty if the network reads no padding."""
         if self.runs == "none":
             if self.rows < 2:
                 return ""
@@ -401,7 +398,4 @@ class PaddingCost:
         side = "in front of" if self.runs == "front" else "behind"
         steps = f"each text runs {self.length:,} steps, with padding {side} its tokens"
         anew = "trained anew with a mask, or with 'edge-lstm train', it runs the tokens alone"
-        if tokens is None:
-            return f"{steps}; {anew}"
-        saved = f"{1 - tokens / self.length:.0%} fewer steps for a text of {tokens:,.0f} tokens"
-        return f"{steps}; {anew}: {saved}"
+        return f"{steps}; {anew}"

@@ -101,12 +101,9 @@ def fresh_process(
 
 def _why(code: int, stderr: bytes) -> str:
     """Return how a process ended, by its exit code and last line, and the advice."""
-    lines = stderr.decode("utf-8", "replace").strip().splitlines() or [""]
-    # OpenBLAS says so, and then sends itself SIGINT.
-    if any("pthread_create failed" in line for line in lines):
-        return "it cannot start a thread; raise the limit of processes (ulimit -u, pids.max)"
+    last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"{how} {lines[-1]}".rstrip() + "; run 'edge-lstm doctor'"
+    return f"{how} {last}".rstrip() + "; run 'edge-lstm doctor'"
 
 
 def child() -> None:

@@ -96,7 +96,6 @@ class Recording:
         """Summarise the recording. first: the setting that the others are compared with."""
         setting = self.setting
         model = self.classifier.model
-        padding = model.padding_cost.line(float(np.median(self.tokens)))
         texts = self.runs * setting.batch_size
         rows = np.concatenate([block.rows for block in self.blocks])
         encode_us = rows[:, 2] / 1e3
@@ -112,7 +111,7 @@ class Recording:
             by_text = tuple(zip(tokens.tolist(), medians.tolist()))
         return SettingResult(
             name=setting.name,
-            model=Model(**model.facts(), padding=padding or None),
+            model=Model(**model.facts()),
             threads=setting.engine.threads,
             batch_size=setting.batch_size,
             engine=setting.engine.name,

@@ -37,21 +37,10 @@ def texts_line(result: Measurement) -> str:
 
 
 def notes(result: Measurement) -> list[str]:
-    """Return the cost of padding, the reason for no energy, and reasons to distrust the times."""
-    lines = padding_lines(result)
-    if not any(setting.energy for setting in result.settings):
-        lines.append(result.energy_note)
-    return lines + [f"warning: {warning.text}" for warning in result.warnings]
-
-
-def padding_lines(result: Measurement) -> list[str]:
-    """Return the cost of padding of each model that reads it."""
-    models = dict.fromkeys(setting.model for setting in result.settings)
-    return [
-        f"{Path(model.path).name} reads padding: {model.padding}"
-        for model in models
-        if model.padding is not None
-    ]
+    """Return the reason for no energy, and reasons to distrust the times."""
+    lines = [f"warning: {warning.text}" for warning in result.warnings]
+    has_energy = any(setting.energy for setting in result.settings)
+    return lines if has_energy else [result.energy_note, *lines]
 
 
 def tables(result: Measurement) -> Iterator[Table]:
@@ -173,7 +162,7 @@ def report(result: Measurement) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return page(
         f"Latency of {title}",
-        [machine_line(result), texts_line(result), measured, *padding_lines(result)],
+        [machine_line(result), texts_line(result), measured],
         _body(result),
         [versions, *digests],
     )

@@ -39,14 +39,12 @@ class Model:
     sha256: of the file.
     bytes: its size.
     precision: fp32 or int8.
-    padding: its cost in words; None if the network reads none.
     """
 
     path: str
     sha256: str
     bytes: int
     precision: str
-    padding: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +23,6 @@ BLOCK_TEXTS = 64
 
 MAX_TEXTS = 5000  # they are varied enough; more would only take memory
 LONGEST_S = 30 * 24 * 3600  # 30 days
-MOST = 1_000_000  # largest number of threads, or of texts in a batch
 
 
 @dataclass(frozen=True)
@@ -108,8 +106,7 @@ class Settings:
     warm_up_s: least duration of the warm-up, which ends when times are steady.
     max_warm_up_blocks: the most blocks of the warm-up.
 
-    Raise DataError if a model file or an engine is given twice, a time is out of range, or no
-    block can hold whole batches of every size.
+    Raise DataError if a time is out of range, or no block can hold whole batches of every size.
     """
 
     models: tuple[Path, ...]
@@ -124,13 +121,6 @@ class Settings:
     max_warm_up_blocks: int = 40
 
     def __post_init__(self) -> None:
-        given = {
-            "a model": [os.path.realpath(path) for path in self.models],
-            "an engine": self.engines,
-        }
-        for what, names in given.items():
-            if len(set(names)) < len(names):
-                raise DataError(f"{what} is given twice; name each once")
         if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
             raise DataError(f"--duration must be above 0; give at most {LONGEST_S:,} s (30 days)")
         self.block_texts(1)
@@ -196,13 +186,13 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
 
     option: its name, for errors.
 
-    Raise DataError if the text holds anything but whole numbers from 1 to MOST.
+    Raise DataError if the text holds anything but whole numbers from 1 on.
     """
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if not numbers or not all(1 <= number <= MOST for number in numbers):
+    if min(numbers, default=0) < 1:
         raise DataError(
             f"{option} {text[:40]!r}: expected whole numbers from 1 on, such as 1 or 1,2,4"
         )

@@ -46,13 +46,12 @@ LATENCY = cases(
     no time | --duration=-1 | must be above 0
     a time above a month | --duration 2592001 | at most 2,592,000
     a time that is no number | --duration nan | at most 2,592,000
-    a million threads | --threads 1,1000001 | whole numbers
+    a million threads | --threads 1,1000001 | from 1 to 1,024
     a batch of nothing | --batch-size 0 | whole numbers
     batches without a common multiple | --batch-size 7,64,121 | divide each other
     batches of which a block holds too many texts | --batch-size 2049 | divide each other
     no engine | --engine "" | engine
     an unknown provider | --engine onnxruntime,onnxruntime:Abacus | ABACUS
-    an engine twice | --engine onnxruntime,onnxruntime:CPU | an engine is given twice
     runs below zero | --runs=-5 | exit 2
     a model that is a link in a ring | -m ring | ring | ring -> ring
     a model that is not there | -m no.onnx | no model file at no.onnx
@@ -70,7 +69,7 @@ LATENCY = cases(
 )
 LATENCY += cases(
     """
-    a model and a link to it | -m m.onnx -m link.onnx | twice | link.onnx -> m.onnx
+    a model and a link to it | -m m.onnx -m link.onnx | exit 0 | link.onnx -> m.onnx
     the result over its model | -m m.onnx --output m.onnx | one of the inputs
     """,
     before=QUICK,
@@ -101,7 +100,7 @@ EVALUATE += cases(
 )
 EVALUATE += cases(
     """
-    a model twice | text.csv -m m.onnx -m link.onnx | twice | link.onnx -> m.onnx
+    a model twice | text.csv -m m.onnx -m link.onnx | exit 0 | link.onnx -> m.onnx
     a model and no data | m.onnx | names a model file; put -m before it
     mistakes of two models | t.csv -m m.onnx -m m.onnx --mistakes m.csv | for one model; name one
     """,
