@@ -250,10 +250,7 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
     try:
         mode = Path(path).stat().st_mode
     except FileNotFoundError:
-        name = path
-        if os.path.islink(path):  # noqa: PTH114
-            name = f"{os.readlink(path)}, where the link {path} leads"  # noqa: PTH115
-        raise DataError(f"no such file: {name}; check the path") from None
+        raise DataError(f"no such file: {path}; check the path, or where its link leads") from None
     except OSError as error:
         # A loop of symbolic links, for one, or a folder that may not be searched.
         raise read_error(path, error) from None

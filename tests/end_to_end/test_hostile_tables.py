@@ -188,7 +188,7 @@ TABLES += refused(
     two text columns | a.csv | several may hold the text | a.csv: review,comment\n1,x\n
     a text that is binary | a.txt | is binary, or UTF-16 without a mark | a.txt: {BINARY}
     a link to itself | a.csv | cannot read | a.csv -> a.csv
-    a link that leads nowhere | a.csv | no such file: b.csv, where the link a.csv leads
+    a link that leads nowhere | a.csv | no such file: a.csv; check the path
         | a.csv -> b.csv
     empty | a.csv | is empty | a.csv:
     line ends of old Macs | a.csv | CR only | a.csv: id,text\r1,good\r
