@@ -164,23 +164,6 @@ def set_scores(truth: Bools, given: Bools, names: tuple[str, ...]) -> SetScores:
     return SetScores(len(truth), exact, rows)
 
 
-def spearman(first: Floats, second: Floats) -> float | None:
-    """Return Spearman's rank correlation, -1 to 1; None if all values of one side are equal.
-
-    first, second: float [n], at least one each. Equal values share the mean of their ranks.
-    """
-    ranks = [_ranks(values) - (len(values) + 1) / 2 for values in (first, second)]
-    spread = math.sqrt(float((ranks[0] ** 2).sum()) * float((ranks[1] ** 2).sum()))
-    return float(ranks[0] @ ranks[1]) / spread if spread else None
-
-
-def _ranks(values: Floats) -> npt.NDArray[np.float64]:
-    """Return the rank of each value, from 1; equal values share the mean of theirs."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    mean = np.cumsum(count) - (count - 1) / 2
-    return np.asarray(mean[place.reshape(-1)])
-
-
 def auroc(negative: Floats, positive: Floats) -> float:
     """Return the area under the ROC curve.
 

@@ -16,7 +16,7 @@ from edge_lstm.core.question import number
 from edge_lstm.core.text import text_key, texts_digest
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.compare import compare
-from edge_lstm.evaluation.result import Evaluation, ForeignScores, ModelResult, OovRate, Scores
+from edge_lstm.evaluation.result import Evaluation, ForeignScores, ModelResult, Scores
 from edge_lstm.tables.labelled import LabelledTexts, label_matrix, listed_labels
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
@@ -86,7 +86,6 @@ def evaluate(
             threshold=policy.threshold,
             abstain=share,
             same_texts=curve is None or curve.sha256 == digest,
-            oov=OovRate.of(model, [model.as_text(text) for text in labelled.texts]),
             foreign=ForeignScores.of(model, own, others) if foreign else None,
         )
         results.append(result)

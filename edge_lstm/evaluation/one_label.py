@@ -67,13 +67,11 @@ class ScaleMetrics:
     """How far scores are from the true numbers.
 
     mae: the mean absolute error.
-    spearman: the rank correlation; None if all scores or all true numbers are equal.
     within_one: share of scores at most one step of the scale away, its least distance.
     in_interval: share of true numbers within the interval of the score.
     """
 
     mae: float
-    spearman: float | None
     within_one: float
     in_interval: float
 
@@ -94,7 +92,6 @@ class ScaleMetrics:
         away = np.abs(scores.values - true)
         return cls(
             mae=float(away.mean()),
-            spearman=metrics.spearman(scores.values, true),
             within_one=float((away <= step).mean()),
             in_interval=float(((scores.low <= true) & (true <= scores.high)).mean()),
         )

@@ -55,12 +55,11 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
 
 
 def _models(evaluation: Evaluation) -> Table:
-    """Return a row for each model, with a note on whether it knows the words of the texts."""
+    """Return a row for each model."""
     header = ("model", "size", "accuracy", "95 % interval", "log loss", "cal. error")
     if evaluation.multi_label:
         header = ("model", "size", "micro F1", "macro F1", "exact match", "log loss")
     rows = []
-    notes = []
     for result in evaluation.results:
         size = _size(result)
         scores = result.scores
@@ -71,20 +70,17 @@ def _models(evaluation: Evaluation) -> Table:
             error = result.one_label.calibration_error
             row = (result.name, size, exact, result.interval, loss, error)
         rows.append(row)
-        if result.oov:
-            notes.append(f"{result.name}: {result.oov.note}.")
-    return Table(header, rows, " ".join(notes))
+    return Table(header, rows)
 
 
 def _scales(evaluation: Evaluation) -> Table:
     """Return a row for each model that gives scores: how far they are from the truth."""
-    header = ("model", "mean abs. error", "Spearman", "within one step", "in the interval")
-    rows = []
-    for result in evaluation.results:
-        if result.one_label is not None and (score := result.one_label.score) is not None:
-            spearman = None if score.spearman is None else f"{score.spearman:.4f}"
-            mae = f"{score.mae:.4f}"
-            rows.append((result.name, mae, spearman, score.within_one, score.in_interval))
+    header = ("model", "mean abs. error", "within one step", "in the interval")
+    rows = [
+        (result.name, f"{score.mae:.4f}", score.within_one, score.in_interval)
+        for result in evaluation.results
+        if result.one_label is not None and (score := result.one_label.score) is not None
+    ]
     return Table(header, rows, title="scores")
 
 

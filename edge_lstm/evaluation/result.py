@@ -6,7 +6,6 @@ has one True, and an answer is right if its row is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -62,41 +61,6 @@ class ForeignScores:
         return cls(auroc, recall, found, lost)
 
 
-@dataclass(frozen=True)
-class OovRate:
-    """The share of words outside the vocabulary.
-
-    rate: of the evaluated texts' words, 0 to 1.
-    expected: of new texts like the training texts; None if the model does not say it.
-    out_of_domain: whether the texts are of another kind than the training texts.
-    """
-
-    rate: float
-    expected: float | None
-    out_of_domain: bool
-
-    @classmethod
-    def of(cls, model: ModelFile, texts: Sequence[str]) -> OovRate:
-        """Count the words of every text, even if the model cuts the text off."""
-        counts = [model.tokenizer.count_words(text) for text in texts]
-        words, known = np.sum(counts, axis=0).tolist()
-        rate = 1 - known / words if words else 0.0
-        data = model.training.get("data")
-        expected = data.get("unknown_words") if isinstance(data, dict) else None
-        if not isinstance(expected, (int, float)):
-            return cls(rate, None, rate > 0.2)  # the model does not say which to expect
-        # A text of the training's domain has about the expected share. Texts by other writers of
-        # the same domain stay below this limit.
-        return cls(rate, float(expected), rate > 1.25 * expected + 0.02)
-
-    @property
-    def note(self) -> str:
-        """One line for a person, with advice if the texts are out of domain."""
-        usual = "" if self.expected is None else f" ({self.expected:.1%} in its training domain)"
-        advice = ": add texts like these to the training data" if self.out_of_domain else ""
-        return f"{self.rate:.1%} of the words are out of vocabulary{usual}{advice}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class ModelResult:
     """One model's predictions and their metrics.
@@ -112,7 +76,6 @@ class ModelResult:
         was given, or the model answers every text.
     same_texts: whether the file's risk-coverage curve comes from the evaluated texts, or the file
         has none.
-    oov: the words outside the vocabulary.
     foreign: None without foreign texts.
     """
 
@@ -125,7 +88,6 @@ class ModelResult:
     threshold: float = 0.0
     abstain: float | None = None
     same_texts: bool = False
-    oov: OovRate | None = None
     foreign: ForeignScores | None = None
 
     @cached_property
@@ -214,7 +176,6 @@ class ModelResult:
             "macro_f1": self.scores.macro_f1,
             "log_loss": self.log_loss,
             "labels": labels,
-            "oov": self.oov and asdict(self.oov),
             "training_warnings": self.model.warnings,
         }
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from commands import command, json_of
 from hostile import run_here
-from model_files import EMBEDDED, SMALL, compact, edited
+from model_files import EMBEDDED, SMALL, edited
 from table_files import read_rows, write_jsonl
 
 from edge_lstm import Classifier, Policy
@@ -72,24 +72,6 @@ def test_a_difference_is_significant_if_its_test_says_so(
     write(["pos"] * texts, ["A wonderful film."] * texts)
     said = command("evaluate", "x.jsonl", "-m", SMALL, "-m", turned).stdout
     assert f"{verdict} difference" in " ".join(said.split())
-
-
-@pytest.mark.parametrize(
-    ("expected", "unknown", "other_kind"),
-    [(0.2, 1, False), (0.03, 1, True), (None, 1, False), (None, 6, True)],
-)
-def test_unknown_words_are_counted_to_the_end_and_told_from_those_to_be_expected(
-    expected: float | None, unknown: int, other_kind: bool
-) -> None:
-    training = compact({"data": {"unknown_words": expected}})
-    Path("m.onnx").write_bytes(edited({"training": training}))
-    # The file reads 600 words.
-    write(["pos", "neg"], ["qwxy, " * 600 * unknown + "Good " * 600 * (12 - unknown), "!"])
-    (found,) = measured("-m", "m.onnx")["models"]
-    assert found["oov"]["rate"] == pytest.approx(unknown / 12)
-    assert found["oov"]["out_of_domain"] is other_kind
-    said = " ".join(command("evaluate", "x.jsonl", "-m", "m.onnx").stdout.split())
-    assert ("add texts like these" in said) is other_kind
 
 
 @pytest.mark.parametrize("name", ["keras", "format/pieces", "format/codes"])

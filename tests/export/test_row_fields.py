@@ -153,11 +153,6 @@ def test_a_field_that_no_row_has_names_those_that_are_there(tmp_path: Path) -> N
     assert "--field takes NAME:KIND with the kind text, number, category" in done.error
 
 
-def test_an_evaluation_counts_the_words_of_rows_as_the_training_did(folder: Path) -> None:
-    found = json_of("evaluate", folder / "orders.csv", "-m", folder / "m.onnx")
-    assert found["models"][0]["oov"]["rate"] < 0.1
-
-
 def test_the_requests_of_a_log_are_rows(tmp_path: Path) -> None:
     source = tmp_path / "log.jsonl"
     log = [
