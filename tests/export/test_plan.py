@@ -117,6 +117,7 @@ MEANINGLESS = r"""
 "sparse__fit": "low-rank" | needs three labels or more; use svm or logistic
 "sparse__fit": "low-rank+svm" | needs three labels or more; use svm or logistic
 "validation__folds": 1 | folds must be 0, or 2 or more, not 1
+"fields": ["amount"] | the plan has no 'fields'; it has augmentation
 "hard_label_weight": null | hard_label_weight must be a number, not None
 """
 

@@ -7,8 +7,8 @@ their values. Two numbers of which now the one and now the other is larger are c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, get_args
 
@@ -39,8 +39,6 @@ FEWEST_ROWS = 5
 MOST_VALUES = 50
 EDGES = 15
 MOST_PAIRS = 16
-# Numbers that are compared: their pairs are many.
-_MOST_COMPARED = 64
 # Of the rows with both numbers: more are of one order nearly always.
 _MOST_OF_ONE_ORDER = 0.95
 _NAME_WIDTH = 26  # of a field in the plan
@@ -113,22 +111,26 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
     Raise DataError if no field is left.
     """
     rows = [collected(parse_object(text)) for text in dataset.train.texts]
-    found = _candidates(rows, options)
-    kept = [each for each in found if each.is_kept][: MOST_FIELDS - MOST_PAIRS]
+    counts = Counter(path for row in rows for path in row if row[path])
+    found = _found(rows, counts, options)
+    why = {each: reason for each, reason in found if _differs(each, rows)}
+    kept = [*why][: MOST_FIELDS - MOST_PAIRS]
     if not kept:
         raise DataError("no field is left to learn from; name others with --field")
-    warnings = [warning for each in kept for warning in each.warnings]
-    dropped = [shorten(each.field.title) for each in found if each not in kept]
+    warnings = [line for each in kept if each.kind == "number" for line in _unknown(each, rows)]
+    fields = Fields(tuple(kept))
+    fields = replace(fields, pairs=_pairs(fields, rows))
+    dropped = [
+        shorten(path) for path in counts.keys() - {*fields.names} if _is_wanted(path, options)
+    ]
     if dropped:
         warnings.append(
-            f"left out of the fields: {listed(dropped)} (fewer than {FEWEST_ROWS} rows have it, "
-            f"all rows have the same, or {len(kept)} others are there)"
+            f"left out of the fields: {listed(sorted(dropped))} (fewer than {FEWEST_ROWS} rows "
+            f"have it, all rows have the same, or {len(kept)} others are there)"
         )
-    fields = Fields(tuple(each.field for each in kept))
-    fields = replace(fields, pairs=_pairs(fields, rows))
-    reasons = [(shorten(each.field.title, _NAME_WIDTH), each.reason) for each in kept]
+    reasons = [(shorten(each.title, _NAME_WIDTH), why[each]) for each in kept]
     for a, b in fields.pairs:
-        both = f"{fields.fields[a].title} and {fields.fields[b].title}"
+        both = f"{kept[a].title} and {kept[b].title}"
         reasons.append(("compared", f"{both} (now the one is larger, now the other)"))
 
     def read(split: Split) -> Split:
@@ -144,50 +146,55 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
     )
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A field, and what a person should know of it.
+def _differs(field: Field, rows: Sequence[_Row]) -> bool:
+    """Return whether not all rows have the same word of a field."""
+    words = {field.word_of(field.value(row[field.name])) for row in rows} if field.words else ()
+    return len(words) != 1
 
-    why: it is of its kind.
-    is_kept: it is asked for, or enough rows have it, and not all the same.
+
+def _unknown(field: Field, rows: Sequence[_Row]) -> Iterator[str]:
+    """Yield a line if some rows have other values than numbers in a field."""
+    found = [row[field.name] for row in rows]
+    wrong = [each for each in found if field.word_of(field.value(each)) == field.words - 1]
+    if wrong:
+        value = shorten(str(wrong[0].last))
+        what = f"no number in {len(wrong):,} of {counted(len(rows), 'row')}, such as {value}"
+        yield f"{field.title}: {what}: they are read as unknown"
+
+
+def _found(
+    rows: Sequence[_Row], counts: Mapping[str, int], options: DataOptions
+) -> Iterator[tuple[Field, str]]:
+    """Yield the fields that are asked for, or without names all, with their kind and the reason.
+
+    counts: the rows that have a value, by path.
+
+    Raise DataError for a name that no row has.
     """
-
-    field: Field
-    why: str
-    is_kept: bool = True
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def reason(self) -> str:
-        """Its kind and the reason, for the plan."""
-        noun = {"number": "edge", "category": "value"}.get(self.field.kind)
-        of = f", {counted(len(self.field.known), noun)}" if noun else ""
-        return f"{self.field.kind}{of} ({self.why})"
-
-
-def _candidates(rows: Sequence[_Row], options: DataOptions) -> list[_Candidate]:
-    """Return the fields that are asked for; without names, all that rows have."""
-    said = dict(each.rpartition(":")[::2] for each in options.kinds)
-    paths = dict.fromkeys(path for row in rows for path in row)
-    lists = [
-        path for path in paths if any(row[path].number("length") for row in rows if path in row)
-    ]
-    for name in (*options.wanted, *said):
-        if not any(_is_under(name, path) for path in paths):
-            there = listed([shorten(path) for path in paths], most=20)
+    kinds = dict(each.rpartition(":")[::2] for each in options.kinds)
+    for name in (*options.wanted, *kinds):
+        if not any(_is_under(name, path) for path in counts):
+            there = listed([shorten(path) for path in counts], most=20)
             raise DataError(f"no row has a field {name!r}; the rows have {there}")
-    found: list[_Candidate] = []
-    for path in paths:
-        values = [row[path] for row in rows if path in row]
-        if options.wanted and not any(_is_under(name, path) for name in options.wanted):
+    lists = [path for path in counts if any(row[path].number("length") for row in rows)]
+    for path, count in counts.items():
+        values = [row[path] for row in rows]
+        if path in kinds:
+            yield _field(path, values, kinds[path])
+        elif count < FEWEST_ROWS or not _is_wanted(path, options):
             continue
-        if path in said:
-            found.append(_as_said(path, said[path], values))
         elif any(_is_under(name, path) for name in lists):
-            found += _of_list(path, values, len(rows))
+            for part in get_args(Part)[1:]:
+                if any(each.number(part) is not None for each in values):
+                    yield _number(path, part, values, "a list")
+            if any(each.texts for each in values):
+                yield Field(path), "text (a list)"
         else:
-            found += _of_values(path, values, len(rows))
-    return found
+            yield _field(path, values)
+
+
+def _is_wanted(path: str, options: DataOptions) -> bool:
+    return not options.wanted or any(_is_under(name, path) for name in options.wanted)
 
 
 def _is_under(name: str, path: str) -> bool:
@@ -195,91 +202,61 @@ def _is_under(name: str, path: str) -> bool:
     return path == name or path.startswith(f"{name}.")
 
 
-def _as_said(path: str, kind: str, values: Sequence[Values]) -> _Candidate:
-    """Return a field of a kind that is asked for.
+def _field(path: str, values: Sequence[Values], kind: str = "") -> tuple[Field, str]:
+    """Return the field of a path, of the kind that is asked for or found, and the reason.
 
-    Raise DataError if it would say nothing.
+    Raise DataError for a category without a value.
     """
     there = [each.last for each in values if each.last is not None]
+    counts = Counter(map(str, there))
+    ranked = sorted(counts, key=lambda value: (-counts[value], value))
+    often = [value for value in ranked if counts[value] >= FEWEST_ROWS]
+    why = "asked for" if kind else ""
+    if not kind and not any(number_of(each).is_nan() for each in there):
+        kind = "number"
+        why = "all values are numbers"
+    elif not kind and often == ranked and len(often) <= MOST_VALUES:
+        kind = "category"
+        why = f"each value in {FEWEST_ROWS} rows or more"
     if kind == "number":
-        wrong = [str(each) for each in there if number_of(each).is_nan()]
-        what = f"{path}: no number in {len(wrong):,} of {counted(len(there), 'row')}"
-        lines = [f"{what}, such as {shorten(each)}: they are read as unknown" for each in wrong[:1]]
-        return _Candidate(_number(path, "value", values), "asked for", warnings=tuple(lines))
-    if kind == "text":
-        return _Candidate(Field(path), "asked for")
-    often = tuple(value for value, count in _counts(there) if count >= FEWEST_ROWS)[:MOST_VALUES]
+        return _number(path, "value", values, why)
+    if kind != "category":
+        return Field(path), f"text ({why or f'{len(ranked):,} different values'})"
     if not often:
         raise DataError(
             f"no value of {path} is in {FEWEST_ROWS} rows, so it is no category; "
             f"give --field {path}:text"
         )
-    return _Candidate(Field(path, "category", known=often), "asked for")
+    field = Field(path, "category", known=tuple(often[:MOST_VALUES]))
+    return field, f"category, {counted(len(field.known), 'value')} ({why})"
 
 
-def _of_values(path: str, values: Sequence[Values], rows: int) -> Iterator[_Candidate]:
-    """Yield the field of a path with one value in a row. rows: all."""
-    there = [each.last for each in values if each.last is not None]
-    counts = _counts(there)
-    if not counts:
-        return
-    if not any(number_of(each).is_nan() for each in there):
-        made = _number(path, "value", values)
-        why = "all values are numbers"
-    elif len(counts) <= MOST_VALUES and counts[-1][1] >= FEWEST_ROWS:
-        made = Field(path, "category", known=tuple(value for value, _ in counts))
-        why = f"each value in {FEWEST_ROWS} rows or more"
-    else:
-        made = Field(path)
-        why = f"{len(counts):,} different values"
-    differs = made.kind == "text" or len(counts) > 1 or len(there) < rows
-    yield _Candidate(made, why, differs and len(there) >= FEWEST_ROWS)
-
-
-def _of_list(path: str, values: Sequence[Values], rows: int) -> Iterator[_Candidate]:
-    """Yield the fields of a list, or of a path inside one. rows: all."""
-    for part in get_args(Part)[1:]:
-        there = [each.number(part) for each in values if each.number(part) is not None]
-        why = "a list" if part == "length" else "a list of numbers"
-        differs = len({*there}) > 1 or len(there) < rows
-        if there:
-            made = _number(path, part, values)
-            yield _Candidate(made, why, differs and len(there) >= FEWEST_ROWS)
-    if texts := sum(bool(each.texts) for each in values):
-        yield _Candidate(Field(path), "a list of texts", texts >= FEWEST_ROWS)
-
-
-def _counts(values: Iterable[Any]) -> list[tuple[str, int]]:
-    """Return the values as texts with their counts, the most frequent first."""
-    counts = Counter(map(str, values))
-    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-
-
-def _number(path: str, part: Part, values: Sequence[Values]) -> Field:
+def _number(path: str, part: Part, values: Sequence[Values], why: str) -> tuple[Field, str]:
     """Return a number field with the quantiles of its values, but for the largest."""
     found = np.array([each.number(part) for each in values], float)
     numbers = np.sort(found[np.isfinite(found)])
     places = np.arange(1, EDGES + 1) * len(numbers) // (EDGES + 1)
     edges = np.unique(numbers[places]) if len(numbers) else numbers
-    return Field(
-        path, "number", part, known=tuple(edges[edges < numbers.max(initial=-np.inf)].tolist())
-    )
+    edges = edges[edges < numbers.max(initial=-np.inf)]
+    field = Field(path, "number", part, known=tuple(edges.tolist()))
+    return field, f"number, {counted(len(edges), 'edge')} ({why})"
 
 
 def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of numbers whose order differs most between the rows."""
-    places = [i for i, each in enumerate(fields.fields) if each.kind == "number"][:_MOST_COMPARED]
-    numbers = [fields.fields[i] for i in places]
-    table = np.array([[each.value(row[each.name]) for each in numbers] for row in rows], float)
+    numbers = {i: each for i, each in enumerate(fields.fields) if each.kind == "number"}
+    values = {
+        i: np.array([each.value(row[each.name]) for row in rows], float)
+        for i, each in numbers.items()
+    }
     shares: dict[tuple[int, int], float] = {}
-    for a, b in combinations(range(len(places)), 2):
-        difference = table[:, a] - table[:, b]
+    for a, b in combinations(numbers, 2):
+        difference = values[a] - values[b]
         orders = np.sign(difference[~np.isnan(difference)])
-        enough = len(orders) >= max(2 * FEWEST_ROWS, 0.2 * len(rows))
-        most = max(np.mean(orders == order) for order in (-1, 0, 1)) if enough else 1
-        if most <= _MOST_OF_ONE_ORDER:
-            shares[places[a], places[b]] = most
-    return tuple(sorted(sorted(shares, key=lambda pair: (shares[pair], pair))[:MOST_PAIRS]))
+        if len(orders) >= max(2 * FEWEST_ROWS, 0.2 * len(rows)):
+            shares[a, b] = max(np.mean(orders == order) for order in (-1, 0, 1))
+    differing = [pair for pair in shares if shares[pair] <= _MOST_OF_ONE_ORDER]
+    return tuple(sorted(sorted(differing, key=shares.__getitem__)[:MOST_PAIRS]))
 
 
 def objects(rows: Any) -> list[Any] | None:
