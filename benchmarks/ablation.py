@@ -94,7 +94,6 @@ IDEAS: Mapping[str, Off] = {
     "large vocabulary": large_vocabulary_off,
     "subwords": off(text={"rule": "keras"}),
     "both directions": off(network={"bidirectional": False}, start=SourceFile()),
-    "word dropout": off(loop={"word_dropout": 0.0}),
     "stacking": off(validation=Validation(0.0)),
 }
 Line = Mapping[str, Any]

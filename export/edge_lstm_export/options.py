@@ -327,9 +327,7 @@ class LoopOptions(Options):
     batch_size: texts per step.
     learning_rate: the peak.
     patience: epochs without a better validation loss before the training stops.
-    word_vectors: start the embedding from the words' neighbours in all texts.
     embedding_rate: learning rate of the embedding, as a share of the others'.
-    word_dropout: share of a text's ids that a step reads as unknown.
     crops: share of a step's texts of which only a random part is read.
     """
 
@@ -337,9 +335,7 @@ class LoopOptions(Options):
     batch_size: Count = 32
     learning_rate: Positive = 2e-3
     patience: Count = 3
-    word_vectors: bool = False
     embedding_rate: Positive = 1.0
-    word_dropout: ShareBelowOne = 0.0
     crops: Share = 0.0
 
 

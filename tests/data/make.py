@@ -102,7 +102,7 @@ def plan() -> Plan:
         network=options.NetworkOptions(400, 14, 30, **shape),
         sparse=options.SparseOptions("logistic"),
         validation=options.Validation(0.0),
-        loop=options.LoopOptions(epochs=6, word_dropout=0.1),
+        loop=options.LoopOptions(epochs=6),
     )
 
 

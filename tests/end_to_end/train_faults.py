@@ -329,7 +329,7 @@ def plan() -> dict[str, object]:
     """With two teachers, augmented texts and a cross-validation, in a second."""
     planned = make_plan(DatasetStats(60, 2), TrainingRequest("tiny", "none", epochs=2))
     network = replace(planned.network, num_words=60, embedding_dim=6, hidden=6)
-    loop = replace(planned.loop, batch_size=16, word_vectors=False)
+    loop = replace(planned.loop, batch_size=16)
     return replace(
         planned,
         network=network,

@@ -105,7 +105,7 @@ MEANINGLESS = r"""
 "preset": "best" | preset must be one of tiny, small, medium, base, seed, not 'best'$
 "loop__epochs": 1.5 | \\[loop\\]: epochs must be a whole number, not 1.5
 "loop__learning_rate": NaN | learning_rate must be above 0
-"loop__word_vectors": 1 | word_vectors must be true or false, not 1
+"network__bidirectional": 1 | bidirectional must be true or false, not 1
 "network__dropout": 1.0 | dropout must be from 0 to below 1, not 1.0
 "network__ngram_dim": 0 | its ngram_dim is 0, and it has n-grams
 "network__pooling": "sum" | pooling must be one of last, mean

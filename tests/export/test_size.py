@@ -75,11 +75,11 @@ def labelled(preset: str, words: int, labels: int, multi_label: bool = False) ->
 
 
 def plan_for(data: Dataset, preset: str) -> Plan:
-    """The plan without what takes time and no byte: teachers, word vectors, characters."""
+    """The plan without what takes time and no byte: teachers, characters."""
     plan = make_plan(dataset_stats(data), TrainingRequest(preset, "none", epochs=1))
     plan = replace(plan, teachers=(), hard_label_weight=1.0, augmentation=AugmentationOptions())
     sparse = replace(plan.sparse, characters=False)
-    return replace(plan, loop=replace(plan.loop, word_vectors=False), sparse=sparse)
+    return replace(plan, sparse=sparse)
 
 
 def made_of(data: Dataset, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:

@@ -17,7 +17,7 @@ from edge_lstm_export.checkpoint import Stage, Stages
 from edge_lstm_export.network import Examples, Network, predict_logits
 from edge_lstm_export.train.calibrate import ComponentLogits, Stack
 from edge_lstm_export.train.data import TrainingData, WordEmbeddings
-from edge_lstm_export.train.lstm import first_values, first_weights, fit_lstm, word_vectors
+from edge_lstm_export.train.lstm import first_values, first_weights, fit_lstm
 from edge_lstm_export.train.sparse import Features, SparsePart, fit_sparse
 
 
@@ -38,16 +38,12 @@ def new_network(
     if not network.layers:
         return network
     vectors = None
-    width = plan.network.embedding_dim
     if plan.start.source:
         lstm, vectors = first_weights(plan.start, data.tokenizer)
         tensors = {name: torch.from_numpy(weights) for name, weights in lstm.items()}
         network.load_state_dict(tensors, strict=False)
     elif embeddings is not None:
-        vectors = first_values(embeddings.vectors, width)
-    elif plan.loop.word_vectors:
-        ids = data.tokenizer.num_ids
-        vectors = word_vectors(data.all_examples, ids, width, plan.seed)
+        vectors = first_values(embeddings.vectors, plan.network.embedding_dim)
     if vectors is not None:
         with torch.no_grad():
             values = torch.from_numpy(vectors)

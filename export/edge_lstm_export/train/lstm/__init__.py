@@ -5,7 +5,6 @@ from __future__ import annotations
 from edge_lstm_export.train.lstm.component import fit_lstm, lstm_examples
 from edge_lstm_export.train.lstm.history import EpochRecord, best_of, write_history
 from edge_lstm_export.train.lstm.loop import SILENT, Callbacks, LoopResult
-from edge_lstm_export.train.lstm.neighbours import word_vectors
 from edge_lstm_export.train.lstm.start import (
     LstmShape,
     check_shape,
@@ -27,6 +26,5 @@ __all__ = [
     "fit_lstm",
     "lstm_examples",
     "lstm_shape",
-    "word_vectors",
     "write_history",
 ]

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from edge_lstm.core.text import OOV_ID, PAD_ID, Tokenizer
+from edge_lstm.core.text import Tokenizer
 from edge_lstm.errors import DataError
 from edge_lstm_export.checkpoint import Stage
 from edge_lstm_export.network import (
@@ -202,9 +202,6 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate() * group["share"]
         self.optimizer.zero_grad()
-        if self.options.word_dropout:
-            drop = torch.rand(ids.shape) < self.options.word_dropout
-            ids = torch.where(drop & (ids != PAD_ID), OOV_ID, ids)
         logits = self.network(ids, lengths)
         loss = soft_cross_entropy(logits, targets, multi_label=self.multi_label)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -21,7 +21,8 @@ from edge_lstm_export.arrays import Floats
 from edge_lstm_export.network import Weights, lstm_name
 from edge_lstm_export.onnx import SENTINELS, open_source, unpacked
 from edge_lstm_export.options import NetworkOptions, SourceFile
-from edge_lstm_export.train.lstm.neighbours import SMALLEST_NORM
+
+_SMALLEST = 1e-6  # divisors are at least this
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,6 @@ def first_values(vectors: Floats, width: int) -> Floats:
     first = np.array(vectors[:, :width], np.float32)
     known = vectors.any(axis=1)
     if known.any():
-        first *= np.float32(1 / max(SMALLEST_NORM, float(first[known].std())))
+        first *= np.float32(1 / max(_SMALLEST, float(first[known].std())))
     first[~known] = np.nan
     return first

@@ -440,7 +440,6 @@ def _decide_loop(
     if stats.kind != "topics":  # whose LSTM learns little, however long
         loop = sized(loop, texts)
     put("loop", loop, f"kind {stats.kind}")
-    put("loop.word_vectors", table == "none", f"word embeddings: {table}")
     if start.source:
         put("loop.learning_rate", defaults.START_RATE, f"it starts from {start.source}")
     elif table == "english":

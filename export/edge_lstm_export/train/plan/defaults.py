@@ -135,7 +135,6 @@ LOOPS: Mapping[str, LoopOptions] = {
         learning_rate=4e-3,
         patience=3,
         embedding_rate=0.25,
-        word_dropout=0.1,
         crops=0.7,
     ),
     # A small LSTM, less important than the n-grams: few epochs of large batches.
@@ -144,12 +143,11 @@ LOOPS: Mapping[str, LoopOptions] = {
         batch_size=64,
         learning_rate=5e-3,
         patience=3,
-        word_dropout=0.1,
         crops=0.7,
     ),
     **dict.fromkeys(
         ("short", "many labels", "unsegmented"),
-        LoopOptions(epochs=14, batch_size=64, learning_rate=5e-3, patience=14, word_dropout=0.1),
+        LoopOptions(epochs=14, batch_size=64, learning_rate=5e-3, patience=14),
     ),
     "seed": LoopOptions(epochs=6, batch_size=64, learning_rate=4e-3),
 }

@@ -18,9 +18,8 @@ from edge_lstm_export.train.plan import defaults
 from edge_lstm_export.train.plan.defaults import PRESETS, Preset, Shape
 from edge_lstm_export.train.plan.stats import DatasetStats
 
-# Words of a network: all that fit; the preset's number; more of them than that, with a small LSTM;
-# all that fit and that are near the texts' words.
-Vocabulary: TypeAlias = Literal["all", "usual", "large", "related"]
+# Words of a network: all that fit; the preset's number; more of them than that.
+Vocabulary: TypeAlias = Literal["all", "usual", "large"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _planned(
 ) -> Sizes | None:
     """Return the network of a preset, see :func:`plan_network`; None without room for words."""
     preset = PRESETS[name]
-    vocabulary = _vocabulary(stats, preset, table, start)
+    vocabulary = _vocabulary(stats, table)
     usual = preset.long if stats.is_long or preset.short is None else preset.short
     shape = usual
     reason = f"preset {name}, kind {stats.kind}"
@@ -151,17 +150,14 @@ def _ngram_counts(stats: DatasetStats) -> tuple[int, ...]:
     return (1, 2)
 
 
-def _vocabulary(
-    stats: DatasetStats, preset: Preset, table: WordTable, start: LstmShape | None
-) -> Vocabulary:
+def _vocabulary(stats: DatasetStats, table: WordTable) -> Vocabulary:
     """Decide which words a network has."""
     if stats.kind == "topics":
         return "all"
     # Short texts keep the preset's, too, if an encoder labels a log.
     if stats.kind != "short" or (table == "encoder" and stats.unlabelled):
         return "usual"
-    # A small LSTM that knows words gains more from the words that word pairs would displace.
-    return "large" if start is None or preset.is_large else "related"
+    return "large"
 
 
 def _largest_lstm(stats: DatasetStats, preset: Preset, table: WordTable) -> tuple[int, int]:
@@ -177,17 +173,11 @@ def _words(
     stats: DatasetStats, vocabulary: Vocabulary, fewest: int, room: int, network: NetworkOptions
 ) -> tuple[int, str]:
     """Decide the ids of the vocabulary. room: bytes for words and n-grams."""
-    line = stats.word_bytes
-    if vocabulary == "related":
-        # They are longer than the few words that repeat in few texts.
-        line = max(line, DatasetStats.word_bytes)
-    fitting = int(room / _word_bytes(network, line))
+    fitting = int(room / _word_bytes(network, stats.word_bytes))
     if vocabulary == "all":
         return fitting, "all that fit, before word pairs"
     if vocabulary == "usual":
         return min(fewest, fitting), "the preset's, if they fit"
-    if vocabulary == "related":
-        return fitting, "an LSTM that knows words gains more from them than from pairs"
     words = max(fewest, int(defaults.LARGE_VOCABULARY_SHARE * fitting))
     return min(words, fitting), "a large vocabulary before word pairs"
 
