@@ -14,7 +14,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import LABEL_JOINT, counted, cut, listed, shorten
 from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import Row, Rows
-from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
+from edge_lstm.tables.reader import Inputs, open_inputs
 from edge_lstm.tables.schema import WHOLE_ROW, ReadOptions, Schema, column_index, find_column
 from edge_lstm.tables.values import BAD_BYTE, cell_text, json_text, json_value
 
@@ -210,22 +210,6 @@ def check_columns(path: str | Path, options: LabelOptions) -> None:
     Raises as :func:`read_labelled`.
     """
     _LabelReader(open_inputs([path], options=options), options)
-
-
-def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
-    """Return whether a file has a column with the name of labels, or a line with a label.
-
-    Raises DataError if the file cannot be read.
-    """
-    inputs = open_inputs([path], options=options)
-    own_labels = _OWN_LABELS.get(inputs.format.name)
-    if own_labels is None:
-        return _label_column(inputs.schema) is not None
-    for row in inputs.rows():
-        labelled = own_labels(row) if row.text is not None else None
-        if labelled and labelled[1]:
-            return True
-    return False
 
 
 def labels_in(rows: Rows, schema: Schema) -> set[str]:

@@ -25,7 +25,6 @@ from edge_lstm_export.train.fit import fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT, Callbacks
 from edge_lstm_export.train.plan import plan_training
 from edge_lstm_export.train.sources import checked, dataset_from, objects
-from edge_lstm_export.train.teachers import with_teacher_kind
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -105,14 +104,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset = dataset_from(X, y, unlabelled=unlabelled, groups=groups)
         dataset = checked(dataset)
         with quiet_thread():
-            request = TrainingRequest()
-            if self.plan is None:
-                request = with_teacher_kind(self._request())
-            elif not isinstance(self.plan, Plan):
+            if not isinstance(self.plan, Plan | None):
                 raise DataError(
                     f"plan must be a Plan, not {self.plan!r:.40}; make one with Plan.from_dict"
                 )
-            plan = plan_training(dataset, request, self.plan).plan
+            plan = plan_training(dataset, self._request(), self.plan).plan
             callbacks = self._callbacks(plan)
             self.result_ = fit(dataset, plan, callbacks=callbacks)
         self.plan_ = plan

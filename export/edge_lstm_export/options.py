@@ -26,7 +26,8 @@ Pooling = Literal["last", "mean+max"]
 SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
 PresetName = Literal["tiny", "small", "medium", "base", "seed"]
 Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
-TeacherKind = Literal["linear", "model", "probe", "fine-tuned", "classifier"]
+TeacherKind = Literal["linear", "model", "probe", "fine-tuned"]
+ENCODERS = ("probe", "fine-tuned")  # kinds of teachers that are transformers
 
 UNTUNED = 0.5  # the threshold of a label that no validation text has
 T = TypeVar("T")
@@ -46,14 +47,6 @@ MOST_WIDTH = 4096
 Seed = Annotated[int, Range(0, 2**63 - 1)]
 WordTable = Literal["none", "english", "encoder"]
 PLAN_FORMAT = 2
-
-
-def is_transformer(source: str | None) -> bool:
-    """Return whether the teacher that is asked for is a transformer: a folder, or a hub name."""
-    if source in (None, NO_TEACHER, SENTIMENT, SMALL_SENTIMENT):
-        return False
-    # A model file or a checkpoint.
-    return not source.lower().endswith((".onnx", ".safetensors"))
 
 
 class Options:
@@ -116,8 +109,7 @@ class SourceFile(Options):
 class TeacherOptions(SourceFile):
     """A teacher.
 
-    kind: ``linear``; ``model``, a model file; ``probe``, ``fine-tuned`` or ``classifier``, a
-        transformer.
+    kind: ``linear``; ``model``, a model file; ``probe`` or ``fine-tuned``, a transformer.
     source: its path or name, "" for the linear one.
     """
 
@@ -139,7 +131,6 @@ class TeacherOptions(SourceFile):
             "model": f"model {source}",
             "probe": f"{source}, linear probe",
             "fine-tuned": f"{source}, fine-tuned",
-            "classifier": source,
         }
         return names[self.kind]
 
@@ -357,7 +348,6 @@ class TrainingRequest(Options):
 
     preset: a size, see defaults.PRESETS.
     teacher: "none", "sentiment", a model file, or a transformer's folder or hub name.
-    classifier: whether the teacher is a classifier.
     start: a model file whose LSTM the network starts from.
     epochs: largest number of epochs.
     validation: share of the texts that is held out.
@@ -367,7 +357,6 @@ class TrainingRequest(Options):
 
     preset: PresetName = "small"
     teacher: str | None = None
-    classifier: bool = False
     start: str | None = None
     epochs: Annotated[int | None, Range(1, 1_000_000)] = None
     validation: Annotated[float | None, Range(0, 1, below=True)] = None
@@ -382,8 +371,11 @@ class TrainingRequest(Options):
 
     @property
     def transformer(self) -> str | None:
-        """The transformer that is asked for; None without one."""
-        return self.teacher if is_transformer(self.teacher) else None
+        """The transformer that is asked for, a folder or a hub name; None without one."""
+        if self.teacher in (None, NO_TEACHER, SENTIMENT, SMALL_SENTIMENT):
+            return None
+        is_model = self.teacher.lower().endswith((".onnx", ".safetensors"))
+        return None if is_model else self.teacher
 
 
 @dataclass(frozen=True)
@@ -432,7 +424,7 @@ class Plan(Options):
         if self.augmentation.texts_per_row and not self.teachers:
             raise DataError("augmented texts need a teacher; set texts_per_row to 0")
         kinds = {teacher.kind for teacher in self.teachers}
-        if self.word_table == "encoder" and kinds.isdisjoint(("probe", "fine-tuned")):
+        if self.word_table == "encoder" and kinds.isdisjoint(ENCODERS):
             raise DataError(
                 "word_table encoder needs an encoder among the teachers; set word_table to none"
             )

@@ -1,8 +1,7 @@
-"""A transformer as teacher: an encoder as it is and fine-tuned, a classifier; resumed, refused."""
+"""A transformer as teacher: as it is and fine-tuned; resumed, refused."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import replace
@@ -15,20 +14,15 @@ import pytest
 pytest.importorskip("transformers")
 
 from cases import rows as cases
-from commands import inspected, train
+from commands import train
 from edge_lstm_export import TrainingRequest
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.sources.dataset import folds_of
-from edge_lstm_export.train.teachers import transformer
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
-from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, FineTunedEncoder, encoder_words
 from edge_lstm_export.train.teachers.transformer import load_transformer
-from made import FILLERS, WORDS, dataset, multi_label_rows, rows, stop_after_an_epoch, write_csv
-from transformers_made import make_transformer
-
-from edge_lstm.errors import DataError
+from made import WORDS, dataset, multi_label_rows, rows, stop_after_an_epoch, write_csv
 
 
 @pytest.fixture(autouse=True)
@@ -36,31 +30,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights know nothing: a few large steps teach them more than many small ones."""
     monkeypatch.setattr("edge_lstm_export.train.teachers.encoder.LEARNING_RATE", 2e-3)
     monkeypatch.setattr("edge_lstm_export.train.teachers.encoder.FEWEST_STEPS", 30)
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier that answers by the words, which it is taught."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    words = [*FILLERS, *(word for own in WORDS.values() for word in own)]
-    folder = make_transformer(tmp_path_factory.mktemp("classifier"), words, ["sea", "shop"])
-    model, tokenizer = (
-        kind.from_pretrained(folder) for kind in (AutoModelForSequenceClassification, AutoTokenizer)
-    )
-    texts, labels = zip(*rows(60))
-    batch = tokenizer(list(texts), padding=True, return_tensors="pt")
-    batch["labels"] = torch.tensor([int(label == "shop") for label in labels])
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for _ in range(40):
-            optimizer.zero_grad()
-            model(**batch).loss.backward()
-            optimizer.step()
-    model.save_pretrained(folder)
-    return folder
 
 
 def split_of(count: int, *, multi_label: bool = False) -> Any:
@@ -98,49 +67,10 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
     assert all((value == before[name]).all() for name, value in after.items()), "a copy"
 
 
-def test_float32_is_taken_where_bfloat16_products_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*tensors: Any) -> None:
-        raise RuntimeError("could not create a primitive descriptor")
-
-    monkeypatch.setattr(transformer.functional, "linear", fails)
-    assert not transformer.multiplies_bfloat16.__wrapped__()
-
-
 def test_its_words_are_those_of_letters(encoder: Path) -> None:
     found = encoder_words(load_transformer(str(encoder)))
     assert set(found.words) == {word for own in WORDS.values() for word in own}
     assert found.share_of(["wave, tide: x 7", "till unknown 12"]) == 3 / 4
-
-
-# --- A classifier ---------------------------------------------------------------------------------
-
-
-def relabelled(source: Path, folder: Path, *labels: str) -> Path:
-    """A copy of a classifier with other labels."""
-    config = json.loads((shutil.copytree(source, folder) / "config.json").read_text())
-    config["id2label"] = dict(enumerate(labels))
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
-
-
-def test_a_classifier_labels_texts_that_have_no_labels(source: Path, tmp_path: Path) -> None:
-    log = tmp_path / "log.txt"
-    output = tmp_path / "m.safetensors"
-    log.write_text("\n".join(text for text, _ in rows(60, seed=4)))
-    result = train(log, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", source)
-    assert "labels 60 texts as sea, shop" in result.stderr
-    assert inspected(output)["training"]["validation"]["accuracy"] > 0.8
-
-
-def test_labels_of_one_name_are_added_up(source: Path, tmp_path: Path) -> None:
-    both = relabelled(source, tmp_path / "both", "place", "place")
-    teacher = ClassifierTeacher(str(both), ("place",))
-    np.testing.assert_allclose(np.exp(teacher.logits(["wave", "till"])), 1, atol=1e-4)
-
-
-def test_a_classifier_that_gives_one_label_labels_nothing(source: Path) -> None:
-    with pytest.raises(DataError, match="gives all texts one label"):
-        label_texts(str(source), lambda line: None, ["wave"] * 3)
 
 
 # --- At the command line --------------------------------------------------------------------------
@@ -197,20 +127,15 @@ def test_a_folder_that_is_no_teacher(
 
 
 APART = """
---teacher {other} | has no label sea, it has SEA, SHOP; rename
---teacher {classifier} --label-separator ; | gives one label per text; give an encoder
 --teacher no:such | neither a folder nor a name on the hub
 --teacher {encoder} --preset seed | leave out --teacher
 """
 
 
 @pytest.mark.parametrize(("options", "said"), cases(APART))
-def test_what_does_not_go_together(
-    source: Path, encoder: Path, tmp_path: Path, options: str, said: str
-) -> None:
+def test_what_does_not_go_together(encoder: Path, tmp_path: Path, options: str, said: str) -> None:
     data = write_csv(tmp_path / "d.csv", rows(30))
-    other = relabelled(source, tmp_path / "other", "SEA", "SHOP")
-    given = options.format(classifier=source, encoder=encoder, other=other).split()
+    given = options.format(encoder=encoder).split()
     assert said in train(data, "-o", tmp_path / "m.safetensors", *given).error
     assert not list(tmp_path.glob("m.*"))
 

@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def make_transformer(
-    folder: Path, words: Sequence[str], labels: Sequence[str] = (), *, layers: int = 2
-) -> Path:
-    """An encoder with random weights that knows ``words``; a classifier where there are labels."""
+def make_transformer(folder: Path, words: Sequence[str], *, layers: int = 2) -> Path:
+    """An encoder with random weights that knows ``words``."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import (
-        BertConfig,
-        BertForSequenceClassification,
-        BertModel,
-        PreTrainedTokenizerFast,
-    )
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     vocabulary = {word: i for i, word in enumerate([*marks, *dict.fromkeys(words)])}
@@ -44,12 +37,7 @@ def make_transformer(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if labels:
-            config.id2label = dict(enumerate(labels))
-            config.label2id = {label: i for i, label in enumerate(labels)}
-            model = BertForSequenceClassification(config)
-        else:
-            model = BertModel(config)
+        model = BertModel(config)
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     fast.save_pretrained(folder)

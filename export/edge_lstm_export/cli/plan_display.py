@@ -78,6 +78,5 @@ def columns_in_words(dataset: Dataset) -> str:
     for columns in dataset.columns:
         labels = listed([f"{shorten(name)!r}" for name in columns.labels], 8)
         kind = "label" if len(columns.labels) == 1 else "labels"
-        said = f"{kind} {labels}" if labels else "labels by the teacher"
-        read.append(f"text {columns.text!r}, {said}")
+        read.append(f"text {columns.text!r}, {kind} {labels}")
     return "; ".join(read)

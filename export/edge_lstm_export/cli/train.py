@@ -192,7 +192,7 @@ def command(
     from edge_lstm.cli.questions import question_files
     from edge_lstm.cli.streams import spared_output
     from edge_lstm.errors import DataError
-    from edge_lstm_export.options import DataOptions, TrainingRequest, is_transformer
+    from edge_lstm_export.options import DataOptions, TrainingRequest
     from edge_lstm_export.progress import Display
     from edge_lstm_export.train.sources import ALL, check_sources, field_options
 
@@ -249,13 +249,12 @@ def command(
     read = [*sources, test, unlabelled, teacher, start]
     written = [*targets, replaced] if output is not None else [replaced]
     check_outputs(written, read, parents=True)
-    has_labeller = plan is not None or is_transformer(teacher)
     readings = [
         replace(reading, label_column=column, confidence_column=confidence)
         for column, confidence in zip(columns, confidences)
     ]
     for each in readings:
-        check_sources(sources, each, may_lack_labels=has_labeller)
+        check_sources(sources, each)
     with Display():  # PyTorch takes seconds to load
         from edge_lstm_export.train.run import Job
 
@@ -305,8 +304,8 @@ def _show_plan(job: Job, *, as_json: bool) -> None:
 
     check_job(job)
     begin = time.monotonic()
-    with Display(quiet=True) as display:
-        prepared = plan_job(job, display.say)
+    with Display(quiet=True):
+        prepared = plan_job(job)
     if as_json:
         print(json.dumps(prepared.plan.to_dict(), indent=1, ensure_ascii=False))
     else:

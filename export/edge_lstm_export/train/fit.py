@@ -112,7 +112,7 @@ def fit(
     """
     say = callbacks.say
     log = _usable_log(plan, dataset.unlabelled, soft_labels)
-    teachers = Teachers(plan, dataset.labels, say)
+    teachers = Teachers(plan, say)
 
     rows = hold_out_rows(dataset, plan)
     transfer = make_transfer_set(rows, log, soft_labels, plan)

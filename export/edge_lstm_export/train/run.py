@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from edge_lstm_export.train.fit import Fitted, fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT, Callbacks, write_history
 from edge_lstm_export.train.plan import MOST_UNLABELLED, Decided, plan_training
 from edge_lstm_export.train.sources import Dataset, read_dataset, scale_notes
-from edge_lstm_export.train.teachers import ClassifierTeacher, label_texts, with_teacher_kind
 
 
 @dataclass(frozen=True)
@@ -97,29 +96,18 @@ class Inputs:
         return json.loads(json.dumps(plain))  # type: ignore[no-any-return]
 
 
-def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
+def plan_job(job: Job) -> Inputs:
     """Read the data and make the plan; nothing is written.
 
     Raise DataError, MissingPackageError.
     """
-    request = with_teacher_kind(job.request if job.plan is None else _request_of(job.plan))
-    dataset = _read(job, request, say)
-    decided = plan_training(dataset, request, job.plan)
+    most = MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
+    dataset = read_dataset(job.sources, job.data, most)
+    decided = plan_training(dataset, job.request, job.plan)
     remarks = dataset.notes
-    if job.plan is None and request.question is None:
+    if job.plan is None and job.request.question is None:
         remarks += tuple(scale_notes(dataset))
     return Inputs(dataset, decided, remarks)
-
-
-def _request_of(plan: Plan) -> TrainingRequest:
-    """Return a request for the plan's transformer.
-
-    The plan has decided everything else.
-    """
-    for teacher in plan.teachers:
-        if teacher.kind in ("probe", "fine-tuned", "classifier"):
-            return TrainingRequest(teacher=teacher.source)
-    return TrainingRequest()
 
 
 def run_job(
@@ -140,7 +128,7 @@ def run_job(
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with only_run(job.output), quiet_thread():
         stages = _stages(job, callbacks.say)
-        inputs = plan_job(job, callbacks.say)
+        inputs = plan_job(job)
         stages.check(inputs.identity)
         planned(inputs)
         dataset = inputs.dataset
@@ -246,22 +234,6 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
     elif job.resume:
         say("nothing to resume, training from the start")
     return Stages(job.partial)
-
-
-def _read(job: Job, request: TrainingRequest, say: Callable[[str], None]) -> Dataset:
-    """Read the data set.
-
-    A classifier labels sources that have no labels, and must know the labels of others.
-    """
-    most = MOST_UNLABELLED if job.plan is None else job.plan.unlabelled
-    if not request.classifier:
-        return read_dataset(job.sources, job.data, most_unlabelled=most)
-    source = str(request.teacher)
-    dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say), most)
-    if dataset.multi_label:
-        raise DataError(f"the teacher {source} gives one label per text; give an encoder")
-    ClassifierTeacher(source, dataset.labels, say=say)
-    return dataset
 
 
 def train_files(

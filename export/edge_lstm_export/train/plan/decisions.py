@@ -225,7 +225,7 @@ def _teachers(
         if stats.trial.helps:
             strong.append(TeacherOptions(stats.trial.source, kind="model"))
     if request.transformer is not None:
-        strong += _transformers(stats, request, request.transformer)
+        strong += _transformers(stats, request.transformer)
         reasons.append(f"{Path(request.transformer).name} asked for")
     # The linear teacher knows of the rows what the n-gram part learns by itself.
     if not strong and not stats.unlabelled:
@@ -234,11 +234,7 @@ def _teachers(
     return (TeacherOptions(), *strong), "; ".join(reasons)
 
 
-def _transformers(
-    stats: DatasetStats, request: TrainingRequest, source: str
-) -> list[TeacherOptions]:
-    if request.classifier:
-        return [TeacherOptions(source, kind="classifier")]
+def _transformers(stats: DatasetStats, source: str) -> list[TeacherOptions]:
     fine_tuned = TeacherOptions(source, kind="fine-tuned")
     # With many rows a fine-tuned encoder knows what the probe does, and each reading of them takes
     # minutes.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from edge_lstm.core.question import Question
 from edge_lstm.errors import DataError
 from edge_lstm_export.onnx import open_source
-from edge_lstm_export.options import Plan, SourceFile, TrainingRequest
+from edge_lstm_export.options import ENCODERS, Plan, SourceFile, TrainingRequest
 from edge_lstm_export.train.data import english
 from edge_lstm_export.train.lstm import check_shape
 from edge_lstm_export.train.plan import defaults
@@ -15,6 +15,7 @@ from edge_lstm_export.train.plan.decisions import Decided, decide
 from edge_lstm_export.train.plan.stats import DatasetStats, dataset_stats
 from edge_lstm_export.train.plan.trial import try_teacher
 from edge_lstm_export.train.sources import Dataset
+from edge_lstm_export.train.teachers import check_encoder
 
 
 def plan_training(dataset: Dataset, request: TrainingRequest, plan: Plan | None = None) -> Decided:
@@ -26,6 +27,8 @@ def plan_training(dataset: Dataset, request: TrainingRequest, plan: Plan | None 
     """
     stats = dataset_stats(dataset)
     if plan is None:
+        if request.transformer is not None:
+            check_encoder(request.transformer)
         decided = decide(known_stats(stats, dataset, request), request)
     else:
         check_fits(plan, dataset)
@@ -73,3 +76,5 @@ def check_fits(plan: Plan, dataset: Dataset) -> None:
     for teacher in plan.teachers:
         if teacher.kind == "model":
             open_source(teacher)
+        elif teacher.kind in ENCODERS:
+            check_encoder(teacher.source)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +18,15 @@ from edge_lstm.tables.labelled import (
     LabelledTexts,
     Shares,
     check_columns,
-    has_labels,
     read_labelled,
 )
 from edge_lstm.tables.lines import TEXT
 from edge_lstm.tables.reader import Inputs, format_of, open_inputs
 from edge_lstm.tables.schema import BOM, STDIN, ReadOptions
-from edge_lstm_export.arrays import Bools, Names
 from edge_lstm_export.digests import file_digest, labelled_digest
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import (
     Dataset,
-    Split,
     TestRows,
     all_names,
     few_groups,
@@ -47,21 +43,17 @@ SOURCES = (
     "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
 )
 _NUMBER = re.compile(r"\d+")
-# Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
-Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
 
 
 def read_dataset(
     sources: Sequence[str],
     options: DataOptions,
-    labeller: Labeller | None = None,
     most_unlabelled: int | None = None,
 ) -> Dataset:
     """Read a source, or several labelled files as one, and look for what often spoils a training.
 
     The rows of several files follow each other, and each file may have labels that others lack.
 
-    labeller: labels the texts of files without labels.
     most_unlabelled: texts without a label that are chosen; None: all.
 
     Raise DataError if a source is missing, damaged, of no known kind, or cannot train a classifier.
@@ -73,16 +65,7 @@ def read_dataset(
         if has_parts(source) and options.group_column is not None:
             raise DataError(f"{source} has no columns; leave --group-column out")
     paths = [Path(source) for source in sources]
-    named = _names_labels(options)
-    labelled = (
-        path.is_dir() or has_labels(path, options=_reading(path, options)) for path in paths
-    )
-    if has_parts(sources[0]):
-        dataset = read_reviews(sources[0])
-    elif labeller is None or named or any(labelled):
-        dataset = _read_files(paths, options)
-    else:
-        dataset = _label(labeller, paths, options)
+    dataset = read_reviews(sources[0]) if has_parts(sources[0]) else _read_files(paths, options)
     # Fewer texts are cross-validated instead.
     is_enough = len(dataset.train) >= 2000 and not few_groups(dataset.groups)
     if options.by_digest:
@@ -102,12 +85,8 @@ def read_dataset(
     return _with_unlabelled(dataset, options.unlabelled, options, most_unlabelled)
 
 
-def check_sources(
-    sources: Sequence[str], options: DataOptions, *, may_lack_labels: bool = False
-) -> None:
+def check_sources(sources: Sequence[str], options: DataOptions) -> None:
     """Raise what reading would raise of files and columns, before PyTorch is loaded.
-
-    may_lack_labels: there may be a teacher that labels texts.
 
     Raise DataError, MissingPackageError.
     """
@@ -116,19 +95,11 @@ def check_sources(
         path = Path(source)
         if path.is_dir() or has_parts(source):
             continue
-        reading = _reading(path, options)
-        if may_lack_labels and not _names_labels(options):
-            open_inputs([path], options=reading)
-        else:
-            check_columns(path, reading)
+        check_columns(path, _reading(path, options))
     log = options.unlabelled
     # A pipe can be read only once.
     if log is not None and not has_parts(log) and (Path(log).is_file() or not Path(log).exists()):
         _open_texts(log, options)
-
-
-def _names_labels(options: DataOptions) -> bool:
-    return bool(options.label_column or options.label_separator or options.indicator_columns)
 
 
 def _with_unlabelled(
@@ -294,21 +265,6 @@ def _distinct(columns: Iterable[Columns | None]) -> tuple[Columns, ...]:
     return tuple(dict.fromkeys(each for each in columns if each is not None))
 
 
-def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> Dataset:
-    inputs = [open_inputs([path], options=_reading(path, options)) for path in paths]
-    texts = tuple(dict.fromkeys(row.text for each in inputs for row in each.rows() if row.text))
-    if not texts:
-        raise DataError(f"{' + '.join(map(str, paths))} has no text; check the file")
-    if options.group_column is not None:
-        raise DataError("--group-column is for labelled rows; name the label too, or leave it out")
-    names, labels = labeller(texts)
-    columns = _distinct(Columns(each.schema.text_column, ()) for each in inputs)
-    split = Split(texts, labels)
-    return Dataset(
-        _name(paths), names, split, None, _digest(paths), multi_label=False, columns=columns
-    )
-
-
 def _without_fifth(dataset: Dataset) -> Dataset:
     """Hold out each text whose key is a multiple of five, as every other training does.
 
@@ -353,11 +309,11 @@ def _name(paths: Sequence[Path]) -> str:
     return " + ".join(path.name or path.resolve().name for path in paths)
 
 
-def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts] = ()) -> str:
+def _digest(paths: Sequence[Path], parts: Sequence[LabelledTexts]) -> str:
     """Return the sha256 (hex) of a file, of a folder's texts, or of several files' digests."""
     digests = [
         file_digest(path) if path.is_file() else labelled_digest(part.texts, part.labels)
-        for path, part in zip_longest(paths, parts)
+        for path, part in zip(paths, parts)
     ]
     if len(digests) == 1:
         return digests[0]

@@ -33,10 +33,9 @@ from edge_lstm_export.train.teachers.base import (
     log_chances,
 )
 from edge_lstm_export.train.teachers.transformer import (
-    TextReader,
     Transformer,
     enough_threads,
-    precision,
+    load_transformer,
     progress,
     read_texts,
 )
@@ -48,12 +47,25 @@ FEWEST_STEPS = 60  # of a fine-tuning
 BATCHES_PER_CHUNK = 16  # batches of texts that are sorted by length together
 
 
-class EncoderReader(TextReader):
-    """An encoder, and its vectors of texts."""
+class EncoderReader:
+    """An encoder that several teachers share; its vector of a text is computed once.
+
+    source: a folder, or a name on the hub.
+
+    Raise what :func:`load_transformer` raises.
+    """
+
+    def __init__(self, source: str, say: Say = lambda line: None) -> None:
+        self.model = load_transformer(source)
+        self.say = say
+        self._memo: dict[str, Floats] = {}
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Return means of the last layer, float32 [n, hidden] of length 1, and their lengths."""
-        means = self.outputs(texts)
+        if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
+            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
+        read = np.array([self._memo[text] for text in texts], np.float32)
+        means = read.reshape(-1, self.model.width)
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
         return np.asarray(means / lengths[:, None], np.float32), lengths
 
@@ -154,8 +166,7 @@ def fine_tune(
             ends = [max(1, len(pieces[row]) - longest + 1) for row in rows]
             starts = rng.integers(0, ends).tolist()
             crops = [pieces[row][start : start + longest] for row, start in zip(rows, starts)]
-            with precision():
-                logits = model(*model.batch(crops)).float()
+            logits = model(*model.batch(crops))
             loss = soft_cross_entropy(logits, targets[rows], multi_label=multi_label)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

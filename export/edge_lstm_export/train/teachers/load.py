@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from edge_lstm_export.checkpoint import TEACHERS, Stages
-from edge_lstm_export.options import Plan, TeacherOptions
+from edge_lstm_export.options import ENCODERS, Plan, TeacherOptions
 from edge_lstm_export.train.data import (
     EnsemblePredictions,
     LabelledRows,
@@ -17,7 +17,6 @@ from edge_lstm_export.train.data import (
 )
 from edge_lstm_export.train.teachers import base, encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher
-from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.model import model_teacher
 
@@ -27,7 +26,6 @@ class Teachers:
     """The teachers of one training."""
 
     plan: Plan
-    labels: Sequence[str]
     say: Say = lambda line: None
 
     @cached_property
@@ -42,8 +40,7 @@ class Teachers:
     @cached_property
     def _reader(self) -> encoder.EncoderReader:
         """The plan's encoder; a plan without one does not ask for it."""
-        kinds = ("probe", "fine-tuned")
-        source = next(teacher.source for teacher in self.plan.teachers if teacher.kind in kinds)
+        source = next(each.source for each in self.plan.teachers if each.kind in ENCODERS)
         return encoder.EncoderReader(source, self.say)
 
     def load(self) -> list[Teacher]:
@@ -66,9 +63,7 @@ class Teachers:
             return model_teacher(teacher, multi_label)
         if teacher.kind == "probe":
             return self._reader.probe(multi_label)
-        if teacher.kind == "fine-tuned":
-            return encoder.FineTunedEncoder(self._reader, multi_label, self.plan.seed)
-        return ClassifierTeacher(teacher.source, self.labels, self.say)
+        return encoder.FineTunedEncoder(self._reader, multi_label, self.plan.seed)
 
 
 def ask_teachers(

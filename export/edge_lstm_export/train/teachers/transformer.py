@@ -1,4 +1,4 @@
-"""A pretrained transformer that reads texts, an encoder or a classifier.
+"""A pretrained transformer that reads texts: an encoder.
 
 It is a folder in the form of the Hugging Face hub, or a name on the hub.
 
@@ -15,15 +15,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edge_lstm.core.fields import without_fields
 from edge_lstm.errors import DataError
@@ -32,30 +30,27 @@ from edge_lstm.printable import counted
 from edge_lstm.system.machine import available_cores
 from edge_lstm_export.arrays import Floats, Ints
 from edge_lstm_export.network import threads
-from edge_lstm_export.options import TrainingRequest
 from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.
 _HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 _FOLDER = "a folder with config.json, tokenizer.json and model.safetensors"
 _BATCH = 32  # windows of full length that are read at once
-_TRIES = 10  # the fastest counts, and the first is slow
 _WIDE = 256  # hidden states from which one product keeps several cores busy
 
 
 class Transformer(nn.Module):
     """Outputs of word pieces: float32 [B, width].
 
-    A classifier gives the logits of all labels that it knows. An encoder gives the mean of its last
-    layer over the text, as Sentence-BERT has it (Reimers & Gurevych, 2019).
+    They are the mean of its last layer over the text, as Sentence-BERT has it (Reimers & Gurevych,
+    2019).
     """
 
     def __init__(self, body: Any, tokenizer: Any) -> None:
         super().__init__()
         self.body = body
         self.tokenizer = tokenizer
-        self.is_classifier = type(body).__name__.endswith("ForSequenceClassification")
-        self.width: int = body.config.num_labels if self.is_classifier else body.config.hidden_size
+        self.width: int = body.config.hidden_size
         plain = tokenizer("a", add_special_tokens=False)["input_ids"]
         framed = tokenizer("a")["input_ids"]
         starts = (i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
@@ -69,8 +64,6 @@ class Transformer(nn.Module):
     def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
         """pieces, mask: int64 [B, T] → float32 [B, width]."""
         output = self.body(input_ids=pieces, attention_mask=mask)
-        if self.is_classifier:
-            return output.logits.float()  # type: ignore[no-any-return]
         weight = mask.unsqueeze(2).float()
         total: Tensor = (output.last_hidden_state.float() * weight).sum(dim=1)
         return total / weight.sum(dim=1).clamp_min(1)
@@ -114,14 +107,14 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     work = np.cumsum([0, *(len(part) + 2 for _, part in windows)])
     start = 0
     done = progress(f"encoding {counted(len(texts), 'text')}", say)
-    with torch.inference_mode(), precision(), enough_threads(model):
+    with torch.inference_mode(), enough_threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
             last = min(start + _BATCH, len(windows)) - 1
             length = max(8, len(windows[last][1]))
             batch_size = _BATCH * max(1, min(8, size // (2 * length)))
             rows, parts = zip(*windows[start : start + batch_size])
-            np.add.at(total, list(rows), model(*model.batch(parts)).float().numpy())
+            np.add.at(total, list(rows), model(*model.batch(parts)).numpy())
             start += len(rows)
             done(float(work[start] / work[-1]))
     return np.asarray(total / counts, np.float32)
@@ -138,35 +131,6 @@ def enough_threads(model: Transformer) -> AbstractContextManager[None]:
     """Use every core for a wide transformer, whose products are large enough."""
     cores = available_cores() if model.body.config.hidden_size >= _WIDE else 1
     return threads(max(torch.get_num_threads(), cores))
-
-
-def precision() -> AbstractContextManager[Any]:
-    """bfloat16 products if the CPU has them, else float32."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16())
-
-
-@cache
-def multiplies_bfloat16() -> bool:
-    """Whether the CPU has bfloat16 products, by a try: they work, and take clearly less time.
-
-    On other CPUs PyTorch imitates them, in several times the time of float32.
-    """
-    weights = torch.ones(4 * _WIDE, _WIDE)
-    states = torch.ones(_WIDE, _WIDE)
-
-    def seconds(bfloat16: bool) -> float:
-        begin = time.process_time()
-        with threads(1), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            functional.linear(states, weights)
-        return time.process_time() - begin
-
-    try:
-        bfloat16 = min(seconds(bfloat16=True) for _ in range(_TRIES))
-    except RuntimeError:  # of oneDNN, if it may not use all instructions of the CPU
-        return False
-    float32 = min(seconds(bfloat16=False) for _ in range(_TRIES))
-    # A CPU with bfloat16 products takes half of float32's time.
-    return bfloat16 < 0.75 * float32
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
@@ -190,46 +154,12 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
 # --- Where it comes from --------------------------------------------------------------------------
 
 
-def with_teacher_kind(request: TrainingRequest) -> TrainingRequest:
-    """Return the request, with whether its teacher is a classifier.
+def check_encoder(source: str) -> None:
+    """Look for an encoder, so that an hour of training does not begin without a model.
 
-    Raise DataError, MissingPackageError.
+    No weights are read. Raise DataError for a missing one, MissingPackageError without
+    transformers.
     """
-    if request.transformer is None:
-        return request
-    return replace(request, classifier=classifier_labels(request.transformer) is not None)
-
-
-def classifier_labels(source: str) -> tuple[str, ...] | None:
-    """Return the labels of a classifier, in the order of its outputs; None for an encoder.
-
-    No weights are read, so that an hour of training does not begin without a model.
-
-    Raise DataError if it is missing, or does not choose one label of several, and
-    MissingPackageError without transformers.
-    """
-    config = _configuration(source)
-    if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
-        return None
-    if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
-        raise DataError(f"the teacher {source} is not a single-label classifier; give an encoder")
-    return tuple(str(config.id2label[i]) for i in range(config.num_labels))
-
-
-def load_transformer(source: str, classifier: bool = False) -> Transformer:
-    """Raise DataError if it cannot be read, MissingPackageError without transformers."""
-    _configuration(source)
-    import transformers
-
-    kind = "AutoModelForSequenceClassification" if classifier else "AutoModel"
-    options = _options(source)
-    with _errors_of(source):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
-        body = getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options)
-    return Transformer(body, tokenizer)
-
-
-def _configuration(source: str) -> Any:
     path = Path(source)
     if not path.is_dir() and (path.exists() or not _HUB_NAME.fullmatch(source)):
         raise DataError(
@@ -243,10 +173,21 @@ def _configuration(source: str) -> Any:
     # Of a model without safetensors, transformers would ask a service to convert it.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     with _errors_of(source):
-        config = transformers.AutoConfig.from_pretrained(source, **_options(source))
+        transformers.AutoConfig.from_pretrained(source, **_options(source))
     if path.is_dir():
         _check_folder(path)
-    return config
+
+
+def load_transformer(source: str) -> Transformer:
+    """Raise DataError if it cannot be read, MissingPackageError without transformers."""
+    check_encoder(source)
+    import transformers
+
+    options = _options(source)
+    with _errors_of(source):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
+        body = transformers.AutoModel.from_pretrained(source, use_safetensors=True, **options)
+    return Transformer(body, tokenizer)
 
 
 def _check_folder(folder: Path) -> None:
@@ -273,31 +214,3 @@ def _errors_of(source: str) -> Iterator[None]:
             raise DataError(f"no teacher {source!r}: {reason}; give {_FOLDER}") from None
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"cannot use the teacher in {source} ({reason}); give {_FOLDER}") from None
-
-
-class TextReader:
-    """A transformer that several teachers share; its outputs for a text are computed once.
-
-    source: a folder, or a name on the hub.
-
-    Raise what :func:`load_transformer` raises.
-    """
-
-    def __init__(
-        self,
-        source: str,
-        say: Say = lambda line: None,
-        *,
-        classifier: bool = False,
-    ) -> None:
-        self.model = load_transformer(source, classifier)
-        self.say = say
-        self._memo: dict[str, Floats] = {}
-
-    def outputs(self, texts: Sequence[str]) -> Floats:
-        """float32 [n, width], see :func:`read_texts`."""
-        if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
-            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
-        return np.array([self._memo[text] for text in texts], np.float32).reshape(
-            -1, self.model.width
-        )
