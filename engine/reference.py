@@ -134,13 +134,21 @@ def read(data: bytes) -> Model:
 
 
 def vocabulary_entries(value: str) -> list[str]:
-    """Return the words and pieces of a front-coded vocabulary."""
+    """Return the words and pieces of a stored vocabulary."""
     entries = [""]
     # A character for the number of code points that an entry shares with the one before it, and
     # the rest.
-    for shared, rest in re.findall("([\0-\x1f])([^\0-\x1f]*)", value):
+    for shared, rest in re.findall("([\0-\x1f])([^\0-\x1f]*)", uncoded(value)):
         entries.append(entries[-1][: ord(shared) - 1] + rest)
     return entries[1:]
+
+
+def uncoded(value: str) -> str:
+    """Return a stored vocabulary with two characters for each code."""
+    # Before U+0000, if there is one: letter pairs, a code and the two characters.
+    end = value.find("\0")
+    pairs = {ord(value[i]): value[i + 1 : i + 3] for i in range(0, end, 3)}
+    return value[end + 1 :].translate(pairs)
 
 
 def replacements(rule: dict[str, Any]) -> dict[int, str]:

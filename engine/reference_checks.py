@@ -227,10 +227,14 @@ def check_sizes(metadata: dict[str, str], labels: int) -> None:
 
 
 def check_entries(vocabulary: str) -> int:
-    """Return the number of words and pieces of a front-coded vocabulary."""
+    """Return the number of words and pieces of a stored vocabulary."""
     previous = ""
     count = 0
     size = 0
+    codes_end = max(0, vocabulary.find("\0"))
+    if codes_end % 3 or not vocabulary[:codes_end:3].isascii():
+        raise ModelError("the letter pairs of the file's words are damaged; export it again")
+    vocabulary = reference.uncoded(vocabulary)
     for entry in re.finditer("([\0-\x1f])([^\0-\x1f]*)", vocabulary):
         shared = ord(entry[1]) - 1
         word = previous[:shared] + entry[2]

@@ -477,12 +477,15 @@ DAMAGED = [
              vocabulary=front_coded([*WORDS, "x1", "x2"]),
              **changed("network", {"num_words": len(WORDS) + 6})),
     *(metadata(f"a vocabulary that {name}", says,
-               vocabulary=value + METADATA["edge_lstm.vocabulary"][at:])
+               vocabulary=value + front_coded(WORDS)[at:])
       for name, says, value, at in (
+          ("lacks half a letter pair", "letter pairs", "ab\0", 0),
+          ("has a letter pair of no byte", "letter pairs", "éab\0", 0),
+          ("is too large with its letter pairs", "far too large", "Aab\0" + "A" * 2**24 + "b", 0),
           ("begins within an entry", "does not begin with an entry", "a", 0),
           ("begins with another's letters", "shares more", "\x02", 1),
           ("shares more letters than there are", "shares more", "\x01ab\x04c", 4),
-          ("holds another control character", "shares more", "\x00", 1),
+          ("begins with no codes", "does not begin with an entry", "\x00", 1),
           ("has an empty entry", "is empty", "\x01\x01", 2),
           ("has a million entries", "more than", "\x01a" * 10**6, 0))),
     metadata("a format of 5,000 digits", "is not numeric", format="1" * 5000),

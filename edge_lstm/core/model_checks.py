@@ -32,7 +32,14 @@ from edge_lstm.core.layers import (
     require,
 )
 from edge_lstm.core.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
-from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, REPLACEMENT, Tokenizer, front_decoded
+from edge_lstm.core.text import (
+    FIRST_WORD_ID,
+    OOV_ID,
+    REPLACEMENT,
+    Tokenizer,
+    front_decoded,
+    uncoded,
+)
 from edge_lstm.printable import CONTROL_CHARACTER, LABEL_JOINT
 
 # Columns of the input; the export allows no more.
@@ -224,13 +231,13 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     """Make the tokenizer that the metadata describe.
 
     settings: parsed JSON.
-    vocabulary: see text.front_coded.
+    vocabulary: see text.uncoded.
 
     Raises ValueError for a rule that this version does not implement: it never guesses one.
     """
     require(isinstance(settings, dict), "the tokenizer's settings are not an object")
     require(isinstance(vocabulary, str), "its vocabulary is not a text")
-    entries = front_decoded(vocabulary, MAX_IDS - 1)
+    entries = front_decoded(uncoded(vocabulary, MAX_VOCABULARY), MAX_IDS - 1)
     require(_bytes_of("".join(entries)) <= MAX_VOCABULARY, "its vocabulary is far too large")
     require(
         is_whole(settings["length"], 1, MAX_LENGTH),

@@ -43,7 +43,7 @@ KEY_FORMAT = "edge_lstm.format"
 # JSON, see Tokenizer.to_metadata.
 KEY_TOKENIZER = "edge_lstm.tokenizer"
 
-# The words in the order of their ids, see text.front_coded; the first has id 4.
+# The words in the order of their ids, see text.uncoded and text.front_coded.
 KEY_VOCABULARY = "edge_lstm.vocabulary"
 
 # JSON list, in the order of the output's columns.

@@ -567,10 +567,10 @@ def front_decoded(text: str, most: int) -> tuple[str, ...]:
 
     Raises ValueError if the text is not what :func:`front_coded` returns, or holds more entries.
     """
-    # Counted before the text is split: parts take many times its memory.
-    if sum(map(text.count, map(chr, range(MOST_SHARED + 2)))) > most:
+    # No more are split: parts take many times the text's memory.
+    first, *parts = _STARTS.split(text, most + 1)
+    if len(parts) > 2 * most:
         raise ValueError(f"its vocabulary has more than {most:,} entries")
-    first, *parts = _STARTS.split(text)
     if first:
         raise ValueError("its vocabulary does not begin with an entry")
     entries: list[str] = []
@@ -586,6 +586,30 @@ def front_decoded(text: str, most: int) -> tuple[str, ...]:
     if not all(entries):
         raise ValueError("a word of its vocabulary is empty")
     return tuple(entries)
+
+
+def uncoded(stored: str, most: int) -> str:
+    """Return a vocabulary as :func:`front_coded` does, from the text that a model file has.
+
+    If the text has U+0000, letter pairs stand before the first one: a character of ASCII, and the
+    two characters that replace it behind U+0000.
+
+    Raises ValueError if letter pairs are damaged, or the result has more than ``most`` characters.
+    """
+    end = stored.find("\0")
+    if end < 0:
+        return stored
+    codes = stored[:end:3]
+    if end % 3 or not codes.isascii():
+        raise ValueError("the letter pairs of its vocabulary are damaged")
+    text = stored[end + 1 :]
+    if len(text) + sum(map(text.count, set(codes))) > most:
+        raise ValueError("its vocabulary is far too large")
+    # A list: str.translate takes half as long as with a dict. It keeps characters beyond its end.
+    letters = [chr(point) for point in range(128)]
+    for i in range(0, end, 3):
+        letters[ord(stored[i])] = stored[i + 1 : i + 3]
+    return text.translate(letters)
 
 
 def to_matrix(rows: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int32]:

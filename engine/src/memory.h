@@ -83,6 +83,7 @@ static void lay_out_model(edge_lstm *m, arena *a) {
     m->block_starts = arena_alloc(a, (entries >> m->block_bits) + 1, sizeof(uint32_t));
     m->entry_starts = arena_alloc(a, entries + 1, sizeof(uint16_t));
     m->entries = arena_alloc(a, m->entry_bytes, 1);
+    m->longest_from = arena_alloc(a, 256, sizeof(int32_t));
 }
 
 /* The largest sizes of a network's layers. */

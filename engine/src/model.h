@@ -169,10 +169,9 @@ struct edge_lstm {
     int32_t max_length;  /* ids of a text */
     int32_t num_entries; /* of the vocabulary: first words, then pieces of words */
     int32_t num_words;
-    size_t entry_bytes;        /* of all entries */
-    int32_t longest_word;      /* bytes */
-    int32_t longest_piece;     /* bytes */
-    int32_t longest_from[256]; /* the bytes of the longest piece that begins with this byte */
+    size_t entry_bytes;    /* of all entries */
+    int32_t longest_word;  /* bytes */
+    int32_t longest_piece; /* bytes */
     int32_t num_special;
     int lower_case;   /* LOWER_UNICODE, LOWER_ASCII or LOWER_NONE */
     int keeps_first;  /* of a long text the first ids are kept, not the last */
@@ -217,6 +216,7 @@ struct edge_lstm {
     unsigned char *label_bytes; /* the names, one behind another */
     double *thresholds;         /* [num_labels], of a model with several labels */
     special_char *special;      /* [num_special] */
+    int32_t *longest_from;      /* [256]: bytes of the longest piece that begins with this byte */
     unsigned char *entries;     /* [entry_bytes]: the vocabulary, one entry behind another */
     uint32_t *block_starts;     /* of blocks of 2^block_bits entries */
     uint16_t *entry_starts;     /* [num_entries + 1], from the start of the block */

@@ -126,7 +126,9 @@ static const char *read_rule(edge_lstm *m) {
 
 /* Count the entries of the vocabulary, and measure them. */
 static const char *read_vocabulary(edge_lstm *m) {
-    entry_reader r = {.left = m->metadata[VOCABULARY]};
+    entry_reader r;
+    if (!start_entries(&r, m->metadata[VOCABULARY], NULL))
+        return UNUSABLE;
     int more = next_entry(&r);
     for (; more > 0; more = next_entry(&r)) {
         int is_word = m->num_entries < m->num_words;

@@ -25,35 +25,109 @@ enum { MAX_BLOCK_BITS = 8 }; /* of the number of entries whose starts are counte
 /* An entry begins with a byte for the characters that it shares with the one before it. */
 enum { FIRST_LETTER = 0x20, MAX_SHARED = 30 };
 
+/* A byte stands for itself or, if it is a code, for two characters. */
+enum { MAX_CODES = 128, MAX_LETTERS = 8, BYTES_AT_ONCE = 64 };
+
 /* Reads the entries one after another. */
 typedef struct {
+    unsigned char letters[256][MAX_LETTERS]; /* for which each byte stands */
+    unsigned char num_letters[256];
+    unsigned char read[BYTES_AT_ONCE * MAX_LETTERS]; /* letters of the last bytes */
+    slice letters_left;                              /* of these */
     slice left;
-    size_t shared; /* bytes that the entry shares with the one before it */
-    slice rest;    /* its other bytes */
-    size_t size;   /* of both */
+    unsigned char *text; /* of the entry; the next goes behind it. NULL: it is only measured */
+    size_t size;         /* of the entry, in bytes */
     int32_t num_chars;
     size_t starts[MAX_SHARED + 1]; /* of its first characters and, if it is short, its size */
 } entry_reader;
 
+/* Let a code stand for the next two characters. Return whether they are there. */
+static int read_letter_pair(entry_reader *r, slice *pairs) {
+    uint32_t code = read_utf8(pairs);
+    const unsigned char *start = pairs->at;
+    for (int i = 0; i < 2; i++) {
+        if (pairs->at == pairs->end)
+            return 0;
+        read_utf8(pairs);
+    }
+    if (code >= MAX_CODES)
+        return 0;
+    r->num_letters[code] = (unsigned char)(pairs->at - start);
+    memcpy(r->letters[code], start, r->num_letters[code]);
+    return 1;
+}
+
+/* Begin to read a vocabulary. Return whether the letter pairs before it are whole. */
+static int start_entries(entry_reader *r, slice vocabulary, unsigned char *text) {
+    memset(r, 0, sizeof *r);
+    r->left = vocabulary;
+    r->text = text;
+    for (int byte = 0; byte < 256; byte++) {
+        r->letters[byte][0] = (unsigned char)byte;
+        r->num_letters[byte] = 1;
+    }
+    const unsigned char *end = memchr(vocabulary.at, 0, slice_length(vocabulary));
+    if (!end)
+        return 1;
+    slice pairs = {vocabulary.at, end};
+    r->left.at = end + 1;
+    while (pairs.at < end) {
+        if (!read_letter_pair(r, &pairs))
+            return 0;
+    }
+    return 1;
+}
+
+/* Return whether letters are left. Without a branch for each byte: whether it is a code is not to
+ * be predicted. */
+static int has_letters(entry_reader *r) {
+    slice left = r->left;
+    unsigned char *end = r->read;
+    if (r->letters_left.at < r->letters_left.end)
+        return 1;
+    for (int i = 0; i < BYTES_AT_ONCE && left.at < left.end; i++) {
+        int byte = read_byte(&left);
+        memcpy(end, r->letters[byte], MAX_LETTERS);
+        end += r->num_letters[byte];
+    }
+    r->left = left;
+    r->letters_left = (slice){r->read, end};
+    return end > r->read;
+}
+
+/* Read the letters that are there, up to the end of the entry. */
+static void read_run(entry_reader *r) {
+    slice left = r->letters_left;
+    size_t size = r->size;
+    int32_t num_chars = r->num_chars;
+    for (; left.at < left.end && *left.at >= FIRST_LETTER; left.at++) {
+        if (num_chars <= MAX_SHARED)
+            r->starts[num_chars] = size; /* again, behind each byte of a character */
+        num_chars += !is_continuation(*left.at);
+        size++;
+    }
+    if (r->text)
+        memcpy(r->text + r->size, r->letters_left.at, size - r->size);
+    r->letters_left = left;
+    r->num_chars = num_chars;
+    r->size = size;
+}
+
 /* Read the next entry. Return 1, 0 behind the last, or -1 if the vocabulary is damaged. */
 static int next_entry(entry_reader *r) {
-    if (r->left.at == r->left.end)
+    if (!has_letters(r))
         return 0;
-    int32_t shared = read_byte(&r->left) - 1;
+    int32_t shared = read_byte(&r->letters_left) - 1;
     if (shared < 0 || shared > MAX_SHARED || shared > r->num_chars)
         return -1;
-    r->shared = r->starts[shared];
-    r->size = r->shared;
-    r->num_chars = shared;
-    r->rest.at = r->left.at;
-    while (r->left.at < r->left.end && *r->left.at >= FIRST_LETTER) {
-        int is_start = !is_continuation(read_byte(&r->left));
-        if (is_start && r->num_chars <= MAX_SHARED)
-            r->starts[r->num_chars] = r->size;
-        r->num_chars += is_start;
-        r->size++;
+    if (r->text) {
+        memcpy(r->text + r->size, r->text, r->starts[shared]);
+        r->text += r->size;
     }
-    r->rest.end = r->left.at;
+    r->size = r->starts[shared];
+    r->num_chars = shared;
+    while (has_letters(r) && *r->letters_left.at >= FIRST_LETTER)
+        read_run(r);
     if (r->num_chars <= MAX_SHARED)
         r->starts[r->num_chars] = r->size;
     return r->size > 0 ? 1 : -1;
@@ -118,17 +192,14 @@ static uint32_t find_slot(const edge_lstm *m, const unsigned char *text, size_t 
 /* Decode the entries and fill the table. Return whether that took few steps an entry; else they
  * must have been chosen to fill one place. */
 static int index_vocabulary(edge_lstm *m) {
-    entry_reader r = {.left = m->metadata[VOCABULARY]};
-    unsigned char *text = m->entries;
-    const unsigned char *previous = text;
+    entry_reader r;
+    start_entries(&r, m->metadata[VOCABULARY], m->entries);
     for (uint32_t n = 0; next_entry(&r) > 0; n++) {
         int is_piece = n >= (uint32_t)m->num_words;
-        memcpy(text, previous, r.shared);
-        memcpy(text + r.shared, r.rest.at, r.size - r.shared);
         uint32_t hash = is_piece ? PIECE_SEED : WORD_SEED;
         for (size_t i = 0; i < r.size; i++)
-            hash = hash_byte(hash, text[i]);
-        uint32_t slot = find_slot(m, text, r.size, hash, is_piece);
+            hash = hash_byte(hash, r.text[i]);
+        uint32_t slot = find_slot(m, r.text, r.size, hash, is_piece);
         uint32_t probes = slot + m->num_slots - first_slot(m, hash);
         if (probes % m->num_slots > MAX_PROBES)
             return 0;
@@ -137,10 +208,8 @@ static int index_vocabulary(edge_lstm *m) {
         m->slot_tags[slot] = (unsigned char)tag;
         m->slot_numbers[slot] = (uint16_t)number;
         if (is_piece)
-            raise_to(&m->longest_from[*text], (int32_t)r.size);
-        previous = text;
-        text += r.size;
-        uint32_t start = (uint32_t)(text - m->entries); /* of the next one */
+            raise_to(&m->longest_from[*r.text], (int32_t)r.size);
+        uint32_t start = (uint32_t)(r.text + r.size - m->entries); /* of the next one */
         uint32_t block = number >> m->block_bits;
         if (number == block << m->block_bits)
             m->block_starts[block] = start;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_lstm_export.onnx.codes import coded
 from edge_lstm_export.onnx.draft import Draft
 from edge_lstm_export.onnx.exporting import Exported, export
+from edge_lstm_export.onnx.letter_pairs import with_codes
 from edge_lstm_export.onnx.quantize import rounded_to_int8
 from edge_lstm_export.onnx.rounding import unpacked
 from edge_lstm_export.onnx.size import (
@@ -40,4 +41,5 @@ __all__ = [
     "source_file",
     "test_bytes",
     "unpacked",
+    "with_codes",
 ]

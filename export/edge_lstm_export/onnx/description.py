@@ -13,6 +13,7 @@ from edge_lstm.core.question import ANY_CHOICE, CHOICE, Question
 from edge_lstm.core.risk_coverage import RiskCoverage
 from edge_lstm.core.text import Tokenizer, front_coded
 from edge_lstm_export.onnx.codes import BOOK, CODED
+from edge_lstm_export.onnx.letter_pairs import with_codes
 from edge_lstm_export.onnx.lstm_rounding import REDUCED
 from edge_lstm_export.onnx.rounding import NARROWEST, TOGETHER
 
@@ -45,7 +46,7 @@ def description(
     described: dict[str, Any] = {
         modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
         modelfile.KEY_TOKENIZER: tokenizer.to_metadata(),
-        modelfile.KEY_VOCABULARY: front_coded(tokenizer.entries),
+        modelfile.KEY_VOCABULARY: with_codes(front_coded(tokenizer.entries)),
         modelfile.KEY_LABELS: labels,
         modelfile.KEY_NETWORK: config.to_dict(),
         modelfile.KEY_TRAINING: _in_label_order(training),

@@ -93,6 +93,7 @@ def kinds() -> dict[str, Checkpoint]:
         "pairs.int8": whole,
         "pairs.fp32": whole,
         "pieces.int8": pieces,
+        "words.int8": made(NetworkConfig(layers=(Lstm(6),), num_words=120, embedding_dim=5), 30),
         "layers.int8": made(NetworkConfig(layers=deep, **small), 30),
         "padding.int8": made(
             NetworkConfig(layers=(Lstm(6, gives="mean"),), padding="front", **small), 30
