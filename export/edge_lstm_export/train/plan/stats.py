@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_lstm.core.question import CHOICE, SCORE, YES_NO, QuestionType, yes_label
 from edge_lstm.core.text import Tokenizer, front_coded, spaceless, split_marks
-from edge_lstm_export.onnx import in_groups
+from edge_lstm_export.onnx import in_groups, with_codes
 from edge_lstm_export.options import Kind
 from edge_lstm_export.train.data import LONGEST_WORD
 from edge_lstm_export.train.plan import defaults
@@ -54,7 +54,7 @@ class DatasetStats:
     multi_label: bool = False
     mean_length: float = 10.0  # counted from the texts
     unsegmented: bool = False
-    word_bytes: float = 4.5  # counted from the texts
+    word_bytes: float = 3.2  # counted from the texts
     label_bytes: float = 10.0  # counted from the labels
     english: float = 0.0
     unlabelled: int = 0
@@ -104,7 +104,8 @@ def dataset_stats(dataset: Dataset) -> DatasetStats:
     # As the vocabulary takes them: longer words only for lack of others, and then cut.
     short = [word for word in repeated if len(word) <= LONGEST_WORD]
     kept = tuple(short or dict.fromkeys(word[:LONGEST_WORD] for word in repeated))
-    stored = front_coded(in_groups(Tokenizer.of_subwords(kept)).words).encode()
+    vocabulary = in_groups(Tokenizer.of_subwords(kept)).words
+    stored = with_codes(front_coded(vocabulary)).encode()
     is_yes_no = not dataset.multi_label and yes_label(dataset.labels) is not None
     return DatasetStats(
         rows=len(texts),
