@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted
-from edge_lstm.tables.compression import COMMANDS, MAGIC, SUFFIXES
-from edge_lstm.tables.schema import STDIN, Source
+from edge_lstm.tables.compression import COMMANDS, MAGIC
+from edge_lstm.tables.schema import Source
 from edge_lstm.tables.values import OTHER_ENCODING, utf8_error
 
 _UTF_8 = "utf-8"
@@ -85,7 +85,10 @@ def check_compression(source: Source, data: bytes) -> None:
         )
     for magic, compression in MAGIC.items():
         if data.startswith(magic):
-            raise DataError(_compressed(source, compression))
+            raise DataError(
+                f"{source.name} is compressed ({compression}), and its suffix does not say it; "
+                f"give it the suffix, or send it through: {COMMANDS[compression]} FILE |"
+            )
 
 
 def check_text(source: Source, head: bytes) -> None:
@@ -120,15 +123,3 @@ def check_text(source: Source, head: bytes) -> None:
         first, where = next(iter(bad.items()))
         share = f"{len(bad):,} of the first {counted(len(lines), 'line')}"
         raise DataError(f"{source.name} line {first} {where}, like {share}; {NAME_IT}")
-
-
-def _compressed(source: Source, compression: str) -> str:
-    """Return the error for a file that is compressed although its name does not say so."""
-    suffix = next(suffix for suffix, name in SUFFIXES.items() if name == compression)
-    hint = f"name it {source.path}{suffix}, or decompress it"
-    if source.compression:
-        hint = "decompress it once"
-    if source.path == STDIN:
-        hint = f"decompress it with: {COMMANDS[compression]} FILE | edge-lstm …"
-    twice = "twice " if source.compression else ""
-    return f"{source.name} is {twice}compressed ({compression}); {hint}"

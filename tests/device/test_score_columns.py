@@ -131,7 +131,7 @@ def test_a_small_file_that_becomes_large_takes_little_memory() -> None:
         (lambda data: data + b"more", "is damaged or has a wrong suffix"),
         (lambda data: data[:40] + b"\xff\xff\xff" + data[43:], "is damaged or has a wrong suffix"),
         (lambda data: b"text\n" * 20, "is damaged or has a wrong suffix"),
-        (zstd, r"is twice compressed \(zstd\)"),
+        (zstd, r"is compressed \(zstd\), and its suffix"),
     ],
 )
 def test_a_damaged_frame_is_one_line(classifier: Classifier, damage: Any, error: str) -> None:
@@ -145,5 +145,5 @@ def test_a_damaged_frame_is_one_line(classifier: Classifier, damage: Any, error:
 @needs_zstd
 def test_zstd_by_another_name_is_refused() -> None:
     Path("in.csv").write_bytes(zstd(b"text\ngood\n"))
-    with pytest.raises(DataError, match=r"compressed \(zstd\); name it .*in.csv.zst"):
+    with pytest.raises(DataError, match=r"compressed \(zstd\), and its suffix"):
         texts("in.csv")

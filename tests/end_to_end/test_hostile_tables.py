@@ -75,7 +75,7 @@ COMPRESSED = [
         ("a gigabyte of zeros", "is binary", gzip.compress(bytes(2**20)) * 1000),
         (
             "gzip of gzip",
-            "a.csv.gz is twice compressed (gzip); decompress it once",
+            "a.csv.gz is compressed (gzip), and its suffix does not say it",
             gzip.compress(FIRST),
         ),
     )
@@ -91,8 +91,8 @@ COMPRESSED += scored(
 )
 COMPRESSED += refused(
     """
-    gzip named .csv | a.csv | a.csv is compressed (gzip); name it a.csv.gz
-    gzip named .csv, in another encoding | a.csv --encoding latin-1 | name it a.csv.gz
+    gzip named .csv | a.csv | a.csv is compressed (gzip), and its suffix does not say it
+    gzip named .csv, in another encoding | a.csv --encoding latin-1 | give it the suffix
     """,
     put("a.csv", FIRST),
 )
