@@ -45,7 +45,6 @@ def overview(model: ModelFile) -> dict[str, str]:
     subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
     ngrams = f", {network.ngrams:,} n-grams" if network.ngrams else ""
     length = f"the {tokenizer.rule.keeps} {tokenizer.length:,} tokens of a text"
-    padding = model.padding_cost.line()
     parts = (model.quantization or {}).items()
     quantized = [f"{name}: {what}" for name, what in parts if name in QUANTIZED_PARTS]
     fields = {}
@@ -61,7 +60,7 @@ def overview(model: ModelFile) -> dict[str, str]:
         "size": f"{len(model.data):,} bytes, {model.precision}",
         **fields,
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
-        "length": "; ".join(filter(None, (length, padding))),
+        "length": "; ".join(filter(None, (length, model.padding_line))),
         "quantization": "; ".join(quantized) or "none",
         "abstention": _abstention(model),
         "examples": listed_examples(model.examples) if model.examples else "none",

@@ -365,37 +365,22 @@ class NetworkConfig:
         return wanted
 
 
-@dataclass(frozen=True)
-class PaddingCost:
-    """The cost of padding to a network that reads it.
+def padding_in_words(network: NetworkConfig, length: int, rows: int, more: int = 0) -> str:
+    """Return the cost of padding to a network that reads it; empty for another network.
 
     length: steps of its input.
-    runs: the side on which steps over padding are run for each text; ``none``: no such step is run.
     rows: of the tables of first states: the states after 0, 1, … steps of padding; 0 or 1 if no
         padding comes first.
-    bytes: of these tables, as float32.
+    more: units that are added to each direction.
     """
-
-    length: int
-    runs: Padding
-    rows: int = 0
-    bytes: int = 0
-
-    @classmethod
-    def of(cls, network: NetworkConfig, length: int, rows: int, more: int = 0) -> PaddingCost:
-        """Derive it from a network. more: units that are added to each direction."""
+    if network.padding == "none":
+        if rows < 2:
+            return ""
         units = sum((lstm.units + more) * lstm.directions for lstm in network.lstms)
-        # Each row has an output and a cell for each unit.
-        return cls(length, network.padding, rows, rows * units * 2 * 4)
-
-    def line(self) -> str:
-        """Return it in words; empty if the network reads no padding."""
-        if self.runs == "none":
-            if self.rows < 2:
-                return ""
-            table = f"a table holds the states after up to {self.rows - 1:,} steps of padding"
-            return f"{table} ({self.bytes:,} bytes), and none of them is run"
-        side = "in front of" if self.runs == "front" else "behind"
-        steps = f"each text runs {self.length:,} steps, with padding {side} its tokens"
-        anew = "trained anew with a mask, or with 'edge-lstm train', it runs the tokens alone"
-        return f"{steps}; {anew}"
+        size = rows * units * 2 * 4  # an output and a cell for each unit, as float32
+        table = f"a table holds the states after up to {rows - 1:,} steps of padding"
+        return f"{table} ({size:,} bytes), and none of them is run"
+    side = "in front of" if network.padding == "front" else "behind"
+    steps = f"each text runs {length:,} steps, with padding {side} its tokens"
+    anew = "trained anew with a mask, or with 'edge-lstm train', it runs the tokens alone"
+    return f"{steps}; {anew}"

@@ -18,7 +18,7 @@ from typing import Any
 
 from edge_lstm.core import model_checks, onnx_file
 from edge_lstm.core.fields import Fields, RowText
-from edge_lstm.core.layers import NetworkConfig, PaddingCost, sentinels
+from edge_lstm.core.layers import NetworkConfig, padding_in_words, sentinels
 from edge_lstm.core.model_checks import Room
 from edge_lstm.core.question import ANY_CHOICE, CHOICE, SCORE, Question
 from edge_lstm.core.risk_coverage import RiskCoverage
@@ -163,12 +163,12 @@ class ModelFile:
         return "the embedded sentiment model" if is_embedded else str(self.path)
 
     @property
-    def padding_cost(self) -> PaddingCost:
-        """The cost of padding, if the network reads it."""
+    def padding_line(self) -> str:
+        """The cost of padding in words; empty if the network reads none."""
         starts = self.graph.constants.get("lstm0_h")
         rows = 0 if starts is None else starts.shape[1]
         more = sentinels(self.quantization is not None)
-        return PaddingCost.of(self.network, self.tokenizer.length, rows, more)
+        return padding_in_words(self.network, self.tokenizer.length, rows, more)
 
     @property
     def precision(self) -> str:

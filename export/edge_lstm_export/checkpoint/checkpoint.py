@@ -169,7 +169,7 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         **({} if checkpoint.fields is None else {"input": checkpoint.fields.to_dict()}),
         "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
         "length": tokenizer.length,
-        "padding": checkpoint.network.padding_cost.line(),
+        "padding": checkpoint.network.padding_line,
         "network": checkpoint.network.config.to_dict(),
         "training": checkpoint.training,
         "plan": checkpoint.plan,

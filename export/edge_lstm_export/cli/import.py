@@ -136,7 +136,7 @@ def command(
 
             save_checkpoint(checkpoint, output)
     found = [*rows_of(imported)]
-    if checkpoint is not None and (cost := checkpoint.network.padding_cost.line()):
+    if checkpoint is not None and (cost := checkpoint.network.padding_line):
         found.append(("steps", cost))
     for name, value in found:
         print(wrapped(value, name=name, indent=13))

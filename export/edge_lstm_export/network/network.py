@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm.core.layers import Activation, Lstm, NetworkConfig, PaddingCost
+from edge_lstm.core.layers import Activation, Lstm, NetworkConfig, padding_in_words
 from edge_lstm.core.text import DEFAULT_LENGTH, OOV_ID, PAD_ID
 from edge_lstm_export.arrays import Array
 from edge_lstm_export.network.pairs import FINGERPRINTS, MOST_DISPLACEMENT, PairTable, buckets_of
@@ -129,14 +129,14 @@ class Network(nn.Module):
     @property
     def reads_padding(self) -> bool:
         """Whether ``length`` is part of its answers."""
-        return bool(self.padding_cost.line())
+        return bool(self.padding_line)
 
     @property
-    def padding_cost(self) -> PaddingCost:
-        """The cost of padding, if it reads padding."""
+    def padding_line(self) -> str:
+        """The cost of padding in words; empty if it reads none."""
         tables = [layer.h for layer in self.layers if layer.h is not None]
         rows = tables[0].shape[1] if tables else 0
-        return PaddingCost.of(self.config, self.length, rows)
+        return padding_in_words(self.config, self.length, rows)
 
     def set_starts(self, starts: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Set the tables of first states of all LSTMs.
