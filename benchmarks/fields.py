@@ -66,7 +66,8 @@ is ours on the text of a state.
 
 Accuracy is in %, {FOLDS}-fold cross-validated; of a set of more rows, {MOST_ROWS:,} are drawn. A
 state's task is judged on {TESTED} states. "Orders" counts the shuffles of the rows. "Other" is the
-most accurate other tool. The difference has its 95 % interval over the rows. Bytes are those of the
+most accurate other tool on the same shuffles. The difference has its 95 % interval over the rows,
+whose answers are averaged over the shuffles. Bytes are those of the
 int8 file and of the pickle. µs are CPU time for a row, and s to learn, on one thread of a machine
 that was busy: only their ratios say something."""
 HEADS = (
@@ -186,7 +187,7 @@ def for_trees(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     """Return rows with one column of text, and dates as numbers."""
     made = rows.drop(columns=texts)
     for name in made.select_dtypes(exclude="number"):
-        dates = pd.to_datetime(made[name], errors="coerce")
+        dates = pd.to_datetime(made[name], errors="coerce", format="ISO8601")
         if dates.notna().any():
             made[name] = dates.astype("int64").where(dates.notna())
     return made.assign(text=rows[texts].agg(" ".join, axis=1)) if texts else made
@@ -321,8 +322,9 @@ def page(results: list[dict[str, Any]]) -> str:
 
 
 def _compared(tools: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    orders = {each["order"] for each in tools[OURS]}
     shares = {
-        tool: np.mean([[*map(int, each["right"])] for each in runs], axis=0)
+        tool: np.mean([[*map(int, each["right"])] for each in runs if each["order"] in orders], 0)
         for tool, runs in tools.items()
     }
     own = shares.pop(OURS)
