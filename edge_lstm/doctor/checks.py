@@ -138,13 +138,6 @@ def installed_packages() -> dict[str, str]:
 
 def package_checks(packages: dict[str, str]) -> Iterator[Check]:
     """Yield a finding for packages that do not fit together. packages: name → version."""
-    onnxruntime = packages.get("onnxruntime", "")
-    numpy = packages.get("numpy", "")
-    is_old = bool(onnxruntime) and _major_minor(onnxruntime) < (1, 19)
-    if is_old and _major_minor(numpy) >= (2, 0):
-        finding = f"onnxruntime {onnxruntime} was built for numpy 1 and crashes with numpy {numpy}"
-        advice = "pip install --upgrade onnxruntime, or pip install 'numpy<2'"
-        yield Check("packages", "failed", finding, advice)
     builds = [name for name in packages if name.startswith("onnxruntime")]
     if len(builds) > 1:
         finding = f"{' and '.join(builds)} are installed and overwrite each other's files"
@@ -181,12 +174,6 @@ def _machine_checks(machine: Machine) -> Iterator[Check]:
     if available < LITTLE_MEMORY:
         finding = f"{available / 2**20:.0f} MiB of memory available, a process needs about 60 MiB"
         yield Check("memory", "warning", finding, "stop other programs or add swap")
-
-
-def _major_minor(version: str) -> tuple[int, int]:
-    """Return the first two numbers of a version, 0 for a missing one."""
-    numbers = [int(number) for number in re.findall(r"\d+", version)] + [0, 0]
-    return numbers[0], numbers[1]
 
 
 def _probe_checks(
