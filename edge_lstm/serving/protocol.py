@@ -24,9 +24,7 @@ CHOICE = "choice"
 SCORE = "score"
 TYPES = (NOUL, CHOICE, SCORE)
 
-# The most options of a question and questions of a request in the published interfaces.
-MAX_OPTIONS = 255
-MAX_QUESTIONS = 400
+# Of a request. A body of many empty texts is short, and they take time.
 MAX_TEXTS = 1000
 
 # The usage of an answer without an upstream.
@@ -140,10 +138,6 @@ def read_decision(body: Any) -> Decision:
     asked = body.get("questions")
     if not isinstance(asked, dict) or not asked:
         raise RequestError("questions must be an object with at least one question by its name")
-    if len(asked) > MAX_QUESTIONS:
-        raise RequestError(
-            f"a request may have at most {MAX_QUESTIONS} questions, not {len(asked)}"
-        )
     questions = tuple(_question(name, raw) for name, raw in asked.items())
     state = body.get("state")
     return Decision(_text(state), questions, state, model)
@@ -209,8 +203,6 @@ def _question(name: str, raw: Any) -> AskedQuestion:
         raise _wrong(name, f"the criteria of a {kind} must be {wanted}")
     else:
         options = tuple(map(text_of, criteria))
-    if len(options) > MAX_OPTIONS:
-        raise _wrong(name, f"it may have at most {MAX_OPTIONS} options, not {len(options)}")
     return AskedQuestion(name, kind, options, raw)
 
 
