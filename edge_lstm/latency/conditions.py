@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lstm.system.machine import Machine, group_files, read_text
+from edge_lstm.system.machine import Machine, read_text
 
 # Bits of get_throttled, by the Raspberry Pi firmware's documentation of vcgencmd.
 THROTTLED_NOW = {
@@ -37,7 +37,6 @@ class State:
     governor: the CPU frequency governor.
     throttled: flags of the Raspberry Pi firmware that are set; None without such firmware.
     throttle_count: number of times an x86 CPU has throttled itself since its start.
-    quota_stops: number of periods in which the control group's quota stopped its processes.
     steal_s: time that the host of a virtual machine gave to others, in seconds.
     """
 
@@ -47,7 +46,6 @@ class State:
     governor: str | None
     throttled: tuple[str, ...] | None
     throttle_count: int | None
-    quota_stops: int | None
     steal_s: float | None
 
 
@@ -66,7 +64,6 @@ def state(root: Path = Path("/")) -> State:
         governor=read_text(frequency[0] / "scaling_governor").strip() or None,
         throttled=_throttled(root),
         throttle_count=sum(throttles) if throttles else None,
-        quota_stops=_quota_stops(root),
         steal_s=int(ticks[1]) / 100 if ticks else None,
     )
 
@@ -104,15 +101,12 @@ def condition_warnings(
     flags: set[str] = set()
     for each in states:
         flags.update(each.throttled or ())
-    if flags or _rose(before.throttle_count, after.throttle_count):
+    if flags or (after.throttle_count or 0) > (before.throttle_count or 0):
         reported = ", ".join(sorted(flags))
         why = f"the firmware reports {reported}" if flags else "the CPU throttled itself"
         yield ConditionWarning("throttled", f"{why}; check cooling and power supply")
 
-    if _rose(before.quota_stops, after.quota_stops):
-        text = "the control group's CPU quota stopped the process; raise it"
-        yield ConditionWarning("quota", text)
-    elif machine.cpu_quota is not None and machine.cpu_quota < 1:
+    if machine.cpu_quota is not None and machine.cpu_quota < 1:
         text = f"the control group grants only {machine.cpu_quota:.2f} CPUs; raise its quota"
         yield ConditionWarning("quota", text)
 
@@ -125,10 +119,6 @@ def condition_warnings(
         if stolen > 0.01:
             text = f"the host gave {stolen:.0%} of this virtual machine's CPU time to others"
             yield ConditionWarning("stolen", text)
-
-
-def _rose(before: int | None, after: int | None) -> bool:
-    return before is not None and after is not None and after > before
 
 
 def _numbers(paths: Iterable[Path]) -> list[int]:
@@ -154,10 +144,3 @@ def _throttled(root: Path) -> tuple[str, ...] | None:
             value = int(bits, 16)
             return tuple(name for bit, name in THROTTLED_NOW.items() if value >> bit & 1)
     return None
-
-
-def _quota_stops(root: Path) -> int | None:
-    """Return how often the process was stopped by the control group that stopped it most."""
-    texts = "\n".join(group_files(root, "cpu.stat"))
-    counts = re.findall(r"^nr_throttled (\d{1,18})$", texts, re.MULTILINE)
-    return max(map(int, counts), default=None)

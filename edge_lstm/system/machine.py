@@ -154,7 +154,7 @@ def _physical_memory(root: Path) -> int | None:
         return None
 
 
-def group_files(root: Path, name: str) -> list[str]:
+def _group_files(root: Path, name: str) -> list[str]:
     """Return the texts of a control group file, in this process's group and every group above it.
 
     name: of the file.
@@ -172,12 +172,12 @@ def group_files(root: Path, name: str) -> list[str]:
 def _cpu_quota(root: Path) -> float | None:
     """Return the CPU time per time that the tightest control group allows."""
     # "50000 100000", or "max 100000"
-    limits = "\n".join(group_files(root, "cpu.max"))
+    limits = "\n".join(_group_files(root, "cpu.max"))
     found = re.findall(r"^(\d+) (\d*[1-9]\d*)$", limits, re.MULTILINE)
     return min((int(quota) / int(period) for quota, period in found), default=None)
 
 
 def _memory_limit(root: Path) -> int | None:
     """Return the bytes that the tightest control group allows."""
-    texts = group_files(root, "memory.max")
+    texts = _group_files(root, "memory.max")
     return min((int(text) for text in texts if text.isdecimal()), default=None)

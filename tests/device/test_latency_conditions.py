@@ -16,7 +16,7 @@ from edge_lstm.system.machine import this_machine
 
 CPU0 = "sys/devices/system/cpu/cpu0"
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
-QUIET = State(0.05, 1800.0, 1800.0, "performance", (), 0, 0, 1.0)
+QUIET = State(0.05, 1800.0, 1800.0, "performance", (), 0, 1.0)
 
 
 def codes(*states: State, cpu_quota: float | None = None) -> list[str]:
@@ -39,13 +39,13 @@ def test_the_state_of_a_raspberry_pi_is_read(folder: Path) -> None:
         says[f"{cpu}/scaling_max_freq"] = "1800000\n"
         says[f"{cpu}/scaling_governor"] = "ondemand\n"
     flags = ("under-voltage", "throttled")
-    read = State(0.08, 1500.0, 1800.0, "ondemand", flags, None, None, 2.5)
+    read = State(0.08, 1500.0, 1800.0, "ondemand", flags, None, 2.5)
     assert state(files(folder, says)) == read
 
 
 SAYS = (
     *("proc/loadavg", "proc/stat", "proc/cpuinfo", "proc/meminfo", "proc/self/cgroup", FIRMWARE),
-    *("sys/fs/cgroup/cpu.stat", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.max"),
+    *("sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.max"),
     *(f"{CPU0}/cpufreq/scaling_cur_freq", f"{CPU0}/thermal_throttle/core_throttle_count"),
 )
 ODD = (
@@ -72,7 +72,6 @@ def test_whatever_a_machine_says_is_no_error(tmp_path: Path, text: str) -> None:
         {"governor": "ondemand", "mhz": 600.0} | {"mhz": 600.0} | clock
         {} | {"throttled": ["throttled"]} | throttled
         {} | {"throttle_count": 3} | throttled
-        {} | {"quota_stops": 1} | quota
         {"load_average": 2.0} | {} |
         {"load_average": 2.1} | {} | busy
         {} | {"steal_s": 1.4} |
