@@ -80,17 +80,6 @@ def test_a_log_without_checked_answers_says_what_it_cannot_tell() -> None:
     assert "no sure answer was ever checked" in noted(read_log())
 
 
-def test_the_log_tells_how_often_the_file_agreed_on_its_own_requests() -> None:
-    old = {"label": "neither", "sha256": "a" * 64}
-    new = {"sha256": "b" * 64}
-    wrong = {**UNSURE, **new, "label": "neither"}
-    write_log((40, {**UNSURE, **old}), (50, wrong), (10, {**CHECKED, "chance": 0.2, **new}))
-    # 50 requests with another label, and ten that stand for 50.
-    assert "the file bbbbbbbb agreed with the upstream on 50.0% (95 %: " in noted(read_log())
-    write_log((10, {**UNSURE, "sha256": "c" * 64}))
-    assert "agreed with the upstream" not in noted(read_log())
-
-
 def test_rows_of_other_files_stand_for_themselves() -> None:
     write_log((40, UNSURE), (10, CHECKED))
     Path("old.csv").write_text("text,team\n" + "".join(f"{a},{b}\n" for a, b in rows(30, seed=5)))

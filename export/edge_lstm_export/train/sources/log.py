@@ -18,7 +18,6 @@ import numpy as np
 
 from edge_lstm.core.risk_coverage import fewest_texts
 from edge_lstm.errors import DataError
-from edge_lstm.metrics import wilson_interval
 from edge_lstm.printable import shorten
 from edge_lstm.tables.format import Row
 from edge_lstm.tables.labelled import LabelledTexts
@@ -51,7 +50,6 @@ class Logged(NamedTuple):
     why: NO_FILE, SHADOW, or the status of the file's answer.
     weight: the requests that the row stands for.
     own: the file's label; None without a file.
-    file: the digest of the file that was asked; None without one.
     given: the upstream's label.
     """
 
@@ -59,7 +57,6 @@ class Logged(NamedTuple):
     why: str
     weight: float
     own: str | None
-    file: str | None
     given: str
 
 
@@ -94,21 +91,7 @@ class Log:
                 f"serve --abstain {_USUAL_RISK} on the traffic needs {needed} checked sure answers "
                 f"or more, {needed - checked} are missing; raise serve --shadow"
             )
-        yield from self._agreement()
         yield from self._change()
-
-    def _agreement(self) -> Iterator[str]:
-        """Yield how often the file that was asked last agreed, if a sure answer was checked."""
-        last = next((row.file for row in reversed(self.rows) if row.file), None)
-        own = Log([row for row in self.rows if last and row.file == last])
-        if any(row.why == SHADOW for row in own.rows):
-            agreed = np.average([row.given == row.own for row in own.rows], weights=own.weights)
-            effective = len(as_traffic(own.weights))
-            interval = wilson_interval(round(agreed * effective), effective)
-            yield (
-                f"the file {str(last)[:8]} agreed with the upstream on {agreed:.1%} (95 %: "
-                f"{interval}) of its requests"
-            )
 
     def _change(self) -> Iterator[str]:
         """Yield what the last day has most clearly more or less of than the days before."""
@@ -173,10 +156,9 @@ def _logged(row: Row, column: str, given: str) -> Logged:
         reason = asked.get(column, {})
         chance = float(reason.get("chance", 1))
         own = reason.get("label")
-        file = reason.get("sha256")
-        if 0 < chance <= 1 and all(each is None or isinstance(each, str) for each in (own, file)):
+        if 0 < chance <= 1 and (own is None or isinstance(own, str)):
             weight = 1 / max(chance, 1 / _MOST)
-            return Logged(day, str(reason.get("why", NO_FILE)), weight, own, file, given)
+            return Logged(day, str(reason.get("why", NO_FILE)), weight, own, given)
     raise DataError(
         f"{row.source} row {row.number}: {BECAUSE!r} is not what serve --log writes; correct or "
         "remove it"
