@@ -64,7 +64,6 @@ def provenance(
             **(groups if dataset.group_column else {}),
             "unlabelled_texts": transfer.from_log,
             "augmented_texts": len(transfer.texts) - transfer.from_log,
-            "unknown_words": round(data.unknown_words, 4),
             "checks": dict(dataset.checks),
         },
         "preset": plan.preset,

@@ -17,7 +17,6 @@ from edge_lstm_export.options import Plan
 from edge_lstm_export.train.data.predictions import EnsemblePredictions, probabilities
 from edge_lstm_export.train.data.rows import LabelledRows
 from edge_lstm_export.train.data.transfer import TransferSet, misspell
-from edge_lstm_export.train.data.vocabulary import unknown_share
 from edge_lstm_export.train.sources import Split
 
 
@@ -76,12 +75,6 @@ class TrainingData:
     def test_examples(self) -> Examples | None:
         """The test texts, with their labels as targets; None without any."""
         return None if self.rows.test is None else self.encode(self.rows.test)
-
-    @cached_property
-    def unknown_words(self) -> float:
-        """The share of words outside the vocabulary, see :func:`vocabulary.unknown_share`."""
-        texts = (*self.rows.learnt.texts, *self.rows.validation.texts)
-        return unknown_share(self.tokenizer, texts)
 
     def encode(self, split: Split) -> Examples:
         """Return the texts as ids, with their labels as targets."""

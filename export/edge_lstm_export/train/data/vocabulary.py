@@ -13,7 +13,6 @@ import numpy as np
 from edge_lstm.core.fields import FIELD_WORDS
 from edge_lstm.core.text import (
     FIRST_WORD_ID,
-    KERAS,
     MARKS,
     NEVER_IN_ENTRIES,
     Tokenizer,
@@ -113,23 +112,6 @@ def informative_marks(texts: Sequence[str], labels: Bools) -> str:
     size = np.abs(odds)
     tells = ((size >= 0.2) & (size >= errors * error)).any(axis=1)
     return "".join(sorted(mark for mark, chosen in zip(MARKS, tells) if chosen))
-
-
-def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
-    """Return the share of words outside the vocabulary to expect in new texts like these, 0 to 1.
-
-    Words that occur once stand for the new words of a next text (Good & Turing). By the subword
-    rule they are not in the vocabulary.
-    """
-    if tokenizer.rule == KERAS:
-        counts = count_words(texts)
-        words = counts.total()
-        known = sum(counts[word] for word in tokenizer.words if counts[word] > 1)
-    else:
-        counted = [tokenizer.count_words(text) for text in texts]
-        words = sum(of_text for of_text, _ in counted)
-        known = sum(in_vocabulary for _, in_vocabulary in counted)
-    return 1 - known / max(1, words)
 
 
 def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
