@@ -388,7 +388,7 @@ class Plan(Options):
     start: model file whose LSTM and embeddings the network starts from.
     network.ngram_words, network.ngram_slots: upper bounds; the vocabulary, the texts and the size
         of the file may leave fewer.
-    teachers: in the order of their use; the first is always kept.
+    teachers: in the order of their use.
     word_table: word embeddings that the n-gram part reads, and the LSTM unless it starts from a
         file.
     unlabelled: largest number of texts without a label that are learnt from.

@@ -317,18 +317,9 @@ def _risk_coverage(
 
 
 def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[str]:
-    """Yield remarks on the teachers.
-
-    They name teachers that were dropped, and advise if the teachers know more than the network
-    learnt.
-    """
+    """Yield advice if the teachers know more than the network learnt."""
     teachers = data.predictions
-    if teachers is None:
-        return
-    for name, with_it, without in teachers.dropped:
-        rates = f"{with_it:.1%} with it, {without:.1%} without"
-        yield f"teacher {name} not used: cross-validated accuracy {rates}"
-    if scores is None or data.transfer.from_log:
+    if teachers is None or scores is None or data.transfer.from_log:
         return
     reached = scores.subset_accuracy
     # Accuracy that the network lost to its teachers; it decides a remark alone.

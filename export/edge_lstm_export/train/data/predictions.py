@@ -51,28 +51,25 @@ class Member:
 class EnsemblePredictions:
     """Predictions of the ensemble, and its members.
 
-    dropped: (name, accuracy with it, accuracy without it) of teachers that made the others worse.
     accuracy: of the ensemble on the labelled texts, 0 to 1.
     """
 
     predictions: Predictions
     members: tuple[Member, ...]
-    dropped: tuple[tuple[str, float, float], ...]
     accuracy: float
 
     def stage(self) -> Stage:
         """Return the predictions as a stage of a training that is kept."""
         members = [*map(astuple, self.members)]
         arrays = vars(self.predictions)
-        return Stage.of(arrays, members=members, dropped=self.dropped, accuracy=self.accuracy)
+        return Stage.of(arrays, members=members, accuracy=self.accuracy)
 
     @classmethod
     def from_stage(cls, stage: Stage) -> EnsemblePredictions:
         """Read what :meth:`stage` returned, as it comes back from a file."""
         plain = stage.plain
         members = tuple(Member(*member) for member in plain["members"])
-        dropped = tuple(map(tuple, plain["dropped"]))
-        return cls(Predictions(**stage.arrays), members, dropped, plain["accuracy"])
+        return cls(Predictions(**stage.arrays), members, plain["accuracy"])
 
 
 def probabilities(logits: Floats, multi_label: bool) -> Floats:

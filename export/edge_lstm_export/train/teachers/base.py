@@ -122,40 +122,23 @@ def ensemble(
     multi_label: bool,
     say: Say,
 ) -> EnsemblePredictions:
-    """Cross-fit each teacher, drop the harmful ones, and weigh the others by the rows' log loss.
-
-    The first teacher is always kept.
+    """Cross-fit each teacher, and weigh them by the rows' log loss.
 
     asked: see :func:`cross_fit`.
     multi_label: a text may have several labels.
     """
-    names: list[str] = []
-    kept: list[Predictions] = []
-    dropped: list[tuple[str, float, float]] = []
+    found = []
     for teacher in teachers:
         say(f"teacher: {teacher.name}")
-        predictions = cross_fit(teacher, labels, fold, asked)
-        if kept:
-            others = [each.labelled for each in kept]
-            without = stacked(others, labels, multi_label)
-            with_it = stacked([*others, predictions.labelled], labels, multi_label)
-            # The log loss of all rises by more than a standard error.
-            if log_loss_gain(with_it, without, labels, multi_label) < -1.0:
-                rate = accuracy(with_it, labels, multi_label)
-                dropped.append((teacher.name, rate, accuracy(without, labels, multi_label)))
-                continue
-        names.append(teacher.name)
-        kept.append(predictions)
-    labelled = [each.labelled for each in kept]
+        found.append(cross_fit(teacher, labels, fold, asked))
+    labelled = [each.labelled for each in found]
     weights = stacking_weights(labelled, labels, multi_label)
     mixed = Predictions(
-        _mixed(weights, labelled), _mixed(weights, [each.transfer for each in kept])
+        _mixed(weights, labelled), _mixed(weights, [each.transfer for each in found])
     )
     rates = [accuracy(logits, labels, multi_label) for logits in labelled]
-    members = tuple(map(Member, names, weights, rates))
-    return EnsemblePredictions(
-        mixed, members, tuple(dropped), accuracy(mixed.labelled, labels, multi_label)
-    )
+    members = tuple(map(Member, [teacher.name for teacher in teachers], weights, rates))
+    return EnsemblePredictions(mixed, members, accuracy(mixed.labelled, labels, multi_label))
 
 
 def stacked(parts: Sequence[Floats], labels: Bools, multi_label: bool) -> Floats:
