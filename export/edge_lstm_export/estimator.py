@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from edge_lstm_export.network import predict_probabilities
 from edge_lstm_export.options import Plan, PresetName, TrainingRequest
 from edge_lstm_export.progress import Display
 from edge_lstm_export.train.fit import fit, quiet_thread
-from edge_lstm_export.train.lstm import SILENT, Callbacks
+from edge_lstm_export.train.lstm import SILENT
 from edge_lstm_export.train.plan import plan_training
 from edge_lstm_export.train.sources import checked, dataset_from, objects
 
@@ -47,7 +46,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     epochs: passes over the texts; None: the plan decides.
     validation: share of the texts that is held out to judge the network; None: the plan decides.
     random_state: seed of every random choice.
-    callback: called with a line for each stage.
     verbose: show the stages on standard error, and the epochs of a long training.
 
     Attributes after :meth:`fit`: ``classes_``, the labels, in the order of the columns of
@@ -66,7 +64,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: int | None = None,
         validation: float | None = None,
         random_state: int = 0,
-        callback: Callable[[str], None] | None = None,
         verbose: bool = False,
     ) -> None:
         self.preset = preset
@@ -78,7 +75,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.validation = validation
         self.random_state = random_state
-        self.callback = callback
         self.verbose = verbose
 
     def fit(
@@ -109,7 +105,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"plan must be a Plan, not {self.plan!r:.40}; make one with Plan.from_dict"
                 )
             plan = plan_training(dataset, self._request(), self.plan).plan
-            callbacks = self._callbacks(plan)
+            display = Display(epochs=plan.loop.epochs)
+            callbacks = display.callbacks() if self.verbose else SILENT
             self.result_ = fit(dataset, plan, callbacks=callbacks)
         self.plan_ = plan
         self.multi_label_ = dataset.multi_label
@@ -124,19 +121,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             by_name = {str(label): label for label in given}
             self.classes_ = np.array([by_name[name] for name in dataset.labels])
         return self
-
-    def _callbacks(self, plan: Plan) -> Callbacks:
-        """Return what the training calls: the callback, and the progress on standard error."""
-        if not self.verbose:
-            return Callbacks(say=self.callback) if self.callback else SILENT
-        display = Display(epochs=plan.loop.epochs)
-
-        def say(line: str) -> None:
-            display.say(line)
-            if self.callback is not None:
-                self.callback(line)
-
-        return replace(display.callbacks(), say=say)
 
     def _request(self) -> TrainingRequest:
         return TrainingRequest(
@@ -207,13 +191,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         path: str | Path,
         *,
         quantize: Literal["int8"] | None = None,
-        length: int | None = None,
         examples: Sequence[str] = (),
     ) -> Path:
         """Write one ONNX model file, after all checks.
 
         quantize: None for fp32.
-        length: how many ids of a text the file reads; None: as the plan says.
         examples: at most 8 texts of up to 500 characters, which anyone can read in the file.
             Without them, the file holds no text of the data.
 
@@ -224,7 +206,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
-        exported = export(checkpoint, quantize=quantize, length=length, examples=examples)
+        exported = export(checkpoint, quantize=quantize, examples=examples)
         write_atomically(exported.data, Path(path), parents=True)
         return Path(path)
 

@@ -107,7 +107,7 @@ def plan() -> Plan:
 
 
 if __name__ == "__main__":
-    model = TextClassifier(plan=plan(), callback=print).fit(*made_texts(TEXTS, seed=0))
+    model = TextClassifier(plan=plan(), verbose=True).fit(*made_texts(TEXTS, seed=0))
     texts, labels = made_texts(500, seed=1)
     print(f"accuracy on 500 new texts: {model.score(texts, labels):.3f}")
     model.export(PATH, quantize="int8")

@@ -404,8 +404,6 @@ EXPORTS = [
 ]
 EXPORTS += export(
     """
-    length 0 | -o m.onnx --length 0 | length
-    length 10^9 | -o m.onnx --length 1000000000 | length
     int4 | -o m.onnx --quantize int4 | exit 2: int8
     --max-drop nan | -o m.onnx --quantize int8 --max-drop nan | --max-drop
     --max-drop -1 | -o m.onnx --quantize int8 --max-drop -1 | exit 2: --max-drop

@@ -49,7 +49,7 @@ SHAPES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     checkpoint = make_checkpoint(**shape)
-    exported = export(checkpoint, quantize="int8", length=20)
+    exported = export(checkpoint, quantize="int8")
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngram_dim" in shape else 1e-5)
     assert exported.batch_comparisons > 400
     assert exported.comparison.max_difference < 0.1

@@ -30,7 +30,6 @@ from made import (
 from edge_lstm import Classifier
 from edge_lstm.core.layers import Lstm
 from edge_lstm.core.text import KERAS, KERAS_FILTERS, TextRule
-from edge_lstm.errors import DataError
 
 
 def constants_of(data: bytes) -> dict[str, Any]:
@@ -170,10 +169,3 @@ def test_inspect_says_what_is_run(
 
 
 # --- What does not fit together (of files: tests/hostile_files.py) --------------------------------
-
-
-def test_another_length_of_a_network_that_reads_padding_is_refused() -> None:
-    padded = layered(layers="lstm 9", padding="front")
-    for checkpoint in (padded, tabled(padded)):
-        with pytest.raises(DataError, match="leave --length out"):
-            model_of(checkpoint, length=20)

@@ -14,7 +14,6 @@ _DATA = "Labelled texts that were not trained on, to check accuracy and calibrat
 _ABSTAIN = (
     "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
 )
-_LENGTH = "Tokens per text that the model reads."
 
 
 def command(
@@ -24,7 +23,6 @@ def command(
         Literal["int8"] | None,
         option("int8", "Quantize weights, and activations within the LSTM.", default="fp32"),
     ] = None,
-    length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     encoding: options.EncodingOption = None,
     text_column: options.TextColumnOption = None,
@@ -98,7 +96,6 @@ def command(
         exported = export(
             loaded,
             quantize=quantize,
-            length=length,
             labelled=test,
             max_drop=max_drop,
             abstain=abstain,

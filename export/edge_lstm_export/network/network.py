@@ -127,11 +127,6 @@ class Network(nn.Module):
         return [each for each in self.lstms if isinstance(each, LstmLayer)]
 
     @property
-    def reads_padding(self) -> bool:
-        """Whether ``length`` is part of its answers."""
-        return bool(self.padding_line)
-
-    @property
     def padding_line(self) -> str:
         """The cost of padding in words; empty if it reads none."""
         tables = [layer.h for layer in self.layers if layer.h is not None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from edge_lstm_export.onnx.graph import check_structure
 
 def model_of(checkpoint: Checkpoint) -> modelfile.ModelFile:
     """Return a checkpoint as a model file in fp32, for reading: it has passed no gate."""
-    return Draft(checkpoint, None).model
+    return Draft(checkpoint).model
 
 
 class Draft:
@@ -34,7 +33,6 @@ class Draft:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        length: int | None,
         *,
         int8: bool = False,
         packs: bool = True,
@@ -43,15 +41,13 @@ class Draft:
         self.checkpoint = checkpoint
         self.int8 = int8
         self.packs = packs
-        self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
-        config = checkpoint.network.config
-        length = self.tokenizer.length
+        self.tokenizer = checkpoint.tokenizer
         long = checkpoint.plan.get("kind") in ("long", "topics")
         weights = weights_from_network(checkpoint.network, typical)
         self._graph = graph.build(
             weights,
-            config,
-            length,
+            checkpoint.network.config,
+            self.tokenizer.length,
             int8=int8,
             long=long,
             may_be_empty=self.tokenizer.rule.start_id is None,

@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 
 from edge_lstm.core.familiarity import unfamiliarity
-from edge_lstm.core.model_checks import MAX_LENGTH
 from edge_lstm.core.risk_coverage import RiskCoverage, cost_thresholds
 from edge_lstm.core.text import texts_digest
 from edge_lstm.errors import CheckError, DataError
@@ -70,7 +69,6 @@ def export(
     checkpoint: Checkpoint,
     *,
     quantize: Literal["int8"] | None = None,
-    length: int | None = None,
     labelled: LabelledTexts | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
@@ -80,7 +78,6 @@ def export(
     """Make the model file of a checkpoint.
 
     quantize: None for fp32.
-    length: columns of the input (default: the checkpoint's).
     labelled: texts that the network did not learn from, for the accuracy gate, and for the file's
         risk-coverage curve instead of the checkpoint's.
     max_drop: percentage points of accuracy that int8 may lose, and more only if that may be chance
@@ -94,13 +91,6 @@ def export(
     """
     if not checkpoint.network.is_finite():
         raise DataError("the network has weights that are not finite numbers; train it again")
-    if length is not None and not 1 <= length <= MAX_LENGTH:
-        raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
-    if length not in (None, checkpoint.tokenizer.length) and checkpoint.network.reads_padding:
-        raise DataError(
-            "the network reads the padding of its texts, whose length is part of its answers; "
-            "leave --length out"
-        )
     if not 0 <= max_drop <= 100:
         raise DataError(f"--max-drop must be from 0 to 100 points, not {max_drop}")
     if abstain is not None and checkpoint.thresholds is not None:
@@ -108,7 +98,7 @@ def export(
     examples = checked_examples(examples)
     truth = _truth(checkpoint, labelled)
     say("building the graph")
-    fp32 = Draft(checkpoint, length)
+    fp32 = Draft(checkpoint)
     rows = tried_rows(fp32.tokenizer)
     say(f"comparing with PyTorch on {counted(len(rows), 'text')}")
     parity = gates.check_parity(checkpoint.network, fp32.classifier, rows)
@@ -126,7 +116,7 @@ def export(
         given = [texts[i] for i in spread([len(text) for text in texts], 20_000)]
     tried = rows + given
     bears = None if labelled is None else partial(_bears, texts, answers)
-    int8, headroom, closed = _int8(fp32, length, tried, given, bears, say)
+    int8, headroom, closed = _int8(fp32, tried, given, bears, say)
     say(f"comparing {counted(len(tried), 'text')} alone and in batches")
     comparisons = gates.check_batches(int8.classifier, tried)
     gates.check_folding(int8.classifier, text_rows(int8.tokenizer, golden_texts(int8.tokenizer)))
@@ -146,7 +136,6 @@ def export(
 
 def _int8(
     fp32: Draft,
-    length: int | None,
     tried: Rows,
     given: Rows,
     bears: Callable[[Draft], bool] | None,
@@ -163,7 +152,7 @@ def _int8(
     """
     checkpoint = fp32.checkpoint
     if checkpoint.plan:
-        return _with_room(checkpoint, length, tried)
+        return _with_room(checkpoint, tried)
     draws = [typical_rows(fp32.tokenizer, seed=seed) + given for seed in range(DRAWS)]
     judged = [row for draw in draws for row in draw]
     answers = fp32.classifier.probabilities_of(judged)
@@ -179,7 +168,7 @@ def _int8(
             a_draw = (time.monotonic() - begin) / max(1, done)
             left = f", {duration(a_draw * (DRAWS - done))} left" if done else ""
             say(f"rounding tables to {bits} bits, {done + 1} of {DRAWS} times{left}")
-            drafts.append(_with_room(checkpoint, length, tried, packs=packs, typical=draw))
+            drafts.append(_with_room(checkpoint, tried, packs=packs, typical=draw))
         return min(drafts, key=moved)
 
     if bears is not None:
@@ -201,7 +190,6 @@ def _bears(texts: Rows, answers: Floats, draft: Draft) -> bool:
 
 def _with_room(
     checkpoint: Checkpoint,
-    length: int | None,
     rows: Rows,
     *,
     packs: bool = True,
@@ -215,7 +203,7 @@ def _with_room(
     checkpoint is another one with closed output gates: closed as training does it (see
     headroom.with_headroom), by what the draft itself gives.
     """
-    drafted = partial(Draft, length=length, int8=True, packs=packs, typical=typical)
+    drafted = partial(Draft, int8=True, packs=packs, typical=typical)
     draft = drafted(checkpoint)
     rooms = draft.rooms(rows)
     closed = never_closed(checkpoint.network)

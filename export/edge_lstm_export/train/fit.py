@@ -147,7 +147,7 @@ def fit(
 
     def excess(part: SparsePart) -> int:
         untested, _ = made(assembled(network, calibration.stack, part))
-        return Draft(untested, None, int8=True).most_bytes + later - plan.max_kilobytes * 1000
+        return Draft(untested, int8=True).most_bytes + later - plan.max_kilobytes * 1000
 
     if sparse is not None:
         sparse = within_size(data, sparse, excess)

@@ -125,7 +125,7 @@ def main() -> None:
         path = FOLDER / f"{name}.onnx"
         if not path.exists():
             int8 = name.endswith("int8")
-            path.write_bytes(Draft(checkpoint, None, int8=int8).finished(None, []))
+            path.write_bytes(Draft(checkpoint, int8=int8).finished(None, []))
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "answers"
         engine = PROJECT / "engine"
