@@ -77,10 +77,7 @@ class Display:
         )
 
     def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
-        self.say(
-            f"training {sum(network.parameter_counts().values()):,} parameters on "
-            f"{counted(texts, 'text')}"
-        )
+        self.say(f"training {network.parameter_count():,} parameters on {counted(texts, 'text')}")
 
     def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
         if self._status is not None:

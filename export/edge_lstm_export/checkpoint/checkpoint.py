@@ -173,5 +173,4 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "network": checkpoint.network.config.to_dict(),
         "training": checkpoint.training,
         "plan": checkpoint.plan,
-        "parameters": checkpoint.network.parameter_counts(),
     }

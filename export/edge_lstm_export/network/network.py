@@ -288,21 +288,13 @@ class Network(nn.Module):
                     of_unit = of_direction.view(-1, *[1] * (weight.ndim - 1))
                     weight[-layer.settings.units :] *= of_unit  # the last gate is the output's
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Return the number of trained parameters of each part.
+    def parameter_count(self) -> int:
+        """Return the number of trained parameters.
 
         The other bias of PyTorch's LSTM is not trained, and not counted.
         """
-        parts: dict[str, nn.Module] = {"embedding": self.embedding, "lstm": self.lstms}
-        if self.config.dense:
-            parts["dense"] = self.dense
-        parts["head"] = self.head
-        counts = {}
-        for name, part in parts.items():
-            counts[name] = sum(p.numel() for p in part.parameters() if p.requires_grad)
-        if self.ngrams is not None:
-            counts["ngrams"] = self.ngrams.vectors.weight.numel()
-        return counts
+        count = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        return count if self.ngrams is None else count + self.ngrams.vectors.weight.numel()
 
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""

@@ -188,7 +188,7 @@ def _checkpoint(
             logits, dataset.test.labels, dataset.labels, calibration.thresholds
         )
         measured = replace(measured, test=scores)
-    measured = replace(measured, parameters=sum(network.parameter_counts().values()))
+    measured = replace(measured, parameters=network.parameter_count())
     checkpoint = Checkpoint(
         network,
         data.tokenizer,
