@@ -112,12 +112,20 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
     """
     rows = [collected(parse_object(text)) for text in dataset.train.texts]
     counts = Counter(path for row in rows for path in row if row[path])
-    found = _found(rows, counts, options)
-    why = {each: reason for each, reason in found if _differs(each, rows)}
+    why: dict[Field, str] = {}
+    warnings = []
+    for field, reason in _found(rows, counts, options):
+        words = [field.word_of(field.value(row[field.name])) for row in rows if field.words]
+        if len({*words}) == 1:
+            continue
+        why[field] = reason
+        if field.kind == "number" and (unknown := words.count(field.words - 1)):
+            value = shorten(str(rows[words.index(field.words - 1)][field.name].last))
+            of = f"{unknown:,} of {counted(len(rows), 'row')}, such as {value}"
+            warnings.append(f"{field.title}: no number in {of}: they are read as unknown")
     kept = [*why][: MOST_FIELDS - MOST_PAIRS]
     if not kept:
         raise DataError("no field is left to learn from; name others with --field")
-    warnings = [line for each in kept if each.kind == "number" for line in _unknown(each, rows)]
     fields = Fields(tuple(kept))
     fields = replace(fields, pairs=_pairs(fields, rows))
     dropped = [
@@ -144,22 +152,6 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
         fields=fields,
         reasons=tuple(reasons),
     )
-
-
-def _differs(field: Field, rows: Sequence[_Row]) -> bool:
-    """Return whether not all rows have the same word of a field."""
-    words = {field.word_of(field.value(row[field.name])) for row in rows} if field.words else ()
-    return len(words) != 1
-
-
-def _unknown(field: Field, rows: Sequence[_Row]) -> Iterator[str]:
-    """Yield a line if some rows have other values than numbers in a field."""
-    found = [row[field.name] for row in rows]
-    wrong = [each for each in found if field.word_of(field.value(each)) == field.words - 1]
-    if wrong:
-        value = shorten(str(wrong[0].last))
-        what = f"no number in {len(wrong):,} of {counted(len(rows), 'row')}, such as {value}"
-        yield f"{field.title}: {what}: they are read as unknown"
 
 
 def _found(
