@@ -18,7 +18,6 @@ HERE = Path(__file__).parent
 FEWEST = {
     "score": {"read": 4, "write": 2, "fsync": 1, "rename": 1, "allocation": 2},
     "page": {"write": 1, "fsync": 1, "rename": 1, "allocation": 2},
-    "decisions": {"read": 2, "write": 3},
     "export": {"read": 1, "write": 1, "fsync": 1, "rename": 1, "allocation": 5},
     "train": {"read": 10, "write": 8, "fsync": 8, "rename": 8, "allocation": 5},
     "turn": {"read": 10, "write": 9, "fsync": 9, "rename": 9, "allocation": 5},

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from commands import finished
 
+pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).with_name("train_faults.py")
 KILLS = os.environ.get("EDGE_LSTM_KILLS", "5")
 
@@ -30,19 +31,12 @@ def test_a_killed_training_goes_on_behind_what_was_done_and_a_killed_turn_change
     assert done["kills"] >= 9 and done["turns"] >= 3
 
 
-@pytest.mark.slow
-def test_kills_at_random_moments_of_a_turn(tmp_path: Path) -> None:
-    assert faults("turns", tmp_path, "3", KILLS)["kills"] == int(KILLS)
-
-
-@pytest.mark.slow
 def test_kills_at_random_moments_of_train_and_of_export(tmp_path: Path) -> None:
     # The program checks what each kill leaves; when kills come depends on the machine's load, and
     # the steps above have those that must come.
     assert faults("kills", tmp_path, "2", KILLS)["kills"] == int(KILLS)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="root mounts file systems")
 def test_a_full_disk_and_a_read_only_one(tmp_path: Path) -> None:
     done = faults("full", tmp_path)

@@ -4,7 +4,6 @@
     python train_faults.py full FOLDER                 file systems that are too small (root)
     python train_faults.py steps FOLDER                SIGKILL at each of STEPS, then --resume; and
                                                        at each of TURN_STEPS, then the next turn
-    python train_faults.py turns FOLDER SEED COUNT     SIGKILL at a random moment of a turn
 
 Prints what happened as JSON.
 """
@@ -285,18 +284,17 @@ def finish_turn(folder: Path, wanted: bytes) -> None:
     shutil.rmtree(folder)
 
 
-def straight_turn(top: Path) -> tuple[bytes, float]:
-    """The new file of an undisturbed turn, and how long that takes, in seconds."""
+def straight_turn(top: Path) -> bytes:
+    """The new file of an undisturbed turn."""
     folder = top / "whole"
-    begin = time.perf_counter()
     code, said = end(begin_turn(folder), folder)
     assert code == 0 and said.count("; replaced; ") == 1, said
-    return (folder / "m.onnx").read_bytes(), time.perf_counter() - begin
+    return (folder / "m.onnx").read_bytes()
 
 
 def turn(top: Path) -> dict[str, int]:
     """SIGKILL at each of TURN_STEPS, and the next turn."""
-    wanted, _ = straight_turn(top)
+    wanted = straight_turn(top)
     folder = top / "broken"
     for step in TURN_STEPS:
         code, said = end(begin_turn(folder, kill_at(*step)), folder)
@@ -305,24 +303,6 @@ def turn(top: Path) -> dict[str, int]:
         check_killed(folder, wanted)
         finish_turn(folder, wanted)
     return {"turns": len(TURN_STEPS)}
-
-
-def turns(top: Path, seed: int, count: int) -> dict[str, int]:
-    """SIGKILL ``count`` times at a random moment of a turn, and the next turn."""
-    rng = random.Random(seed)
-    wanted, seconds = straight_turn(top)
-    folder = top / "broken"
-    done = {"kills": 0, "ends": 0}
-    while done["kills"] < count:
-        pid = begin_turn(folder)
-        kill_after(rng.uniform(0, 1.1 * seconds), pid)
-        code, said = end(pid, folder)
-        assert code in (0, -signal.SIGKILL), said
-        done["ends" if code == 0 else "kills"] += 1
-        check_killed(folder, wanted)
-        (folder / "m.onnx").write_bytes(OLD.read_bytes())
-        finish_turn(folder, wanted)
-    return done
 
 
 def plan() -> dict[str, object]:
@@ -351,5 +331,5 @@ if __name__ == "__main__":
     (Path(top) / "d.csv").write_text("\n".join(rows) + "\n")
     (Path(top) / "p.json").write_text(json.dumps(plan()))
     warm_up(Path(top) / "straight")
-    faults = {"kills": kills, "full": full, "steps": steps, "turns": turns}
+    faults = {"kills": kills, "full": full, "steps": steps}
     print(json.dumps(faults[what](Path(top), *map(int, numbers))))

@@ -14,6 +14,12 @@ from made import FILLERS, WORDS, multi_label_rows, rows, write_csv
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder of a test, with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+
+
 @dataclass(frozen=True)
 class Trained:
     """A folder with the labelled rows and the checkpoint, and what the command said."""

@@ -172,14 +172,14 @@ def archive_of(members: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
-def members_of(model: Any, folder: Path) -> dict[str, bytes]:
+def members_of(model: Any) -> dict[str, bytes]:
     """The files in the archive that Keras writes of a model."""
-    model.save(folder / "members.keras")
-    with zipfile.ZipFile(folder / "members.keras") as archive:
+    model.save("members.keras")
+    with zipfile.ZipFile("members.keras") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def write_hdf5(path: Path, layers: str | list[Layer], version: str = "2.4.0") -> Path:
+def write_hdf5(path: str | Path, layers: str | list[Layer], version: str = "2.4.0") -> Path:
     """Write a file as old versions of Keras do. layers: their text, or as of :func:`layer_of`."""
     entries = []
     layers = layers_of(layers) if isinstance(layers, str) else layers
@@ -197,7 +197,7 @@ def write_hdf5(path: Path, layers: str | list[Layer], version: str = "2.4.0") ->
         file.attrs["model_config"] = config
         if version != "1":
             file.attrs["keras_version"] = version.encode()
-    return path
+    return Path(path)
 
 
 # Layers that fit each other, by name.
@@ -260,9 +260,9 @@ def ids_of(wide: Path, words: Any, texts: list[str]) -> list[list[int]]:
     return [[used[i - 1] for i in tokenizer.encode_text(text).ids] for text in texts]
 
 
-def written(folder: Path, name: str, data: bytes) -> Path:
-    (folder / name).write_bytes(data)
-    return folder / name
+def written(name: str, data: bytes) -> Path:
+    Path(name).write_bytes(data)
+    return Path(name)
 
 
 def odd_texts(count: int) -> list[str]:

@@ -70,16 +70,16 @@ def multi_label_rows(
 
 
 def write_csv(
-    path: Path, table: Sequence[Sequence[str]], columns: Sequence[str] = ("text", "label")
+    path: str | Path, table: Sequence[Sequence[str]], columns: Sequence[str] = ("text", "label")
 ) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *(row[: len(columns)] for row in table)])
-    return path
+    return Path(path)
 
 
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
+def write(path: str | Path, content: str | bytes) -> Path:
+    Path(path).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Path(path)
 
 
 def read(*sources: str | Path, **options: Any) -> Dataset:
@@ -118,10 +118,10 @@ def make_checkpoint(
     return checkpoint_of(NetworkOptions(**shape).config, length, seed=seed)
 
 
-def checkpoint_file(path: Path, checkpoint: Checkpoint | None = None) -> Path:
+def checkpoint_file(path: str | Path, checkpoint: Checkpoint | None = None) -> Path:
     """The file of a checkpoint, or of an untrained one."""
-    save_checkpoint(checkpoint or make_checkpoint(), path)
-    return path
+    save_checkpoint(checkpoint or make_checkpoint(), Path(path))
+    return Path(path)
 
 
 def checkpoint_of(
@@ -202,8 +202,8 @@ def opened(data: bytes) -> ModelFile:
     return parse_model(data, Path("test.onnx"))
 
 
-def model_at(path: Path) -> ModelFile:
-    return opened(path.read_bytes())
+def model_at(path: str | Path) -> ModelFile:
+    return opened(Path(path).read_bytes())
 
 
 def model_of(checkpoint: Checkpoint, **options: Any) -> ModelFile:

@@ -29,11 +29,9 @@ POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
 CURVE = RiskCoverage("validation part", 1000, POINTS, unfamiliar=((0.01, 1.25), (0.05, 1.125)))
 
 
-def test_the_curve_is_of_texts_that_no_part_had_learnt_from(
-    trained: Trained, tmp_path: Path
-) -> None:
-    command("export", trained.checkpoint, "-o", tmp_path / "m.onnx")
-    crossed = model_at(tmp_path / "m.onnx").abstention
+def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) -> None:
+    command("export", trained.checkpoint, "-o", "m.onnx")
+    crossed = model_at("m.onnx").abstention
     assert (crossed.texts, crossed.data) == (60, "training texts, cross-validated")
     # Sixty texts show no share below 0.05 of familiar ones (fewest_texts), twelve none below 0.2.
     assert crossed.unfamiliar[0][0] == 0.05
@@ -63,11 +61,11 @@ def test_test_texts_that_were_drawn_from_the_data_count_and_given_ones_do_not(
     assert curve.points[0].wrong == wrong
 
 
-def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> None:
-    output = tmp_path / "m.onnx"
-    plain = checkpoint_file(tmp_path / "p.safetensors")
+def test_the_curve_goes_through_checkpoint_and_both_files() -> None:
+    output = Path("m.onnx")
+    plain = checkpoint_file("p.safetensors")
     curved = replace(make_checkpoint(), abstention=CURVE)
-    asked = ("export", checkpoint_file(tmp_path / "c.safetensors", curved), "-o", output)
+    asked = ("export", checkpoint_file("c.safetensors", curved), "-o", output)
     for more in ((), ("--quantize", "int8")):
         command(*asked, "--abstain", "0.02", *more)
         assert model_at(output).abstention == replace(CURVE, default=0.02)
@@ -79,10 +77,10 @@ def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> Non
     assert model_at(output).abstention is None
 
 
-def test_the_texts_of_the_export_judge_what_the_validation_part_promised(tmp_path: Path) -> None:
+def test_the_texts_of_the_export_judge_what_the_validation_part_promised() -> None:
     checkpoint = replace(make_checkpoint(), abstention=replace(CURVE, default=0.02))
-    source = checkpoint_file(tmp_path / "c.safetensors", checkpoint)
-    output = tmp_path / "m.onnx"
+    source = checkpoint_file("c.safetensors", checkpoint)
+    output = Path("m.onnx")
     said = "abstain: below 0.9; at most 0.02 of the rest wrong, by 1,000 texts (validation part)"
     assert said in command("export", source, "-o", output).stdout
     # Sixty texts, of which the surer half is right: fewer, but the promise is not theirs.
@@ -91,7 +89,7 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(tmp_pat
     sure = answers.max(axis=1) >= np.median(answers.max(axis=1))
     right = np.where(sure, answers.argmax(axis=1), answers.argmin(axis=1))
     labels = [checkpoint.labels[i] for i in right]
-    data = write_csv(tmp_path / "data.csv", list(zip(texts, labels)))
+    data = write_csv("data.csv", list(zip(texts, labels)))
     judged = ("export", source, "-o", output, "--data", data)
     error = command(*judged).error
     assert "60 texts (--data of the export) give no threshold" in error

@@ -42,9 +42,9 @@ def graded(count: int, levels: int = 5, names: list[str] | None = None) -> list[
     return made
 
 
-def refused(folder: Path, text: str, suffix: str, *options: str) -> str:
+def refused(text: str, suffix: str, *options: str) -> str:
     """The line that a file of such data gets."""
-    path = write(folder / f"rows{suffix}", text)
+    path = write(f"rows{suffix}", text)
     return train(path, "--dry-run", *options).error
 
 
@@ -86,10 +86,10 @@ READ_AS_NAMES = "read as names of classes: if they are a scale, give --question 
     ],
 )
 def test_a_note_says_that_numbers_are_read_as_names(
-    labels: str, options: tuple[str, ...], is_noted: bool, tmp_path: Path
+    labels: str, options: tuple[str, ...], is_noted: bool
 ) -> None:
     rows = [(f"text {i}", label) for i, label in enumerate(labels.split() * 4)]
-    source = write_csv(tmp_path / "rows.csv", rows)
+    source = write_csv("rows.csv", rows)
     said = " ".join(train(source, "--dry-run", "--preset", "seed", *options).stderr.split())
     assert (READ_AS_NAMES in said) == is_noted
 
@@ -104,10 +104,10 @@ a b | yes_no | the labels of a yes/no question are yes and no
 
 @pytest.mark.parametrize(("labels", "question", "error"), rows(UNFIT))
 def test_labels_that_do_not_fit_the_type_are_one_error(
-    labels: str, question: str, error: str, tmp_path: Path
+    labels: str, question: str, error: str
 ) -> None:
     rows = [(f"text {i}", label) for i, label in enumerate(labels.split() * 4)]
-    source = write_csv(tmp_path / "rows.csv", rows)
+    source = write_csv("rows.csv", rows)
     assert error in train(source, "--dry-run", "--question", question).error
 
 
@@ -121,10 +121,10 @@ def test_neighbours_get_a_share_of_a_target() -> None:
     assert np.allclose(found, [[0.8, 0, 0.2], [0, 0.8, 0.2], [0.1, 0.1, 0.8]])
 
 
-def test_a_score_goes_from_labels_to_a_number(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "rows.csv", graded(200), ("text", "stars"))
-    checkpoint = tmp_path / "stars.safetensors"
-    model = tmp_path / "stars.onnx"
+def test_a_score_goes_from_labels_to_a_number() -> None:
+    source = write_csv("rows.csv", graded(200), ("text", "stars"))
+    checkpoint = Path("stars.safetensors")
+    model = Path("stars.onnx")
     options = ("--preset", "tiny", "--teacher", "none", "--epochs", "1", "--question", "score")
     assert train(source, "-o", checkpoint, *options).returncode == 0
     assert command("export", checkpoint, "-o", model, "--quantize", "int8").returncode == 0
@@ -143,9 +143,9 @@ def test_a_score_goes_from_labels_to_a_number(tmp_path: Path) -> None:
 # --- Confidences and distributions ----------------------------------------------------------------
 
 
-def test_a_confidence_leaves_the_rest_to_the_other_labels(tmp_path: Path) -> None:
+def test_a_confidence_leaves_the_rest_to_the_other_labels() -> None:
     text = "text,label,sure\none,a,0.7\ntwo,b,\nthree,c,1\nfour,a,0\n"
-    table = write(tmp_path / "rows.csv", text)
+    table = write("rows.csv", text)
     train_split = read(table, confidence_column="sure").train
     wanted = [[0.7, 0.15, 0.15], [0, 1, 0], [0, 0, 1], [0, 0.5, 0.5]]
     assert np.allclose(train_split.targets, wanted)
@@ -154,16 +154,16 @@ def test_a_confidence_leaves_the_rest_to_the_other_labels(tmp_path: Path) -> Non
     assert certain.train.shares is None
 
 
-def test_a_label_may_be_a_distribution(tmp_path: Path) -> None:
+def test_a_label_may_be_a_distribution() -> None:
     first = '{"text": "one", "label": {"a": 0.25, "b": 0.75}}\n'
     lines = f'{first}{{"text": "two", "label": "c"}}\n'
-    split = read(write(tmp_path / "rows.jsonl", lines)).train
+    split = read(write("rows.jsonl", lines)).train
     assert np.allclose(split.targets, [[0.25, 0.75, 0], [0, 0, 1]])
     assert split.counts() == [0, 1, 1]
     cell = 'text,label\none,"{""a"": 0.25, ""b"": 0.7501}"\ntwo,c\n'
-    table = read(write(tmp_path / "rows.csv", cell))
+    table = read(write("rows.csv", cell))
     assert np.allclose(table.train.targets, split.targets, atol=1e-3)
-    labelled = load_labelled(str(tmp_path / "rows.jsonl"))
+    labelled = load_labelled(str(Path("rows.jsonl")))
     assert labelled.labels == [("b",), ("c",)]
 
 
@@ -174,13 +174,11 @@ def test_a_label_may_be_a_distribution(tmp_path: Path) -> None:
         *((".jsonl", each) for each in ("NaN", "true", '"much"', "{}")),
     ],
 )
-def test_a_confidence_that_is_none_is_one_error(
-    suffix: str, confidence: str, tmp_path: Path
-) -> None:
+def test_a_confidence_that_is_none_is_one_error(suffix: str, confidence: str) -> None:
     table = f'text,label,sure\none,a,0.5\ntwo,b,"{confidence}"\n'
     lines = f'{{"text": "one", "label": "a", "sure": {confidence}}}\n' * 2
     content = table if suffix == ".csv" else lines
-    said = refused(tmp_path, content, suffix, "--confidence-column", "sure")
+    said = refused(content, suffix, "--confidence-column", "sure")
     assert f"rows{suffix} row " in said and "not a number from 0 to 1" in said
 
 
@@ -195,9 +193,9 @@ DISTRIBUTIONS = """
 
 
 @pytest.mark.parametrize(("label", "reason"), rows(DISTRIBUTIONS))
-def test_a_distribution_that_is_none_is_one_error(label: str, reason: str, tmp_path: Path) -> None:
+def test_a_distribution_that_is_none_is_one_error(label: str, reason: str) -> None:
     rows = f'{{"text": "one", "label": "a"}}\n{{"text": "two", "label": {label}}}\n'
-    said = refused(tmp_path, rows, ".jsonl")
+    said = refused(rows, ".jsonl")
     assert "rows.jsonl row 2: 'label' holds" in said and reason in said
 
 
@@ -211,11 +209,9 @@ COLUMNS = """
 
 
 @pytest.mark.parametrize(("options", "error"), rows(COLUMNS))
-def test_a_confidence_column_that_cannot_be_is_one_error(
-    options: str, error: str, tmp_path: Path
-) -> None:
+def test_a_confidence_column_that_cannot_be_is_one_error(options: str, error: str) -> None:
     columns = ("text", "label", "sure", "x")
-    source = write_csv(tmp_path / "rows.csv", ["oa1c", "tb1d"], columns)
+    source = write_csv("rows.csv", ["oa1c", "tb1d"], columns)
     assert error in train(source, "--dry-run", *options.split()).error
 
 

@@ -95,10 +95,10 @@ def test_a_fit_that_would_take_long_is_left_out(
     assert fit_baseline(data, judged(data, share=0.2)) is None
 
 
-def test_train_says_it_after_its_own_accuracy(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "d.csv", rows(60))
-    test = write_csv(tmp_path / "t.csv", rows(40, seed=1))
-    output = tmp_path / "m.safetensors"
+def test_train_says_it_after_its_own_accuracy() -> None:
+    source = write_csv("d.csv", rows(60))
+    test = write_csv("t.csv", rows(40, seed=1))
+    output = Path("m.safetensors")
     options = ("--test", test, "--preset", "tiny", "--epochs", "1", "--teacher", "none")
     said = " ".join(train(source, "-o", output, *options).stdout.split())
     assert "40 texts, rows of another file) linear SVM on TF-IDF: accuracy 100.00%, macro" in said

@@ -14,11 +14,9 @@ from made import checkpoint_file, make_checkpoint, stop_after_an_epoch
 OPTIONS = ("--preset", "tiny", "--epochs", "2")
 
 
-def test_an_unfinished_training_that_was_changed_is_not_resumed(
-    trained: Trained, tmp_path: Path
-) -> None:
+def test_an_unfinished_training_that_was_changed_is_not_resumed(trained: Trained) -> None:
     request = TrainingRequest("tiny", epochs=2)
-    job = Job((str(trained.rows),), tmp_path / "m.safetensors", request=request)
+    job = Job((str(trained.rows),), Path("m.safetensors"), request=request)
     stop_after_an_epoch(job)
     data = job.partial.read_bytes()
     middle = len(data) // 2
@@ -33,9 +31,9 @@ def test_an_unfinished_training_that_was_changed_is_not_resumed(
         assert job.partial.read_bytes() == damaged
 
 
-def test_a_change_of_any_byte_is_refused(tmp_path: Path) -> None:
+def test_a_change_of_any_byte_is_refused() -> None:
     made = make_checkpoint(ngram_words=15, ngram_slots=15, ngram_dim=1)
-    path = checkpoint_file(tmp_path / "m.safetensors", made)
+    path = checkpoint_file("m.safetensors", made)
     whole = path.read_bytes()
     rng = random.Random(0)
     for offset in [*range(0, 200, 5), *rng.sample(range(200, len(whole)), 100)]:

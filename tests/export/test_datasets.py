@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -29,20 +30,20 @@ def pairs(part: Split) -> list[tuple[str, int]]:
     return [*zip(part.texts, part.labels.argmax(axis=1).tolist())]
 
 
-def test_several_files_are_one_data_set(tmp_path: Path) -> None:
-    one = write(tmp_path / "a.csv", TABLE)
-    other = write(tmp_path / "b.txt", "__label__new so\n")
+def test_several_files_are_one_data_set() -> None:
+    one = write("a.csv", TABLE)
+    other = write("b.txt", "__label__new so\n")
     data = read(one, other)
     assert data.labels == ("neg", "new", "pos") and data.name == "a.csv + b.txt"
     assert data.train.texts == ("good, very", "bad", "so") and data.train.counts() == [1, 1, 1]
     assert data.digest not in (read(one).digest, read(other, one).digest)
-    sets = write(tmp_path / "c.jsonl", '{"review": "both", "label": ["pos", "new"]}\n')
+    sets = write("c.jsonl", '{"review": "both", "label": ["pos", "new"]}\n')
     assert read(one, sets).train.labels.sum(axis=1).tolist() == [1, 1, 2]
 
 
-def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
-    train = write(tmp_path / "train.txt", "__label__a x\n__label__b y\n")
-    test = write(tmp_path / "test.txt", "__label__b z\n")
+def test_test_texts_may_come_from_a_file() -> None:
+    train = write("train.txt", "__label__a x\n__label__b y\n")
+    test = write("test.txt", "__label__b z\n")
     data = read(train, test=test)
     assert (data.test.texts, data.test.counts()) == (("z",), [0, 1])
     assert data.digest != read(train).digest, "the digest covers both files"
@@ -54,18 +55,18 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
             read(train, test=write(test, wrong))
 
 
-def test_texts_of_a_log_are_those_that_are_not_blank(tmp_path: Path) -> None:
-    log = write(tmp_path / "log.txt", "one\n \n\t\ntwo\n")
+def test_texts_of_a_log_are_those_that_are_not_blank() -> None:
+    log = write("log.txt", "one\n \n\t\ntwo\n")
     assert read_texts(str(log), DataOptions(text_column="review")) == ("one", "two")
     with pytest.raises(DataError, match="no unlabelled text"):
         read_texts(str(write(log, "\n \n")), DataOptions())
 
 
-def test_a_lone_surrogate_is_learnt_as_u_fffd(tmp_path: Path) -> None:
+def test_a_lone_surrogate_is_learnt_as_u_fffd() -> None:
     rows = (
         '{"text": "go\\ud800od \\ud83d\\ude00", "label": "a"}\n{"text": "\\udfff", "label": "b"}\n'
     )
-    path = write(tmp_path / "a.jsonl", rows)
+    path = write("a.jsonl", rows)
     expected = ("go\ufffdod \U0001f600", "\ufffd")
     assert read(path).train.texts == expected
     assert read_texts(str(path), DataOptions()) == expected
@@ -83,21 +84,35 @@ def test_a_lone_surrogate_is_learnt_as_u_fffd(tmp_path: Path) -> None:
     kinds=st.integers(1, 60),
     share=st.floats(0, 0.9),
     seed=st.integers(0, 5),
+    by_group=st.booleans(),
 )
-def test_a_hold_out_loses_nothing_and_duplicates_go_the_same_way(
-    labels: list[int], kinds: int, share: float, seed: int
+def test_a_hold_out_loses_nothing_and_duplicates_and_groups_go_the_same_way(
+    labels: list[int], kinds: int, share: float, seed: int, by_group: bool
 ) -> None:
     """Texts are duplicates though capitals, spaces or punctuation differ."""
     ways = ("TEXT NO {}", "text no {}", " text  no  {}!")
-    texts = [ways[i % 3].format(i % kinds) for i in range(len(labels))]
+    texts = [ways[i % 3].format(i if by_group else i % kinds) for i in range(len(labels))]
     whole = split(*zip(texts, labels))
+    if by_group:
+        whole = replace(whole, groups=np.arange(len(labels)) % kinds)
+    kept_together = attrgetter("groups" if by_group else "keys")
     rest, held = hold_out(whole, share, seed)
     assert sorted([*pairs(rest), *pairs(held)]) == sorted(pairs(whole))
-    assert not {*rest.keys} & {*held.keys}
+    assert not {*kept_together(rest)} & {*kept_together(held)}
     assert hold_out(whole, share, seed)[1].texts == held.texts
+    assert not by_group or (rest.labels.any(axis=0) == whole.labels.any(axis=0)).all()
     fold = folds_of(whole, 3, seed)
-    assert fold.max() < 3 and len({*zip(whole.keys, fold)}) == len({*whole.keys})
-    assert len({*whole.keys}) == min(kinds, len(labels))
+    units = [*kept_together(whole)]
+    assert fold.max() < 3 and len({*zip(units, fold)}) == len({*units})
+    assert {*fold.tolist()} == {*range(fold.max() + 1)}, "no fold is empty"
+    assert len({*units}) == min(kinds, len(labels))
+
+
+def test_folds_are_of_even_size_though_groups_are_not() -> None:
+    sizes = [50, 30, 20, 20, 15, 10, 5]
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    whole = replace(split(*((f"text {i}", i % 3) for i in range(150))), groups=groups)
+    assert np.bincount(folds_of(whole, 3, 0)).tolist() == [50, 50, 50]
 
 
 @given(counts=st.lists(st.integers(2, 80), min_size=2, max_size=5), share=st.floats(0.05, 0.5))

@@ -76,24 +76,24 @@ def test_its_words_are_those_of_letters(encoder: Path) -> None:
 # --- At the command line --------------------------------------------------------------------------
 
 
-def few(tmp_path: Path, teacher: Path) -> Any:
-    source = write_csv(tmp_path / "few.csv", rows(30))
-    return train(source, "-o", tmp_path / "m.safetensors", "--preset", "tiny", "--teacher", teacher)
+def few(teacher: Path) -> Any:
+    source = write_csv("few.csv", rows(30))
+    return train(source, "-o", "m.safetensors", "--preset", "tiny", "--teacher", teacher)
 
 
 def test_an_encoder_teaches_few_rows_and_a_resumed_training_gives_the_same_bytes(
-    encoder: Path, tmp_path: Path
+    encoder: Path,
 ) -> None:
-    source = write_csv(tmp_path / "d.csv", rows(30))
-    log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
+    source = write_csv("d.csv", rows(30))
+    log = write_csv("log.csv", rows(40, seed=3), ("text",))
     request = TrainingRequest("tiny", str(encoder), epochs=2)
     reading = DataOptions(unlabelled=str(log))
-    job = Job((str(source),), tmp_path / "m.safetensors", reading, request)
+    job = Job((str(source),), Path("m.safetensors"), reading, request)
     training = run_job(job).checkpoint.training
     assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
     names = [teacher["name"] for teacher in training["teachers"]]
     assert names[0].startswith("linear") and f"{encoder.name}, fine-tuned" in names
-    broken = replace(job, output=tmp_path / "broken.safetensors")
+    broken = replace(job, output=Path("broken.safetensors"))
     stop_after_an_epoch(broken)
     run_job(replace(broken, resume=True))
     assert broken.output.read_bytes() == job.output.read_bytes()
@@ -110,18 +110,16 @@ config.json | {"model_type": "bert", "hidden_size": "many"} | cannot use the tea
 
 
 @pytest.mark.parametrize(("name", "content", "said"), cases(FOLDERS))
-def test_a_folder_that_is_no_teacher(
-    encoder: Path, tmp_path: Path, name: str, content: str, said: str
-) -> None:
-    broken = shutil.copytree(encoder, tmp_path / "broken")
+def test_a_folder_that_is_no_teacher(encoder: Path, name: str, content: str, said: str) -> None:
+    broken = shutil.copytree(encoder, Path("broken"))
     if name == "pytorch_model.bin":
         (broken / "model.safetensors").unlink()
     if content:
         (broken / name).write_text(content)
     else:
         (broken / name).unlink()
-    result = few(tmp_path, broken)
-    assert result.returncode == 1 and not list(tmp_path.glob("m.*"))
+    result = few(broken)
+    assert result.returncode == 1 and not list(Path().glob("m.*"))
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: ") and said in last
 
@@ -133,15 +131,15 @@ APART = """
 
 
 @pytest.mark.parametrize(("options", "said"), cases(APART))
-def test_what_does_not_go_together(encoder: Path, tmp_path: Path, options: str, said: str) -> None:
-    data = write_csv(tmp_path / "d.csv", rows(30))
+def test_what_does_not_go_together(encoder: Path, options: str, said: str) -> None:
+    data = write_csv("d.csv", rows(30))
     given = options.format(encoder=encoder).split()
-    assert said in train(data, "-o", tmp_path / "m.safetensors", *given).error
-    assert not list(tmp_path.glob("m.*"))
+    assert said in train(data, "-o", "m.safetensors", *given).error
+    assert not list(Path().glob("m.*"))
 
 
 def test_without_transformers_the_extra_is_named(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    assert "[transformers]'" in few(tmp_path, encoder).error
+    assert "[transformers]'" in few(encoder).error

@@ -181,7 +181,7 @@ def test_stages_are_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("multi_label", [False, True], ids=["one label", "several labels"])
-def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Path) -> None:
+def test_many_topics_are_learnt_without_an_lstm(multi_label: bool) -> None:
     labels = [f"topic{number}" for number in range(17)]
     long = [(f"{text} " * 15, label) for text, label in rows(17 * 12, labels)]
     texts, answers = (list(column) for column in zip(*long))
@@ -189,7 +189,7 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
     model = TextClassifier("tiny", teacher="none").fit(texts, own)
     assert model.plan_.kind == "topics"
     assert (model.report["epochs"], model.report["parts"]["lstm"]) == (0, 0)
-    path = model.export(tmp_path / "topics.onnx", quantize="int8")
+    path = model.export(Path("topics.onnx"), quantize="int8")
     file = Classifier.load(path)
     assert file.model.network.layers == () and "embedding" not in file.model.quantization
     found = file.predict(texts[:17])
@@ -199,18 +199,16 @@ def test_many_topics_are_learnt_without_an_lstm(multi_label: bool, tmp_path: Pat
 
 
 @pytest.mark.parametrize("quantize", [None, "int8"])
-def test_an_exported_file_gives_the_same_labels(
-    model: TextClassifier, tmp_path: Path, quantize: Any
-) -> None:
-    path = model.export(tmp_path / "new" / "m.onnx", quantize=quantize)
+def test_an_exported_file_gives_the_same_labels(model: TextClassifier, quantize: Any) -> None:
+    path = model.export(Path("new") / "m.onnx", quantize=quantize)
     classifier = Classifier.load(path)
     assert [answer.label for answer in classifier.predict(TEXTS)] == model.predict(TEXTS).tolist()
     difference = np.abs(classifier.probabilities(TEXTS) - model.predict_proba(TEXTS)).max()
     assert difference < (1e-4 if quantize is None else 0.1)
-    saved = model.save(tmp_path / "m.safetensors")
+    saved = model.save(Path("m.safetensors"))
     options = ("--quantize", quantize) if quantize else ()
-    command("export", saved, "-o", tmp_path / "n.onnx", *options)
-    assert (tmp_path / "n.onnx").read_bytes() == path.read_bytes()
+    command("export", saved, "-o", "n.onnx", *options)
+    assert Path("n.onnx").read_bytes() == path.read_bytes()
     assert inspected(saved)["plan"] == model.plan_.to_dict()
 
 
@@ -232,12 +230,12 @@ def test_what_cannot_train_is_a_data_error_of_one_line(texts: str, labels: str, 
     assert "\n" not in str(caught.value)
 
 
-def test_train_is_the_command_from_python(tmp_path: Path) -> None:
+def test_train_is_the_command_from_python() -> None:
     sources = [
-        write_csv(tmp_path / "a.csv", rows(60)),
-        write_csv(tmp_path / "b.csv", rows(20, seed=2)),
+        write_csv("a.csv", rows(60)),
+        write_csv("b.csv", rows(20, seed=2)),
     ]
-    output = tmp_path / "m.safetensors"
+    output = Path("m.safetensors")
     said = list[str]()
     report = train_files(
         sources,
@@ -250,7 +248,7 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
     assert training == report.checkpoint.training
     assert report.test is not None
     assert sum(training["data"]["train_texts"].values()) + report.test.texts == 80
-    assert {path.name for path in tmp_path.glob("m.*")} == {"m.safetensors", "m.history.json"}
+    assert {path.name for path in Path().glob("m.*")} == {"m.safetensors", "m.history.json"}
     assert "fitting n-grams and calibrating" in said
     with pytest.raises(DataError, match=r"no file or folder none\.csv"):
         train_files("none.csv", output)

@@ -111,11 +111,11 @@ def test_any_vocabulary_has_golden_texts_and_their_order_costs_no_byte(
     assert all("" in texts and len(texts) == len(set(texts)) <= 5 for texts in every)
 
 
-def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: Path) -> None:
-    source = checkpoint_file(tmp_path / "c.safetensors")
-    output = tmp_path / "m.onnx"
-    page = tmp_path / "page.html"
-    given = tmp_path / "texts.txt"
+def test_examples_go_from_the_export_to_inspect_page_card_and_doctor() -> None:
+    source = checkpoint_file("c.safetensors")
+    output = Path("m.onnx")
+    page = Path("page.html")
+    given = Path("texts.txt")
     given.write_text("\n".join([*EXAMPLES, "", EXAMPLES[0]]), encoding="utf-8")
     options = ("--quantize", "int8", "--examples", given)
     said = command("export", source, "-o", output, *options).stdout
@@ -132,17 +132,17 @@ def test_examples_go_from_the_export_to_inspect_page_card_and_doctor(tmp_path: P
     assert diagnosis.fit and [row["text"] for row in diagnosis.golden_rows[-2:]] == EXAMPLES
 
 
-def test_without_examples_nothing_is_shown(tmp_path: Path) -> None:
-    source = checkpoint_file(tmp_path / "c.safetensors")
-    output = tmp_path / "m.onnx"
+def test_without_examples_nothing_is_shown() -> None:
+    source = checkpoint_file("c.safetensors")
+    output = Path("m.onnx")
     assert "the file shows" not in command("export", source, "-o", output).stdout
     assert re.search(r"^examples +none$", command("inspect", "-m", output).stdout, re.MULTILINE)
-    assert command("page", "-m", output, "-o", tmp_path / "page.html").stderr == ""
+    assert command("page", "-m", output, "-o", "page.html").stderr == ""
 
 
-def test_a_page_has_the_texts_of_a_table(tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    table = tmp_path / "texts.csv"
+def test_a_page_has_the_texts_of_a_table() -> None:
+    page = Path("page.html")
+    table = Path("texts.csv")
     table.write_text("text,label\nA text of a table.,a\n", encoding="utf-8")
     command("page", "-o", page, "--examples", table)
     assert '["A text of a table."]' in page.read_text(encoding="utf-8")
@@ -150,14 +150,14 @@ def test_a_page_has_the_texts_of_a_table(tmp_path: Path) -> None:
     assert "holds no text" in command("page", "-o", page, "--examples", table).error
 
 
-def test_examples_are_given_from_python(tmp_path: Path) -> None:
+def test_examples_are_given_from_python() -> None:
     model = TextClassifier()
     model.result_ = SimpleNamespace(checkpoint=make_checkpoint())
-    assert model_at(model.export(tmp_path / "m.onnx")).examples == ()
-    path = model.export(tmp_path / "m.onnx", examples=[*EXAMPLES, EXAMPLES[0]])
+    assert model_at(model.export(Path("m.onnx"))).examples == ()
+    path = model.export(Path("m.onnx"), examples=[*EXAMPLES, EXAMPLES[0]])
     assert list(model_at(path).examples) == EXAMPLES  # each once
     with pytest.raises(DataError, match="the examples are one text; give a list of texts"):
-        model.export(tmp_path / "m.onnx", examples="Fine.")
+        model.export(Path("m.onnx"), examples="Fine.")
 
 
 LONGEST = "w" * 500
@@ -175,19 +175,19 @@ absent.txt |  | no such file
 
 @pytest.mark.parametrize(("name", "content", "says"), rows(FILES))
 def test_a_file_that_holds_no_examples_is_refused_in_a_line(
-    tmp_path: Path, name: str, content: str, says: str
+    name: str, content: str, says: str
 ) -> None:
-    file = tmp_path / name
+    file = Path(name)
     if content:
         file.write_bytes(raw(content))
-    assert says in refused(tmp_path, "--examples", file)
+    assert says in refused("--examples", file)
 
 
-def refused(folder: Path, *options: str | Path) -> str:
+def refused(*options: str | Path) -> str:
     """What an export with these options says; it writes nothing."""
-    source = checkpoint_file(folder / "c.safetensors")
-    error = command("export", source, "-o", folder / "m.onnx", *options).error
-    assert not (folder / "m.onnx").exists()
+    source = checkpoint_file("c.safetensors")
+    error = command("export", source, "-o", "m.onnx", *options).error
+    assert not Path("m.onnx").exists()
     return error
 
 
@@ -201,9 +201,7 @@ def refused(folder: Path, *options: str | Path) -> str:
         (["a\udcff"], "is not UTF-8"),
     ],
 )
-def test_a_text_that_is_no_example_is_refused_in_a_line(
-    tmp_path: Path, texts: list[str], says: str
-) -> None:
+def test_a_text_that_is_no_example_is_refused_in_a_line(texts: list[str], says: str) -> None:
     with pytest.raises(DataError, match=says):
         model_of(make_checkpoint(), examples=texts)
 

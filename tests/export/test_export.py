@@ -73,7 +73,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
 SATURATING = 5  # the id of a word
 
 
-def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path: Path) -> None:
+def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost() -> None:
     """One word, said again and again, drives the first unit to its end; others leave it far off."""
     checkpoint = make_checkpoint()
     with torch.no_grad():
@@ -81,13 +81,13 @@ def test_an_export_makes_room_on_its_own_texts_and_says_what_that_cost(tmp_path:
         kernel = checkpoint.network.get_parameter("lstms.0.forwards.weight_ih_l0")
         kernel[::10] = 0  # of the four gates
         kernel[::10, 0] = 2
-    source = checkpoint_file(tmp_path / "c.safetensors", checkpoint)
+    source = checkpoint_file("c.safetensors", checkpoint)
     word = checkpoint.tokenizer.words[SATURATING - 4]
     table = [(f"{word} " * 20, "label0")]
     table += [(f"word{i} word{i + 1}", "label1") for i in range(40)]
-    given = ("--data", write_csv(tmp_path / "d.csv", table), "--max-drop", "100")
+    given = ("--data", write_csv("d.csv", table), "--max-drop", "100")
     notes = [
-        command("export", source, "-o", tmp_path / "m.onnx", "--quantize", "int8", *more).stderr
+        command("export", source, "-o", "m.onnx", "--quantize", "int8", *more).stderr
         for more in ((), given)
     ]
     said = "note: int8 needed 1 LSTM unit kept away from 1\n"
@@ -194,19 +194,19 @@ def test_int8_of_an_imported_network_keeps_the_labels_or_is_not_written() -> Non
     gates.check_labels(moved(15), 2)
 
 
-def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path) -> None:
+def test_accuracy_is_a_gate_and_the_command_says_what_it_measured() -> None:
     checkpoint = make_checkpoint()
     texts = [f"word{i} word{j}" for i in range(40) for j in range(40)]
     files = [model_of(checkpoint), model_of(checkpoint, quantize="int8")]
     labels, others = ([a.label or "" for a in Classifier(file).predict(texts)] for file in files)
-    source = checkpoint_file(tmp_path / "c.safetensors", checkpoint)
-    output = tmp_path / "m.onnx"
+    source = checkpoint_file("c.safetensors", checkpoint)
+    output = Path("m.onnx")
     changed = [(text, old) for text, old, new in zip(texts, labels, others) if old != new]
-    gate = ("--quantize", "int8", "--data", write_csv(tmp_path / "d.csv", changed))
+    gate = ("--quantize", "int8", "--data", write_csv("d.csv", changed))
     error = command("export", source, "-o", output, *gate).error
     # Some of the rest are right, and few of them are lost: that may be chance.
     rest = [(text, old) for text, old, new in zip(texts, labels, others) if old == new]
-    mixed = write_csv(tmp_path / "e.csv", [*rest[:438], *changed[:2]])
+    mixed = write_csv("e.csv", [*rest[:438], *changed[:2]])
     said = command("export", source, "-o", output, *gate[:2], "--data", mixed).stdout
     assert "accuracy 99.55% (fp32 100.00%; 2 of 440 texts, within chance)" in " ".join(said.split())
     output.unlink()

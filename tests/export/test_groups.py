@@ -7,17 +7,10 @@ import string
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from cases import named
 from commands import command, train
 from edge_lstm_export import TextClassifier, TrainingRequest
-from edge_lstm_export.train.plan.planning import plan_training
-from edge_lstm_export.train.sources.dataset import Dataset, Split, folds_of, hold_out
-from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.sources.warnings import checked
-from hypothesis import given
-from hypothesis import strategies as st
 from made import (
     write_csv,
 )
@@ -72,43 +65,11 @@ def test_the_figure_is_that_of_new_authors_only_with_groups(by_author: TextClass
     assert by_author.report["held_out"] == {"validation": "group folds"}
 
 
-def test_the_file_says_what_it_was_judged_by(by_author: TextClassifier, tmp_path: Path) -> None:
-    path = by_author.export(tmp_path / "m.onnx", quantize="int8")
+def test_the_file_says_what_it_was_judged_by(by_author: TextClassifier) -> None:
+    path = by_author.export(Path("m.onnx"), quantize="int8")
     card = command("inspect", "-m", path, "--card").stdout
     assert '"validation": "group folds"' in card
     assert '"group_column": "groups"' in card and '"groups": 20' in card
-
-
-# --- The splits -----------------------------------------------------------------------------------
-
-
-def split(labels: list[int], groups: list[int]) -> Split:
-    texts = tuple(f"text {i}" for i in range(len(labels)))
-    return Split(texts, np.eye(3, dtype=np.bool_)[labels], np.array(groups, np.int64))
-
-
-ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=60)
-
-
-@given(rows=ROWS, share=st.floats(0.05, 0.6), folds=st.integers(2, 12), seed=st.integers(0, 3))
-def test_no_split_divides_a_group(
-    rows: list[tuple[int, int]], share: float, folds: int, seed: int
-) -> None:
-    whole = split([label for label, _ in rows], [group for _, group in rows])
-    rest, held = hold_out(whole, share, seed)
-    assert not {*rest.groups} & {*held.groups}
-    assert sorted([*rest.texts, *held.texts]) == sorted(whole.texts)
-    assert rest.labels.any(axis=0).tolist() == whole.labels.any(axis=0).tolist()
-    fold = folds_of(whole, folds, seed)
-    assert all(len({*fold[whole.groups == group]}) == 1 for group in whole.groups)
-    assert {*fold.tolist()} == {*range(fold.max() + 1)}, "no fold is empty"
-
-
-def test_folds_are_of_even_size_though_groups_are_not() -> None:
-    sizes = [50, 30, 20, 20, 15, 10, 5]
-    groups = [group for group, size in enumerate(sizes) for _ in range(size)]
-    fold = folds_of(split([i % 3 for i in range(150)], groups), 3, 0)
-    assert np.bincount(fold).tolist() == [50, 50, 50]
 
 
 # --- What cannot be split -------------------------------------------------------------------------
@@ -131,18 +92,16 @@ a row without | author | ax ay bx by a | row 5: no group in 'author'; fill
 
 
 @pytest.mark.parametrize(("column", "pairs", "said"), named(REFUSED))
-def test_groups_that_cannot_judge_are_refused_in_a_line(
-    tmp_path: Path, column: str, pairs: str, said: str
-) -> None:
+def test_groups_that_cannot_judge_are_refused_in_a_line(column: str, pairs: str, said: str) -> None:
     rows = table(*((pair[0], pair[1:]) for pair in pairs.split() * 6))
-    source = write_csv(tmp_path / "d.csv", rows, COLUMNS)
-    result = train(source, "-o", tmp_path / "m.safetensors", "--group-column", column)
+    source = write_csv("d.csv", rows, COLUMNS)
+    result = train(source, "-o", "m.safetensors", "--group-column", column)
     assert said in result.error
-    assert [path.name for path in tmp_path.iterdir()] == ["d.csv"]
+    assert [path.name for path in Path().iterdir()] == ["d.csv"]
 
 
-def test_files_without_columns_have_no_groups(tmp_path: Path) -> None:
-    source = tmp_path / "d.txt"
+def test_files_without_columns_have_no_groups() -> None:
+    source = Path("d.txt")
     source.write_text("__label__a x y\n__label__b z\n")
     result = train(source, "--dry-run", "--group-column", "author")
     assert "d.txt is text, which has no columns; leave --group-column out" in result.error
@@ -169,31 +128,25 @@ def test_groups_of_a_program_are_a_value_for_each_text(groups: Any, said: str) -
 # --- The plan -------------------------------------------------------------------------------------
 
 
-def data_of(rows: list[tuple[str, str, str]]) -> Dataset:
-    texts, labels, names = zip(*rows)
-    return checked(dataset_from(texts, labels, groups=names))
-
-
 def test_there_are_no_more_folds_than_groups() -> None:
     two = table(*((label, author) for label in "ab" for author in "xy" for _ in range(6)))
-    planned = plan_training(data_of(two), QUICK)
-    validation = planned.plan.validation
-    assert (validation.folds, validation.group_column) == (2, "groups")
-    assert "2 groups are too few" in planned.reasons["validation"]
+    source = write_csv("d.csv", two, COLUMNS)
+    said = " ".join(train(source, "--group-column", "author", "--dry-run").stdout.split())
+    assert "validation.folds 2 (2 groups are too few" in said
 
 
 def test_a_label_of_one_author_is_said_to_be_judged_by_none() -> None:
-    rows = [*MIXED, *table(*[("rare", "x")] * 4)]
-    (said,) = (line for line in data_of(rows).warnings if "judge" in line)
-    assert said.startswith("rare has texts of only one 'groups', so no other can judge it")
+    source = write_csv("d.csv", [*MIXED, *table(*[("rare", "x")] * 4)], COLUMNS)
+    said = " ".join(train(source, "--group-column", "author", "--dry-run").stderr.split())
+    assert "rare has texts of only one 'author', so no other can judge it" in said
 
 
-def test_the_plan_shows_the_groups_and_runs_with_them_alone(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "d.csv", authors(0, 12), COLUMNS)
+def test_the_plan_shows_the_groups_and_runs_with_them_alone() -> None:
+    source = write_csv("d.csv", authors(0, 12), COLUMNS)
     grouped = (source, "--group-column", "author", "--dry-run")
     said = " ".join(train(*grouped, "--teacher", "none").stdout.split())
     assert "validation.group_column author (12 groups)" in said
-    plan = tmp_path / "plan.json"
+    plan = Path("plan.json")
     plan.write_text(train(*grouped, "--teacher", "none", "--json").stdout)
     refused = train(source, "--plan", plan, "--dry-run").error
     said = "the plan has the groups 'author', the data have none; give --group-column 'author'"

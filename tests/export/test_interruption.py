@@ -86,7 +86,7 @@ def hit(job: Job, told: str, number: int, folder: Path) -> None:
 def test_a_signal_ends_the_stage_and_what_is_done_is_kept(
     tmp_path: Path, job: Job, expected: bytes, stage: str
 ) -> None:
-    broken = replace(job, output=tmp_path / "m.safetensors")
+    broken = replace(job, output=Path("m.safetensors"))
     hit(broken, stage, (signal.SIGINT, signal.SIGTERM)[len(stage) % 2], tmp_path)
     assert broken.partial.exists() == STAGES[stage]
     run_job(replace(broken, resume=True))
@@ -104,7 +104,7 @@ main()
 """
 
 
-def test_threads_clock_order_of_sets_and_a_full_output_change_no_byte(tmp_path: Path) -> None:
+def test_threads_clock_order_of_sets_and_a_full_output_change_no_byte() -> None:
     """In a process of its own, since libraries read the number of threads when they are loaded, and
     the first training of a process alone imports PyTorch's compiler, which makes temporary files.
 
@@ -113,28 +113,28 @@ def test_threads_clock_order_of_sets_and_a_full_output_change_no_byte(tmp_path: 
     """
     rng = np.random.default_rng(0)
     texts = [" ".join(f"word{i}" for i in rng.integers(0, 3000, 60)) for _ in range(300)]
-    write_csv(tmp_path / "d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
+    write_csv("d.csv", [(text, "ab"[i % 2]) for i, text in enumerate(texts)])
     plan = make_plan(DatasetStats(300, 2), TrainingRequest("tiny", "none", epochs=1)).to_dict()
     plan["network"] |= {"num_words": 3000, "embedding_dim": 30, "hidden": 4}
     plan["network"] |= {"ngram_words": 0, "ngram_slots": 0}
     plan["validation"] |= {"share": 0.0, "folds": 0}
-    (tmp_path / "p.json").write_text(json.dumps(plan))
-    planned = ("train", tmp_path / "d.csv", "--plan", tmp_path / "p.json", "-o")
+    Path("p.json").write_text(json.dumps(plan))
+    planned = ("train", "d.csv", "--plan", "p.json", "-o")
     with threadpool_limits(1):
-        assert command(*planned, tmp_path / "one.safetensors").returncode == 0
-    temporary = tmp_path / "temporary"
+        assert command(*planned, "one.safetensors").returncode == 0
+    temporary = Path("temporary")
     temporary.mkdir()
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, "2")}
     environment |= {"PYTHONHASHSEED": "1", "TMPDIR": str(temporary)}
     environment.pop("TORCHINDUCTOR_CACHE_DIR", None)  # which PyTorch sets in this process
-    line = [sys.executable, "-c", SLOW, *planned, tmp_path / "two.safetensors"]
+    line = [sys.executable, "-c", SLOW, *planned, Path("two.safetensors")]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, env=environment, text=True)
     assert done.returncode == 1, done.stderr
     assert "two.safetensors is complete" in done.stderr.splitlines()[-1]
     assert list(temporary.iterdir()) == []
-    one, two = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("one", "two"))
+    one, two = (Path(f"{name}.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two
 
 

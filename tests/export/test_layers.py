@@ -119,26 +119,26 @@ def test_tables_of_first_states_are_padding_that_need_not_be_run(
     assert table.shape[1] <= 61 and (table[..., -2:] == (1, -1)).all()
 
 
-def test_inspect_shows_the_table_that_stands_for_padding(tmp_path: Path) -> None:
+def test_inspect_shows_the_table_that_stands_for_padding() -> None:
     checkpoint = tabled(layered(60, layers="lstm 9", padding="front"))
-    path = tmp_path / "m.onnx"
+    path = Path("m.onnx")
     path.write_bytes(model_of(checkpoint).data)
     tables = [constants_of(path.read_bytes())[f"lstm0_{part}"] for part in "hc"]
     size = sum(table.nbytes for table in tables)
     line = f"up to {tables[0].shape[1] - 1} steps of padding ({size:,} bytes)"
     assert line in " ".join(command("inspect", "-m", path).stdout.split())
-    saved = checkpoint_file(tmp_path / "c.safetensors", checkpoint)
+    saved = checkpoint_file("c.safetensors", checkpoint)
     assert line in inspected(saved)["padding"]
 
 
-def test_a_checkpoint_keeps_layers_and_tables(tmp_path: Path) -> None:
+def test_a_checkpoint_keeps_layers_and_tables() -> None:
     layers = f"{STACK}, dense 3 tanh"
     checkpoint = layered(rule=PLAIN, layers=layers)
     sizes = [(lstm.directions, 4, lstm.units) for lstm in checkpoint.network.config.lstms]
     checkpoint.network.set_starts([(torch.rand(size), torch.randn(size)) for size in sizes])
-    saved = checkpoint_file(tmp_path / "c.safetensors", checkpoint)
-    command("export", saved, "-o", tmp_path / "m.onnx", "--quantize", "int8")
-    assert (tmp_path / "m.onnx").read_bytes() == model_of(checkpoint, quantize="int8").data
+    saved = checkpoint_file("c.safetensors", checkpoint)
+    command("export", saved, "-o", "m.onnx", "--quantize", "int8")
+    assert Path("m.onnx").read_bytes() == model_of(checkpoint, quantize="int8").data
 
 
 def test_a_network_that_was_not_planned_is_kept_in_8_bits_if_4_change_its_labels() -> None:
@@ -159,10 +159,8 @@ lstm 9 | behind | text; each text runs 24 steps, with padding behind | LSTM of 9
 
 
 @pytest.mark.parametrize(("layers", "padding", "length", "model"), rows(INSPECTED))
-def test_inspect_says_what_is_run(
-    layers: str, padding: Any, length: str, model: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "m.onnx"
+def test_inspect_says_what_is_run(layers: str, padding: Any, length: str, model: str) -> None:
+    path = Path("m.onnx")
     path.write_bytes(model_of(layered(layers=layers, padding=padding)).data)
     shown = " ".join(command("inspect", "-m", path).stdout.split())
     assert model in shown and length in shown

@@ -39,10 +39,8 @@ def test_the_training_says_how_good_it_is(trained_multi_label: Trained) -> None:
     assert set(training["data"]["train_texts"]) == set(LABELS) and training["cross_validated"]
 
 
-def test_the_file_gives_each_text_all_of_its_labels(
-    trained_multi_label: Trained, tmp_path: Path
-) -> None:
-    path = tmp_path / "m.onnx"
+def test_the_file_gives_each_text_all_of_its_labels(trained_multi_label: Trained) -> None:
+    path = Path("m.onnx")
     command("export", trained_multi_label.checkpoint, "-o", path, "--quantize", "int8")
     texts = ["filler3 joyful filler4 angerful", "filler1 filler2 filler9"]
     two, none = Classifier.load(path).predict(texts)
@@ -83,10 +81,10 @@ def test_int8_is_refused_for_a_loss_or_for_many_changed_labels(numbers: str, sai
         gates.check_accuracy(comparison, 5)
 
 
-def test_data_of_the_other_kind_is_refused(tmp_path: Path) -> None:
-    source = checkpoint_file(tmp_path / "c.safetensors")
-    (tmp_path / "d.jsonl").write_text('{"text": "a", "labels": ["label0"]}\n')
-    given = ("-o", tmp_path / "m.onnx", "--data", tmp_path / "d.jsonl")
+def test_data_of_the_other_kind_is_refused() -> None:
+    source = checkpoint_file("c.safetensors")
+    Path("d.jsonl").write_text('{"text": "a", "labels": ["label0"]}\n')
+    given = ("-o", "m.onnx", "--data", "d.jsonl")
     assert "per text, the model gives" in command("export", source, *given).error
 
 
@@ -116,11 +114,11 @@ def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
     assert choose_thresholds(none, probabilities) == (UNTUNED,)
 
 
-def test_teachers_and_a_log_are_for_several_labels_too(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "rows.csv", multi_label_rows(80))
-    log = write_csv(tmp_path / "log.csv", multi_label_rows(30, seed=5), ("text",))
+def test_teachers_and_a_log_are_for_several_labels_too() -> None:
+    source = write_csv("rows.csv", multi_label_rows(80))
+    log = write_csv("log.csv", multi_label_rows(30, seed=5), ("text",))
     result = train(
-        *(source, "-o", tmp_path / "m.safetensors", "--label-separator", "|", "--preset", "tiny"),
+        *(source, "-o", "m.safetensors", "--label-separator", "|", "--preset", "tiny"),
         *("--epochs", "1", "--unlabelled", log, "--json"),
     )
     training = json.loads(result.stdout)

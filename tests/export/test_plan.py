@@ -163,9 +163,8 @@ def test_the_preset_seed_learns_from_the_rows_alone(unlabelled: int, asked: Valu
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     result = train(trained.rows, "--dry-run")
     assert result.returncode == 0, result.stderr
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
@@ -179,21 +178,19 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
         assert any(line.startswith(begin) for line in lines), begin
     for path, _, _ in fields_of(decide(DatasetStats(60, 2))):
         assert any(line.startswith(f"{path} ") for line in lines), path
-    assert result.stderr == "" and list(tmp_path.iterdir()) == []
+    assert result.stderr == "" and list(Path().iterdir()) == []
 
 
-def test_a_plan_that_is_shown_fits_a_terminal_whatever_the_names_are(
-    encoder: Path, tmp_path: Path
-) -> None:
+def test_a_plan_that_is_shown_fits_a_terminal_whatever_the_names_are(encoder: Path) -> None:
     labels = [f"a label of a rather long name, number {i}" for i in range(12)]
-    source = write_csv(tmp_path / "d.csv", rows(60, labels))
+    source = write_csv("d.csv", rows(60, labels))
     result = train(source, "--teacher", encoder, "--dry-run")
     assert "fine-tuned" in result.stdout and max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> None:
-    output = tmp_path / "m.safetensors"
-    file = tmp_path / "plan.json"
+def test_an_edited_plan_is_run_and_kept(trained: Trained) -> None:
+    output = Path("m.safetensors")
+    file = Path("plan.json")
     asked = ("--preset", "tiny", "--teacher", "none", "--dry-run", "--json")
     plan = json.loads(train(trained.rows, *asked).stdout)
     plan["loop"]["epochs"] = 1
@@ -243,9 +240,9 @@ def test_what_a_plan_shows_is_what_the_training_does(kind: str) -> None:
     assert size <= 1000 * int(said["max_kilobytes"])
 
 
-def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path) -> None:
+def test_a_plan_for_other_labels_gets_one_line(trained: Trained) -> None:
     """What is no plan at all: tests/end_to_end/test_hostile_train.py."""
-    file = tmp_path / "plan.json"
+    file = Path("plan.json")
     for values, said in (
         ({"labels": 3, "ngram_dim": 3}, "the plan is for 3 labels, the data have 2"),
         ({"multi_label": True, "ngram_dim": 2}, "make a plan for these data"),
@@ -259,20 +256,18 @@ def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path)
 @pytest.mark.parametrize(
     "option", ["--preset=base", "--preset=small", "--balance", "--start=m.onnx", "--seed=0"]
 )
-def test_what_a_plan_decides_is_refused_beside_it(
-    trained: Trained, tmp_path: Path, option: str
-) -> None:
-    file = tmp_path / "plan.json"
+def test_what_a_plan_decides_is_refused_beside_it(trained: Trained, option: str) -> None:
+    file = Path("plan.json")
     file.write_text(json.dumps(changed()))
-    result = train(trained.rows, "-o", tmp_path / "m.safetensors", "--plan", file, option)
+    result = train(trained.rows, "-o", "m.safetensors", "--plan", file, option)
     assert f"--plan decides what {option.partition('=')[0]} does" in result.error
 
 
-def test_a_plan_that_is_not_edited_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_a_plan_that_is_not_edited_gives_the_same_bytes() -> None:
     """Also the same test part, of which the seed decides."""
-    source = write_csv(tmp_path / "d.csv", rows(400))
-    plan = tmp_path / "plan.json"
-    outputs = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    source = write_csv("d.csv", rows(400))
+    plan = Path("plan.json")
+    outputs = [Path("a.safetensors"), Path("b.safetensors")]
     options = ("--preset", "tiny", "--epochs", "1", "--seed", "5", "--teacher", "none")
     plan.write_text(train(source, *options, "--dry-run", "--json").stdout)
     train(source, "-o", outputs[0], *options)

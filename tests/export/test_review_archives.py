@@ -32,12 +32,10 @@ FILES = {
     ("name", "mode"),
     [("a.tar", "w:"), ("a.tar.gz", "w:gz"), ("a.tbz2", "w:bz2"), ("a.tar.xz", "w:xz")],
 )
-def test_a_tar_of_any_compression_gives_texts_labels_and_splits(
-    tmp_path: Path, name: str, mode: str
-) -> None:
+def test_a_tar_of_any_compression_gives_texts_labels_and_splits(name: str, mode: str) -> None:
     """In whatever order the tar has them."""
     content = tar_bytes(dict(reversed(FILES.items())), mode)
-    tar = write(tmp_path / name, content)
+    tar = write(name, content)
     data = read(tar)
     assert data.labels == ("neg", "pos")
     assert data.train.texts == ("A bad film", "Dull", "Très bon, a joy", "A good film<br />indeed")
@@ -47,44 +45,40 @@ def test_a_tar_of_any_compression_gives_texts_labels_and_splits(
     assert data.digest == hashlib.sha256(content).hexdigest()
 
 
-def test_of_the_folder_the_parts_are_given(tmp_path: Path) -> None:
+def test_of_the_folder_the_parts_are_given() -> None:
     for name, content in FILES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(content)
-    folder = tmp_path / "aclImdb"
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write(name, content)
+    folder = Path("aclImdb")
     parts = read(folder / "train", test=folder / "test")
     assert parts.labels == ("neg", "pos") and parts.test is not None
     assert parts.test.texts == ("Poor", "Fine")
     assert parts.train.counts() == [2, 2] and "Dull" in parts.train.texts
 
 
-def test_a_text_that_is_not_utf_8_is_read_and_reported(tmp_path: Path) -> None:
-    data = read(
-        write(tmp_path / "a.tar.gz", tar_bytes({**FILES, "aclImdb/train/pos/7_7.txt": b"caf\xe9"}))
-    )
+def test_a_text_that_is_not_utf_8_is_read_and_reported() -> None:
+    data = read(write("a.tar.gz", tar_bytes({**FILES, "aclImdb/train/pos/7_7.txt": b"caf\xe9"})))
     assert "caf\ufffd" in data.train.texts and any(
         "not UTF-8" in warning for warning in data.warnings
     )
 
 
-def test_imdb_is_found_in_the_folder_that_is_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+def test_imdb_is_found_in_the_folder_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_LSTM_DATA", ".")
     with pytest.raises(DataError, match=r"aclImdb_v1\.tar\.gz; download it from .*EDGE_LSTM_DATA"):
         read("imdb")
-    write(tmp_path / "aclImdb_v1.tar.gz", tar_bytes(FILES))
+    write("aclImdb_v1.tar.gz", tar_bytes(FILES))
     assert (read("imdb").name, read("imdb").train.counts()) == ("imdb", [2, 2])
-    write(tmp_path / "empty.tar", tar_bytes({"README": b"no reviews"}, "w:"))
+    write("empty.tar", tar_bytes({"README": b"no reviews"}, "w:"))
     with pytest.raises(DataError, match="train/LABEL"):
-        read(tmp_path / "empty.tar")
+        read("empty.tar")
 
 
 def test_evaluate_reads_the_test_texts_of_the_tar_with_its_label_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tar = write(tmp_path / "aclImdb_v1.tar.gz", tar_bytes(FILES))
+    tar = write("aclImdb_v1.tar.gz", tar_bytes(FILES))
     values = json_of("evaluate", tar)
     assert (values["texts"], values["models"][0]["confusion"]) == (2, [[1, 0], [0, 1]])
-    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+    monkeypatch.setenv("EDGE_LSTM_DATA", ".")
     assert json_of("evaluate", "imdb")["models"] == values["models"]

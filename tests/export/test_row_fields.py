@@ -93,20 +93,20 @@ def test_checkpoint_and_plan_show_the_fields(folder: Path) -> None:
     assert "category, 2 values (each value in 5 rows or more)" in shown
 
 
-def test_suggest_writes_the_rows_to_label(folder: Path, tmp_path: Path) -> None:
-    source = write(tmp_path / "orders.csv", rows(30, seed=2))
+def test_suggest_writes_the_rows_to_label(folder: Path) -> None:
+    source = write("orders.csv", rows(30, seed=2))
     chosen = ("suggest", source, "-m", folder / "m.onnx", "-n", "3", "-o")
-    assert "give -o suggestions.jsonl" in command(*chosen, tmp_path / "next.csv").error
-    assert command(*chosen, tmp_path / "next.jsonl").returncode == 0
-    lines = [json.loads(line) for line in (tmp_path / "next.jsonl").read_text().splitlines()]
+    assert "give -o suggestions.jsonl" in command(*chosen, "next.csv").error
+    assert command(*chosen, "next.jsonl").returncode == 0
+    lines = [json.loads(line) for line in Path("next.jsonl").read_text().splitlines()]
     assert len(lines) == 3
     assert {*lines[0]} == {"subject", "product", "amount", "paid", "label"}
 
 
-def test_kinds_are_found_in_nested_rows(tmp_path: Path) -> None:
+def test_kinds_are_found_in_nested_rows() -> None:
     lines = [{**nested(row), "label": row["label"], "when": "2026-01-0" + str(i % 9 + 1)}
              for i, row in enumerate(rows(60))]  # fmt: skip
-    source = tmp_path / "rows.jsonl"
+    source = Path("rows.jsonl")
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
     options = field_options(str(source), DataOptions(), every=True)
     dataset = read_dataset([str(source)], options)
@@ -118,11 +118,11 @@ def test_kinds_are_found_in_nested_rows(tmp_path: Path) -> None:
     assert any("order.lines, order.lines.q (" in warning for warning in dataset.warnings)
 
 
-def test_numbers_that_are_none_are_counted_in_one_line(tmp_path: Path) -> None:
+def test_numbers_that_are_none_are_counted_in_one_line() -> None:
     table = rows(60)
     for row in table[:7]:
         row["amount"] = "n/a"
-    source = write(tmp_path / "rows.csv", table)
+    source = write("rows.csv", table)
     asked = field_options(str(source), DataOptions(), ["subject"], ["amount:number"])
     (warning,) = read_dataset([str(source)], asked).warnings
     assert warning == "amount: no number in 7 of 60 rows, such as n/a: they are read as unknown"
@@ -131,30 +131,26 @@ def test_numbers_that_are_none_are_counted_in_one_line(tmp_path: Path) -> None:
     assert fields is not None and [each.kind for each in fields.fields] == ["text", "text"]
 
 
-def test_a_category_without_a_frequent_value_is_one_line(tmp_path: Path) -> None:
-    source = write(tmp_path / "rows.csv", rows(60))
+def test_a_category_without_a_frequent_value_is_one_line() -> None:
+    source = write("rows.csv", rows(60))
     done = train(source, "--field", "amount:category", "--field", "product", "--dry-run")
     assert "no value of amount is in 5 rows, so it is no category" in done.error
 
 
-def test_a_field_that_no_row_has_names_those_that_are_there(tmp_path: Path) -> None:
-    source = write(tmp_path / "rows.csv", rows(20))
-    done = train(source, "-o", tmp_path / "m.safetensors", "--field", "amont")
+def test_a_field_that_no_row_has_names_those_that_are_there() -> None:
+    source = write("rows.csv", rows(20))
+    done = train(source, "-o", "m.safetensors", "--field", "amont")
     assert "has no column 'amont'; its columns are 'subject'" in done.error
-    done = train(source, "-o", tmp_path / "m.safetensors", "--fields", "some")
+    done = train(source, "-o", "m.safetensors", "--fields", "some")
     assert "--fields takes all" in done.error
-    done = train(
-        source, "-o", tmp_path / "m.safetensors", "--fields", "all", "--field", "amont:text"
-    )
+    done = train(source, "-o", "m.safetensors", "--fields", "all", "--field", "amont:text")
     assert "no row has a field 'amont'; the rows have subject" in done.error
-    done = train(
-        source, "-o", tmp_path / "m.safetensors", "--fields", "all", "--field", "paid:nmber"
-    )
+    done = train(source, "-o", "m.safetensors", "--fields", "all", "--field", "paid:nmber")
     assert "--field takes NAME:KIND with the kind text, number, category" in done.error
 
 
-def test_the_requests_of_a_log_are_rows(tmp_path: Path) -> None:
-    source = tmp_path / "log.jsonl"
+def test_the_requests_of_a_log_are_rows() -> None:
+    source = Path("log.jsonl")
     log = [
         {"time": "2026-12-02T10:00:00Z", "text": "x", "state": nested(row), "model": "big",
          "label": row["label"], "because": {"label": {"why": "no file"}}}

@@ -34,14 +34,14 @@ OPINIONS = [
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return write_csv(tmp_path / "d.csv", rows(60))
+def table() -> Path:
+    return write_csv("d.csv", rows(60))
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    (tmp_path / "small.onnx").write_bytes(DATA)
-    return tmp_path / "small.onnx"
+def file() -> Path:
+    Path("small.onnx").write_bytes(DATA)
+    return Path("small.onnx")
 
 
 def imported(
@@ -74,18 +74,18 @@ def imported(
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    path = tmp_path / "imported.safetensors"
+def checkpoint() -> Path:
+    path = Path("imported.safetensors")
     save_checkpoint(checkpoint_of(imported()), path)
     return path
 
 
 @pytest.mark.parametrize("source", ["file", "checkpoint"])
 def test_a_training_starts_from_the_lstm_of_a_model(
-    table: Path, tmp_path: Path, request: pytest.FixtureRequest, source: str
+    table: Path, request: pytest.FixtureRequest, source: str
 ) -> None:
     path = request.getfixturevalue(source)
-    output = tmp_path / "m.safetensors"
+    output = Path("m.safetensors")
     result = train(table, "-o", output, *QUICK, "--teacher", "none", "--start", path)
     assert result.returncode == 0, result.stderr
     network = inspected(output)["network"]
@@ -102,11 +102,11 @@ def test_a_training_starts_from_the_lstm_of_a_model(
 
 @pytest.mark.parametrize("source", ["file", "checkpoint"])
 def test_a_model_teaches_what_it_knows_whatever_its_labels(
-    tmp_path: Path, request: pytest.FixtureRequest, source: str
+    request: pytest.FixtureRequest, source: str
 ) -> None:
     path = request.getfixturevalue(source)
-    table = write_csv(tmp_path / "opinions.csv", OPINIONS)
-    output = tmp_path / "m.safetensors"
+    table = write_csv("opinions.csv", OPINIONS)
+    output = Path("m.safetensors")
     result = train(table, "-o", output, *QUICK, "--teacher", path)
     assert result.returncode == 0, result.stderr
     training = inspected(output)["training"]
@@ -116,8 +116,8 @@ def test_a_model_teaches_what_it_knows_whatever_its_labels(
     assert training["data"]["augmented_texts"] > 0 and training["teachers_accuracy"] > 0.9
 
 
-def test_the_layers_behind_the_first_lstm_are_left_out_of_a_start(tmp_path: Path) -> None:
-    path = tmp_path / "stacked.safetensors"
+def test_the_layers_behind_the_first_lstm_are_left_out_of_a_start() -> None:
+    path = Path("stacked.safetensors")
     save_checkpoint(checkpoint_of(imported(lstms=2, hidden_dense=1)), path)
     tokenizer = Tokenizer.of_subwords(("wave", "elsewhere"))
     lstm, vectors = first_weights(SourceFile(str(path)), tokenizer)
@@ -158,11 +158,11 @@ def test_a_damaged_model_neither_teaches_nor_starts(
 
 
 def test_gates_that_trainings_do_not_make_start_nothing_and_the_line_says_what_does(
-    table: Path, tmp_path: Path
+    table: Path,
 ) -> None:
-    path = tmp_path / "old.safetensors"
+    path = Path("old.safetensors")
     save_checkpoint(checkpoint_of(imported(hard_sigmoid=0.2)), path)
-    refused = train(table, "-o", tmp_path / "m.safetensors", *QUICK, "--start", path).error
+    refused = train(table, "-o", "m.safetensors", *QUICK, "--start", path).error
     assert "hard sigmoid" in refused and refused.endswith("use it as --teacher instead of --start")
     taught = train(table, *QUICK, "--teacher", path, "--dry-run")
     assert taught.returncode == 0, taught.stderr
@@ -177,12 +177,10 @@ def test_a_training_does_not_replace_the_model_that_it_learns_from(
 
 
 @pytest.mark.parametrize("option", ["--start", "--teacher"])
-def test_a_plan_means_the_file_that_it_was_made_with(
-    table: Path, file: Path, tmp_path: Path, option: str
-) -> None:
-    plan = tmp_path / "plan.json"
+def test_a_plan_means_the_file_that_it_was_made_with(table: Path, file: Path, option: str) -> None:
+    plan = Path("plan.json")
     plan.write_text(train(table, *QUICK, option, file, "--dry-run", "--json").stdout)
-    planned = (table, "-o", tmp_path / "m.safetensors", "--plan", plan)
+    planned = (table, "-o", "m.safetensors", "--plan", plan)
     assert train(*planned, "--dry-run").returncode == 0
     file.write_bytes(edited({"labels": json.dumps(["no", "yes"])}))
     said = "small.onnx was changed after the plan was made; make the plan again"

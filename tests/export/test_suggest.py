@@ -76,21 +76,21 @@ def test_nothing_to_choose_from_is_one_line(texts: list[str]) -> None:
         suggest(model({}), texts, 3, labelled=["seen"])
 
 
-def test_texts_of_any_script_are_written_whole(tmp_path: Path) -> None:
+def test_texts_of_any_script_are_written_whole() -> None:
     texts = ["好吃", 'a "quoted", text\nof two lines', "half \ud800 a character"]
-    write_suggestions(suggest(model({}), texts, 3), tmp_path / "out.csv")
-    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+    write_suggestions(suggest(model({}), texts, 3), Path("out.csv"))
+    with Path("out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["text"] for row in rows} == {*texts[:2], "half \ufffd a character"}
 
 
-def test_the_command_reads_a_log_and_writes_what_train_reads(tmp_path: Path) -> None:
-    log = tmp_path / "log.txt"
-    output = tmp_path / "to_label.csv"
+def test_the_command_reads_a_log_and_writes_what_train_reads() -> None:
+    log = Path("log.txt")
+    output = Path("to_label.csv")
     log.write_text(
         "a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n"
     )
-    left = tmp_path / ".to_label.csv.0123cdef.partial"  # by a run that was killed
+    left = Path(".to_label.csv.0123cdef.partial")  # by a run that was killed
     left.touch()
     os.utime(left, (0, 0))
     line = ("suggest", "-m", "sentiment", log, "-n", "2", "-o", output)

@@ -63,48 +63,46 @@ def test_the_checkpoint_tells_how_it_was_made(trained: Trained) -> None:
 @pytest.mark.parametrize(
     "labels", [["1", "2.5", "10"], [f"label{i:02}" for i in range(17)]], ids=len
 )
-def test_three_labels_and_seventeen_of_two_files_and_json(
-    tmp_path: Path, labels: list[str]
-) -> None:
+def test_three_labels_and_seventeen_of_two_files_and_json(labels: list[str]) -> None:
     table = sorted(rows(85, labels), key=lambda row: labels.index(row[1]))
-    one = write_csv(tmp_path / "a.csv", table[:40])
-    other = write_csv(tmp_path / "b.csv", table[40:])
-    result = train(one, other, "-o", tmp_path / "m.safetensors", "--json", *QUICK)
+    one = write_csv("a.csv", table[:40])
+    other = write_csv("b.csv", table[40:])
+    result = train(one, other, "-o", "m.safetensors", "--json", *QUICK)
     training = json.loads(result.stdout)
     assert training["data"]["name"] == "a.csv + b.csv"
     assert list(training["data"]["train_texts"]) == labels
     assert list(training["validation"]["labels"]) == labels
     assert training.pop("linear_model")["macro_f1"] == 1
-    shown = inspected(tmp_path / "m.safetensors")
+    shown = inspected("m.safetensors")
     assert training == shown["training"]
     assert shown["network"]["ngram_dim"] == min(len(labels), 16)
     assert "epoch" not in result.stderr
 
 
-def test_a_test_file_and_a_log_are_read_without_the_texts_that_are_known(tmp_path: Path) -> None:
+def test_a_test_file_and_a_log_are_read_without_the_texts_that_are_known() -> None:
     """What is in the test file alone gives no word, and no text to label."""
-    source = write_csv(tmp_path / "d.csv", rows(60))
+    source = write_csv("d.csv", rows(60))
     unseen = ("a wave neverseen neverseen", "sea")
-    test = write_csv(tmp_path / "t.csv", [*rows(9, seed=7), unseen])
+    test = write_csv("t.csv", [*rows(9, seed=7), unseen])
     known = [*rows(5), *rows(3, seed=7)]
-    log = write_csv(tmp_path / "log.csv", [*rows(40, seed=5), *known], ("text",))
+    log = write_csv("log.csv", [*rows(40, seed=5), *known], ("text",))
     more = ("--preset", "tiny", "--epochs", "1", "--test", test, "--unlabelled", log)
-    result = train(source, "-o", tmp_path / "m.safetensors", *more)
+    result = train(source, "-o", "m.safetensors", *more)
     assert "test accuracy" in result.stdout and "8 of 48 texts" in result.stderr
-    training = inspected(tmp_path / "m.safetensors")["training"]
+    training = inspected("m.safetensors")["training"]
     data = training["data"]
     assert data["unlabelled_texts"] == len({text for text, _ in rows(40, seed=5)})
     assert data["train_texts"] == {"sea": 30, "shop": 30}
     assert training["test"]["texts"] == 10 and training["test"]["accuracy"] >= 0.9
-    written = (tmp_path / "m.safetensors").read_bytes()
+    written = Path("m.safetensors").read_bytes()
     assert b"harbour" in written and b"neverseen" not in written
 
 
-def test_the_plan_says_which_columns_are_read(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "d.csv", rows(60), ("text", "topic"))
+def test_the_plan_says_which_columns_are_read() -> None:
+    source = write_csv("d.csv", rows(60), ("text", "topic"))
     shown = train(source, "--dry-run").stdout
     assert re.search("^columns +text 'text', label 'topic'$", shown, re.MULTILINE), shown
-    other = write_csv(tmp_path / "e.csv", rows(60), ("body", "label"))
+    other = write_csv("e.csv", rows(60), ("body", "label"))
     both = " ".join(train(source, "--test", other, "--dry-run").stdout.split())
     assert "columns text 'text', label 'topic'; text 'body', label 'label'" in both
 
@@ -129,13 +127,11 @@ print([name for name in ("torch", "sklearn", "scipy", "onnx") if name in sys.mod
 """
 
 
-def test_what_is_wrong_with_files_and_columns_is_said_before_pytorch_is_imported(
-    tmp_path: Path,
-) -> None:
-    write_csv(tmp_path / "d.csv", rows(60), ("text", "topic"))
-    (tmp_path / "id.csv").write_text("id,text,topic\n1,a,b\n")
+def test_what_is_wrong_with_files_and_columns_is_said_before_pytorch_is_imported() -> None:
+    write_csv("d.csv", rows(60), ("text", "topic"))
+    Path("id.csv").write_text("id,text,topic\n1,a,b\n")
     process = [sys.executable, "-c", LINES, *WRONG]
-    done = subprocess.run(process, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(process, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stdout
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == len(WRONG), done.stderr
@@ -165,11 +161,11 @@ def until(line: str, *arguments: str | Path) -> tuple[int, str]:
     return process.returncode, messages
 
 
-def test_a_signal_stops_it_and_resume_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "d.csv", rows(60))
-    assert train(source, "-o", tmp_path / "straight.safetensors", *LONG).returncode == 0
-    expected = (tmp_path / "straight.safetensors").read_bytes()
-    folder = tmp_path / "stopped"
+def test_a_signal_stops_it_and_resume_goes_on_to_the_same_bytes() -> None:
+    source = write_csv("d.csv", rows(60))
+    assert train(source, "-o", "straight.safetensors", *LONG).returncode == 0
+    expected = Path("straight.safetensors").read_bytes()
+    folder = Path("stopped")
     folder.mkdir()
     command = (source, "-o", folder / "m.safetensors", *LONG)
     checkpoint_file(folder / "m.safetensors")

@@ -18,9 +18,8 @@ QUICK = ["--preset", "seed", "--epochs", "1", "--teacher", "none"]
 
 
 @pytest.fixture(autouse=True)
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def log() -> None:
     """log.jsonl: 60 texts, half of them with a team, all but one with an urgency."""
-    monkeypatch.chdir(tmp_path)
     lines = []
     for i in range(60):
         row = {"text": f"thing {i} {'now' if i % 3 else 'later'} of {'ab'[i // 2 % 2]}"}

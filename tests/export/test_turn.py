@@ -29,11 +29,6 @@ TURN = ((500, UNSURE), (100, {**CHECKED, "chance": 0.5}))
 QUICK = ("--preset", "seed", "--epochs", "1", "--teacher", "none")
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def write_log(*kinds: tuple[int, dict[str, Any] | None], day: str = "2026-01-01") -> None:
     """Add rows of each kind to log.jsonl. Without a reason they are as of another program."""
     made = iter(rows(sum(count for count, _ in kinds), seed=Path("log.jsonl").exists()))
@@ -144,14 +139,14 @@ def first_turn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 
 
 def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(
-    first_turn: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first_turn: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, done = first_turn
     assert done.returncode == 0, done.stderr
     assert "at ≤ 5.00% error: " in done.stderr and "; replaced; now in use: " in done.stderr
     whole = (folder / "team.onnx").read_bytes()
     assert opened(whole).labels == ("sea", "shop")
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(folder, ".", dirs_exist_ok=True)
     # Of two files the first one is asked first: the new one.
     counts = iter([1, 2])
     monkeypatch.setattr(turn, "answered_well", lambda *_: next(counts))
@@ -168,10 +163,9 @@ def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(
 def test_whatever_ends_a_turn_the_old_file_is_whole(
     fault: BaseException,
     first_turn: tuple[Path, Result],
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shutil.copytree(first_turn[0], tmp_path, dirs_exist_ok=True)
+    shutil.copytree(first_turn[0], ".", dirs_exist_ok=True)
     whole = Path("team.onnx").read_bytes()
 
     def fail(*_: object) -> None:
