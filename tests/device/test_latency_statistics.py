@@ -35,11 +35,7 @@ def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times()
     assert ratio.low < 0.8 < ratio.high
     assert ratio.high - ratio.low < 0.03
     assert ratio.value == pytest.approx(0.8, abs=0.01)
-
-
-@pytest.mark.parametrize(("blocks", "ratio"), [(4, False), (5, True)])
-def test_a_ratio_takes_five_blocks(blocks: int, ratio: bool) -> None:
-    assert (statistics.paired_ratio(np.ones((blocks, 2))) is not None) is ratio
+    assert statistics.paired_ratio(np.ones((4, 2))) is None, "it takes five blocks"
 
 
 def test_one_long_text_that_was_disturbed_does_not_bend_the_line() -> None:

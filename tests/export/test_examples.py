@@ -199,16 +199,12 @@ def refused(*options: str | Path) -> str:
         ([f"text {i}" for i in range(9)], "more than 8 example texts"),
         (["a\x9b31m"], "another control character"),
         (["a\udcff"], "is not UTF-8"),
+        ([b"a"], "example text 1 is .*; give a string"),
     ],
 )
 def test_a_text_that_is_no_example_is_refused_in_a_line(texts: list[str], says: str) -> None:
     with pytest.raises(DataError, match=says):
         model_of(make_checkpoint(), examples=texts)
-
-
-def test_what_is_no_text_is_no_example() -> None:
-    with pytest.raises(DataError, match=r"example text 1 is .*; give a string"):
-        model_of(make_checkpoint(), examples=[b"a"])
 
 
 def test_as_many_and_as_long_examples_as_may_be_are_written() -> None:

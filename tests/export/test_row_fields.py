@@ -39,12 +39,12 @@ def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return made
 
 
-def write(path: Path, table: list[dict[str, Any]]) -> Path:
-    with path.open("w", newline="") as file:
+def write(path: str | Path, table: list[dict[str, Any]]) -> Path:
+    with Path(path).open("w", newline="") as file:
         writer = csv.DictWriter(file, [*table[0]])
         writer.writeheader()
         writer.writerows(table)
-    return path
+    return Path(path)
 
 
 def nested(row: dict[str, Any]) -> dict[str, Any]:
