@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +10,10 @@ import typer
 from edge_lstm.cli import options as common
 from edge_lstm.cli.options import option
 from edge_lstm.cli.streams import say
-from edge_lstm.printable import counted, duration, to_json
+from edge_lstm.printable import counted, duration
 
 if TYPE_CHECKING:
-    from edge_lstm.scoring import Progress, RunOptions, Summary
+    from edge_lstm.scoring import Progress, Summary
 
 _FIRST_ERRORS = 3  # rows with an error that the summary shows
 _INDENT = 11  # columns for the names in the summary
@@ -68,9 +67,6 @@ def command(
     ] = None,
     resume: Annotated[bool, option(None, _RESUME, "--resume")] = False,
     engine: Annotated[str | None, option("NAME", _ENGINE)] = None,
-    summary_file: Annotated[
-        Path | None, option("FILE", "Write the summary as JSON.", "--summary")
-    ] = None,
     quiet: Annotated[
         bool, option(None, "Print no progress and no summary.", "--quiet", "-q")
     ] = False,
@@ -117,10 +113,10 @@ def command(
         workers=workers,
         resume=resume,
         engine=None if engine == "ray" else engine,
-        also_written=[] if summary_file is None else [summary_file],
         address=address or None if engine == "ray" else None,
     )
-    _check_run(inputs, output, engine, run)
+    if engine == "ray" and (len(inputs) != 1 or output is None):
+        raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
     models = one_or_several(model)
     if engine == "ray" and isinstance(models, dict):
         raise DataError("--engine ray takes one model; score each question by itself")
@@ -132,16 +128,10 @@ def command(
         "format": output_format,
     }
     summary = _score(inputs, output, work, engine, quiet=quiet)
-    _report(summary, summary_file, workers, quiet=quiet)
-
-
-def _check_run(inputs: list[str], output: str | None, engine: str | None, run: RunOptions) -> None:
-    """Raise the errors that are known before the work."""
-    from edge_lstm.errors import DataError
-
-    if engine == "ray" and (len(inputs) != 1 or output is None):
-        raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-    common.check_outputs(map(Path, run.also_written), [])
+    if not quiet:
+        _report(summary, workers)
+    if summary.errors:
+        raise typer.Exit(3)
 
 
 def _score(
@@ -178,23 +168,13 @@ def _score(
         raise typer.Exit(exit_code(interrupt)) from None
 
 
-def _report(summary: Summary, path: Path | None, workers: int | None, *, quiet: bool) -> None:
-    """Write the summary to a file and to standard error, and end with the exit code.
-
-    path: file for the summary; None for no file.
-    workers: as given.
-    """
+def _report(summary: Summary, workers: int | None) -> None:
+    """Print the summary on standard error. workers: as given."""
     from edge_lstm.scoring.pool import CAN_START
-    from edge_lstm.system.atomic import write_atomically
 
-    if path is not None:
-        write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
-    if not quiet:
-        say(*_summary_lines(summary))
-        if (workers or 1) > 1 and not CAN_START:
-            say("workers:  1, this system cannot start more")
-    if summary.errors:
-        raise typer.Exit(3)
+    say(*_summary_lines(summary))
+    if (workers or 1) > 1 and not CAN_START:
+        say("workers:  1, this system cannot start more")
 
 
 def _summary_lines(summary: Summary) -> Iterator[str]:

@@ -52,7 +52,6 @@ class RunOptions:
     resume: continue an interrupted run; the final file equals an uninterrupted run's.
     checkpoint_seconds: seconds of work that an interruption may cost; None: it costs all work, and
         the run leaves no files.
-    also_written: files that the caller will write; none may be an input or an output of the run.
     address: address of a running Ray cluster (``auto``, ``ray://host:10001``), only for
         ``score_on_cluster``.
     """
@@ -62,7 +61,6 @@ class RunOptions:
     engine: str | None = None
     resume: bool = False
     checkpoint_seconds: float | None = 5.0
-    also_written: Sequence[str | Path] = ()
     address: str | None = None
 
     def check(self) -> None:
@@ -74,8 +72,6 @@ class RunOptions:
         seconds = self.checkpoint_seconds
         if seconds is not None and not seconds >= 0:
             raise DataError(f"checkpoint_seconds must be 0 or more, not {seconds}")
-        for written in self.also_written:
-            path("also_written", written)
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -155,14 +151,12 @@ def score_files(
     resolved, columns = plan_output(opened.schema, files, options, writing.name)
     unchosen = files[""] if model is None else None
     work = _Run(opened, resolved, columns, target, run, engine, summary, on_progress, unchosen)
-    # No file that is written may be one that is read, or written twice.
+    # No file that is written may be one that is read.
     input_files = [
         Path(source.path, name) for source in opened.sources for name in source.files or [""]
     ]
     outputs = [] if work.is_stream else names_of(str(target))
-    atomic.check_distinct(
-        [*outputs, *run.also_written], [*(each.path for each in files.values()), *input_files]
-    )
+    atomic.check_distinct(outputs, [*(each.path for each in files.values()), *input_files])
     with signals.held():
         from edge_lstm.core.classifier import Classifier
     if isinstance(engine, OnnxRuntime):

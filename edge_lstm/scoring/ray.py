@@ -69,7 +69,7 @@ def score_on_cluster(
     target = Path(output).absolute()
     names = _input_names(source, reading.format)
     opened = open_model(model)
-    check_distinct([*run.also_written, target], [opened.path, *(source / name for name in names)])
+    check_distinct([target], [opened.path, *(source / name for name in names)])
     if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
         raise OutputError(
             f"{target} is not an empty folder; continue with --resume or choose another output"

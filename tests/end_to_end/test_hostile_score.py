@@ -5,7 +5,6 @@ ended. Each row is a command, the condition it meets, how it ends, and what it m
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -70,13 +69,6 @@ OPTIONS = cases(
     a column twice | --only-columns id,id | or one twice
     no columns | --only-columns "" | has no column ''
     a model that is a table | -m a.csv | is not an ONNX file
-    the summary is the input | --summary a.csv | is one of the inputs
-    the summary is the input, by a link | --summary s.json | is one of the inputs
-        | s.json -> a.csv
-    the summary is the output, by a link | --summary s.json | two outputs are one file
-        | s.json -> o.csv
-    the summary in no folder | --summary f/s.json | no folder f; make it
-    the summary is a folder | --summary f | f is a folder | f/
     """,
     before=SCORE,
 )
@@ -103,7 +95,6 @@ OPTIONS += cases(
 )
 OPTIONS += cases(
     """
-    the summary is the model | score a.csv -o o.csv -m m.onnx --summary m.onnx | one of the inputs
     the output is the model | score a.csv -o m.onnx --output-format csv -m m.onnx
         | is one of the inputs
     """,
@@ -123,8 +114,6 @@ NAMES = [
         rf"""
         the input is {name} {options} | {name} --input-format csv -o {output} {options}
             | is one of the inputs | {name}: id,text\n1,good
-        the summary is {name} {options} | a.csv -o {output} --summary {name} {options}
-            | two outputs are one file
         """,
         before="score",
     )
@@ -132,7 +121,6 @@ NAMES = [
 NAMES += cases(
     """
     the output is a device | score a.csv -o /dev/null --output-format csv | exit 0
-    the summary is a device | score a.csv -o o.csv --summary /dev/null | exit 0 | leaves o.csv
     """,
     then=null_is_a_device,
 )
@@ -175,18 +163,13 @@ NAMES += cases(
 )
 
 
-def one_error(folder: Path) -> None:
-    assert json.loads((folder / "s.json").read_text())["errors"] == 1
-
-
 NAMES += cases(
     r"""
     names that are not UTF-8
         | $ echo 4,a,b >> a.csv; mv a.csv $'a\\xff.csv'; \
-$EL score $'a\\xff.csv' -o $'o\\xff.csv' --summary s.json; r=$?; mv $'a\\xff.csv' a.csv; exit $r
-        | exit 3 | leaves s.json o\xff.csv | changes a.csv
+$EL score $'a\\xff.csv' -o $'o\\xff.csv'; r=$?; mv $'a\\xff.csv' a.csv; exit $r
+        | exit 3 | leaves o\xff.csv | changes a.csv
     """.replace("\\\n", ""),
-    then=one_error,
 )
 
 ANOTHER = "damaged or of another version; move it away"

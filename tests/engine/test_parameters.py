@@ -98,8 +98,6 @@ workers | run_options | ["2", 1.5, true, [1]] | [0, -1] | [null, 1000000000000]
 chunk_rows | run_options | ["2", 1.5, true, [1]] | [0, -5] | [null, 1000000000000]
 checkpoint_seconds | run_options | ["x", true, [1]] | [-1, NaN] | [null, 0, Infinity]
 resume | run_options | [null, "x", 1] | [] | [false]
-also_written | run_options | [null, 5, [5]]
-    | ["a.json", ["a\\u0000b"], ["in.csv"]] | [[], ["a.json"]]
 text_column | read_options | [5, ["text"]] | ["no", "3", "0"] | [null, "text", "2"]
 fields | read_options | [5] | ["id", ["no"], [5]] | [null, [], ["text"], ["text", "id"]]
 label_column | read_options | [5, ["text"]] | [] | [null, "id"]
@@ -124,7 +122,6 @@ MORE: dict[str, tuple[list[Any], list[Any], list[Any]]] = {
     "run": ([ScoreOptions()], [], [RunOptions(workers=1)]),
     "reading": ([RunOptions()], [], [ReadOptions()]),
     "on_progress": ([], [], [print]),
-    "also_written": ([], [Path("a.json")], []),
 }
 TABLE = {
     name: (methods.split(), *map(json.loads, values)) for name, methods, *values in rows(VALUES)
