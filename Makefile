@@ -134,6 +134,9 @@ model: $(VENV)/installed
 	$(BIN)/python tools/sentiment/make.py base -o $(MODEL_DIR)/base.safetensors
 	$(BIN)/python tools/sentiment/make.py small -o $(MODEL_DIR)/small.safetensors
 	$(BIN)/python tools/sentiment/make.py tiny -o $(MODEL_DIR)/tiny.safetensors
+	for name in base small tiny; do \
+		$(BIN)/python tools/sentiment/twist.py $$name $(MODEL_DIR)/$$name.safetensors \
+			-o $(MODEL_DIR)/$$name.safetensors || exit 1; done
 	$(BIN)/edge-lstm export $(MODEL_DIR)/small.safetensors -o $(MODEL_DIR)/small.int8.onnx --quantize int8
 	cp $(MODEL_DIR)/small.int8.onnx export/edge_lstm_export/sentiment-small.int8.onnx
 	$(BIN)/edge-lstm export $(MODEL_DIR)/base.safetensors -o $(MODEL_DIR)/base.int8.onnx --quantize int8 --data imdb \

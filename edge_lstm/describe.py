@@ -32,7 +32,10 @@ _EMBEDDED_LIMITS = (
         "It is for English reviews and sentences. "
         "It is less accurate on other texts, and on texts of one or two words."
     ),
-    "Irony and indirect negation mislead it: “It is far from perfect.” is classified as positive.",
+    (
+        "Irony and comparisons mislead it, and so do questions: "
+        "“Is it good?” is classified as positive."
+    ),
 )
 # Keys of the training with a value for each label, of which there may be thousands.
 _BY_LABEL = ("labels", "train_texts")

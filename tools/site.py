@@ -180,6 +180,7 @@ OUTSIDE = (
     "benchmarks/public_sets.md",
     "benchmarks/rows.md",
     "benchmarks/scoring.md",
+    "benchmarks/sentences.md",
     "benchmarks/standard.md",
     "benchmarks/streams.md",
     "engine/vectors.md",

@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from grammar import FRAMES, NEUTRAL, Sentence, make_sentences
+from grammar import NEGATIVE, NEUTRAL, POSITIVE, Sentence, frames, make_sentences
 
 from edge_lstm import Classifier
 from edge_lstm.metrics import calibration_bins, expected_calibration_error
@@ -66,7 +66,7 @@ def main() -> None:
             sentences = make_sentences(EACH, SEED, **new)
             rows = classifier.probabilities([sentence.text for sentence in sentences])
             answers[kind] = sentences, rows
-        for name in FRAMES:
+        for name in dict.fromkeys(frame.phenomenon for frame in frames()):
             shares = []
             for sentences, rows in answers.values():
                 of_name = [i for i, each in enumerate(sentences) if each.phenomenon == name]
@@ -74,7 +74,7 @@ def main() -> None:
                 shares.append(100 * right(few, rows[of_name, 1]).mean())
             print(f"{name:22s}" + "".join(f"{share:8.1f}" for share in shares))
         sentences, rows = answers["both"]
-        sure = [i for i, each in enumerate(sentences) if each.label in (0.1, 0.9)]
+        sure = [i for i, each in enumerate(sentences) if each.label in (NEGATIVE, POSITIVE)]
         truth = np.array([int(sentences[i].label > 0.5) for i in sure])
         for name in SETS if asked.data else ():
             texts, positive = read(asked.data / name / "test.csv")

@@ -1,10 +1,11 @@
 """Let a model file of make.py learn sentences with a twist (grammar.py), and forget nothing.
 
-    python tools/sentiment/twist.py FILE -o out/model/base.safetensors
+    python tools/sentiment/twist.py base FILE -o out/model/base.safetensors
 
 The training goes on from the weights of FILE, a model file in int8 or a checkpoint. An epoch reads
 a few thousand reviews, sentences that people or an encoder labelled, many of them with a negation
-as people use it, and sentences of the grammar. The vocabulary and the n-grams stay.
+as people use it, and sentences of the grammar. The weights of the result lie between those of FILE
+and the trained ones: nearer to FILE, less is forgotten. The vocabulary and the n-grams stay.
 """
 
 from __future__ import annotations
@@ -50,27 +51,70 @@ from edge_lstm.system.atomic import check_writable
 
 Texts = tuple[list[str], Floats]  # with the probability of "pos" of each, float32 [n]
 
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs between the files.
+
+    shares: kind of texts → how many of them an epoch reads, where SHARES does not say it.
+    sentences: of the grammar, of a phenomenon, an epoch.
+    new: share of the trained weights in the result.
+    level: whether the bias is set so that the comments have their mean log-odds of before.
+    """
+
+    shares: Mapping[str, int]
+    sentences: int
+    epochs: int
+    rate: float
+    new: float
+    level: bool = False
+
+
 # Kind of texts → how many of them an epoch reads.
 SHARES: Mapping[str, int] = {
-    "labelled": 2000,
-    "unlabelled": 2000,
+    "labelled": 1500,
+    "unlabelled": 1500,
     "sentences": 12_000,
-    "negations": 12_000,
+    "negations": 14_000,
     "turned": 4000,
     "treebank": 10_000,
     "comments": 6000,
-    "products": 12_000,
+    "products": 18_000,
 }
-OF_A_PHENOMENON = 1200  # sentences of the grammar, an epoch
-EPOCHS = 2
-RATE = 1e-3
+RECIPES: Mapping[str, Recipe] = {
+    "base": Recipe({}, 1600, 3, 1e-3, 0.8),
+    "small": Recipe(
+        {
+            "labelled": 3000,
+            "unlabelled": 2000,
+            "negations": 6000,
+            "comments": 14_000,
+            "products": 3000,
+        },
+        1200,
+        2,
+        7e-4,
+        1,
+        level=True,
+    ),
+    "tiny": Recipe({"comments": 0}, 2000, 3, 2e-3, 0.75),
+}
+TIMES = {  # as many sentences, of what is hard to learn
+    "opinions": 4,
+    "comparison": 3,
+    "then and now": 2,
+    "far from": 2,
+    "questions and wishes": 2,
+    "complaints with not": 2,
+}
 DROPOUT = 0.1
 WARM_UP = 0.1  # of the steps
+SHARPER = 2  # labels of sentences, for people are surer of sentences than an encoder
 LONG = 80  # ids: fewer texts of more than these stand in a batch
 NEGATION = re.compile(r"\b(?:not|never|no|nothing|nobody|hardly|without|cannot)\b|n't\b", re.I)
 
 
-def read_texts(model: Classifier, seed: int) -> dict[str, Texts]:
+def read_texts(model: Classifier, recipe: Recipe, seed: int) -> dict[str, Texts]:
     """Read the texts to learn from, by kind.
 
     model: labels what nobody has labelled. Sentences with a negation it may have wrong: of these
@@ -79,14 +123,15 @@ def read_texts(model: Classifier, seed: int) -> dict[str, Texts]:
     Raise DataError.
     """
     rng = np.random.default_rng([seed, 0x7E])
+    shares = {**SHARES, **recipe.shares}
     train = read_dataset(["imdb"], DataOptions()).train
-    rows = rng.permutation(len(train.texts))[: EPOCHS * SHARES["labelled"]]
+    rows = rng.permutation(len(train.texts))[: recipe.epochs * shares["labelled"]]
     labelled = [train.texts[row] for row in rows]
     reviews = read_texts_of("imdb", DataOptions())
     reviews = [reviews[row] for row in rng.permutation(len(reviews))[: 2 * len(rows)]]
     parts = [part for text in reviews for part in sentences(text) if len(part) <= LONGEST]
     parts = [part for part in dict.fromkeys(parts) if not NEGATION.search(part)]
-    unlabelled = reviews[: EPOCHS * SHARES["unlabelled"]]
+    unlabelled = reviews[: recipe.epochs * shares["unlabelled"]]
     of_parts = model.probabilities(parts)
     turned, of_turned = negated_clauses(parts, of_parts)
     kinds = {
@@ -157,61 +202,85 @@ def _before(training: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class Mixture:
-    """The texts of all kinds, as ids; an epoch draws from each."""
+    """The texts of all kinds, as ids; an epoch draws from each.
+
+    shares: how many texts of a kind an epoch reads; kinds without a share are read whole.
+    """
 
     kinds: dict[str, Examples]
+    shares: Mapping[str, int]
 
     def epoch(self, rng: np.random.Generator) -> tuple[Examples, list[np.ndarray]]:
         """Return the texts of an epoch, and its batches."""
         parts = []
         for name, examples in self.kinds.items():
-            count = min(SHARES.get(name, len(examples)), len(examples))
+            count = min(self.shares.get(name, len(examples)), len(examples))
             parts.append(examples.subset(rng.permutation(len(examples))[:count]))
         whole = parts[0]
         for part in parts[1:]:
             whole = whole.joined(part)
         long = np.flatnonzero(whole.lengths > LONG)
         short = np.flatnonzero(whole.lengths <= LONG)
-        batches = [long[rows] for rows in random_batches(whole.lengths[long], 8, 50, rng)]
-        batches += [short[rows] for rows in random_batches(whole.lengths[short], 32, 50, rng)]
+        batches = [long[rows] for rows in random_batches(whole.lengths[long], 16, 50, rng)]
+        batches += [short[rows] for rows in random_batches(whole.lengths[short], 64, 50, rng)]
         return whole, [batches[i] for i in rng.permutation(len(batches))]
 
 
-def targets(labels: Floats) -> Floats:
-    """Probability of "pos" → float32 [n, 2]."""
+def targets(labels: Floats, sharper: float = 1) -> Floats:
+    """Probability of "pos" → float32 [n, 2]. sharper: factor of its log-odds."""
+    odds = (np.clip(labels, 0.001, 0.999) / np.clip(1 - labels, 0.001, 0.999)) ** sharper
+    labels = odds / (1 + odds)
     return np.stack([1 - labels, labels], axis=1).astype(np.float32)
 
 
-def learn(checkpoint: Checkpoint, texts: Mapping[str, Texts], seed: int) -> Checkpoint:
+def mean_logit(network: Network, examples: Examples) -> float:
+    """Return the mean log-odds of "pos", without dropout."""
+    network.eval()
+    with torch.inference_mode():
+        batches = np.array_split(np.argsort(examples.lengths), len(examples) // 64 + 1)
+        rows = [network(*examples.padded(rows))[:, 0].sum().item() for rows in batches]
+    return sum(rows) / len(examples)
+
+
+def learn(
+    checkpoint: Checkpoint, texts: Mapping[str, Texts], recipe: Recipe, seed: int
+) -> Checkpoint:
     """Train on, and return the checkpoint with the new network."""
+    shares = {**SHARES, **recipe.shares}
     rng = np.random.default_rng([seed, 0x7815])
     torch.manual_seed(seed)
     kinds = {}
     for name, (said, labels) in texts.items():
-        rows = rng.permutation(len(said))[: SHARES[name] * EPOCHS]
+        rows = rng.permutation(len(said))[: shares[name] * recipe.epochs]
         drawn = [said[row] for row in rows]
-        kinds[name] = Examples.from_texts(checkpoint.tokenizer, drawn, targets(labels[rows]))
-    network = checkpoint.network.train()
-    network.dropout = DROPOUT
-    optimizer = adamw([each for each in network.parameters() if each.requires_grad], RATE)
-    mixture = Mixture(kinds)
+        kinds[name] = Examples.from_texts(
+            checkpoint.tokenizer,
+            drawn,
+            targets(labels[rows], 1 if name.endswith("labelled") else SHARPER),
+        )
+    network = checkpoint.network
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    level = mean_logit(network, kinds["comments"]) if recipe.level else 0.0
+    network.train().dropout = DROPOUT
+    optimizer = adamw([each for each in network.parameters() if each.requires_grad], recipe.rate)
+    mixture = Mixture(kinds, shares)
     step = 0
     steps = 0
-    for epoch in range(EPOCHS):
-        made = make_sentences(OF_A_PHENOMENON, 10 * seed + epoch)
+    for epoch in range(recipe.epochs):
+        made = make_sentences(recipe.sentences, 10 * seed + epoch, TIMES)
         of_grammar = np.array([sentence.label for sentence in made], np.float32)
         kinds["grammar"] = Examples.from_texts(
             checkpoint.tokenizer, [sentence.text for sentence in made], targets(of_grammar)
         )
         examples, batches = mixture.epoch(rng)
-        steps = steps or EPOCHS * len(batches)
+        steps = steps or recipe.epochs * len(batches)
         for rows in batches:
             step += 1
             share = min(
                 1.0, step / (WARM_UP * steps), max(0.01, (1 - step / steps) / (1 - WARM_UP))
             )
             for group in optimizer.param_groups:
-                group["lr"] = RATE * share
+                group["lr"] = recipe.rate * share
             ids, lengths = examples.padded(rows)
             loss = soft_cross_entropy(
                 network(ids, lengths), torch.from_numpy(examples.targets[rows])
@@ -222,6 +291,13 @@ def learn(checkpoint: Checkpoint, texts: Mapping[str, Texts], seed: int) -> Chec
             optimizer.step()
             if step % 500 == 0:
                 print(f"step {step:,} of {steps:,}: {loss.item():.3f}", file=sys.stderr, flush=True)
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(before[name], 1 - recipe.new)
+    if recipe.level:
+        rise = mean_logit(network, kinds["comments"]) - level
+        with torch.no_grad():
+            network.head.bias -= rise
     rows = tried_rows(checkpoint.tokenizer)
     return replace(checkpoint, network=with_headroom(network.eval(), examples, rows))
 
@@ -229,15 +305,17 @@ def learn(checkpoint: Checkpoint, texts: Mapping[str, Texts], seed: int) -> Chec
 def main() -> None:
     """Train on and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("model", type=Path, help="a model file in int8, or a checkpoint")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     check_writable(asked.output, parents=True)
     checkpoint = checkpoint_of(asked.model)
-    texts = read_texts(Classifier.load(), asked.seed)
+    recipe = RECIPES[asked.recipe]
+    texts = read_texts(Classifier.load(), recipe, asked.seed)
     with threads(1):
-        save_checkpoint(learn(checkpoint, texts, asked.seed), asked.output)
+        save_checkpoint(learn(checkpoint, texts, recipe, asked.seed), asked.output)
 
 
 if __name__ == "__main__":
