@@ -14,7 +14,7 @@ import reference_checks
 from edge_lstm import Classifier, DataError
 from edge_lstm.core import onnx_file
 from edge_lstm.core.fields import FIRST_WORD, Field, Fields
-from edge_lstm.core.text import front_coded, front_decoded
+from edge_lstm.core.text import front_coded, front_decoded, uncoded
 from edge_lstm.printable import well_formed
 from tests.engine.conftest import Compile, answers, compiled, finished, program  # noqa: F401
 from tests.model_files import DATA, compact, edited
@@ -107,7 +107,8 @@ class Rows:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with these fields, whose words have the ids of its last words."""
-    entries = [*front_decoded(onnx_file.parse(DATA).metadata["edge_lstm.vocabulary"], 10**6)]
+    vocabulary = uncoded(onnx_file.parse(DATA).metadata["edge_lstm.vocabulary"], 10**6)
+    entries = [*front_decoded(vocabulary, 10**6)]
     words = sum(each.words for each in FIELDS.fields) + 3 * len(FIELDS.pairs)
     entries[-words:] = [chr(FIRST_WORD + number) for number in range(words)]
     changes = {"fields": compact(FIELDS.to_dict()), "vocabulary": front_coded(entries)}
