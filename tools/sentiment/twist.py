@@ -27,6 +27,7 @@ from edge_lstm_export.network import (
     Examples,
     Network,
     adamw,
+    predict_logits,
     random_batches,
     soft_cross_entropy,
     threads,
@@ -35,6 +36,7 @@ from edge_lstm_export.network import (
 )
 from edge_lstm_export.onnx import SENTINELS, unpacked
 from edge_lstm_export.options import DataOptions
+from edge_lstm_export.train.calibrate import score
 from edge_lstm_export.train.lstm.start import lstm_weights
 from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.sources.read import read_texts as read_texts_of
@@ -302,6 +304,17 @@ def learn(
     return replace(checkpoint, network=with_headroom(network.eval(), examples, rows))
 
 
+def tested(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with its scores on IMDB's test reviews in its record."""
+    reviews = read_dataset(["imdb"], DataOptions()).test
+    assert reviews is not None
+    examples = Examples.from_texts(
+        checkpoint.tokenizer, reviews.texts, targets(reviews.labels[:, 1])
+    )
+    scores = score(predict_logits(checkpoint.network, examples), reviews.labels, checkpoint.labels)
+    return replace(checkpoint, training={**checkpoint.training, "test": scores.to_dict()})
+
+
 def main() -> None:
     """Train on and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -315,7 +328,8 @@ def main() -> None:
     recipe = RECIPES[asked.recipe]
     texts = read_texts(Classifier.load(), recipe, asked.seed)
     with threads(1):
-        save_checkpoint(learn(checkpoint, texts, recipe, asked.seed), asked.output)
+        learnt = learn(checkpoint, texts, recipe, asked.seed)
+        save_checkpoint(tested(learnt), asked.output)
 
 
 if __name__ == "__main__":
