@@ -95,7 +95,12 @@ class NativeSession:
         Returns the columns ``answers``, ``statuses`` and ``ranks`` of decide.Decisions; None if the
         answers are not probabilities.
         """
-        columns: Columns | None = self._model._decide(  # noqa: SLF001
+        columns = self._model._decide(  # noqa: SLF001
             answers, statuses, top, threshold, MOST_PROBABLE
         )
-        return columns
+        if columns is None:
+            return None
+        labels, decided, best, probabilities = columns
+        size = len(labels)
+        parts = [slice(rank * size, (rank + 1) * size) for rank in range(top)]
+        return labels, decided, [(best[part], probabilities[part]) for part in parts]

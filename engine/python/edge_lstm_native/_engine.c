@@ -231,58 +231,20 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
 
 /* --- Decisions ------------------------------------------------------------------------------- */
 
-/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
-static void append(PyObject **list, PyObject *item) {
-    if (!item || PyList_Append(*list, item) < 0)
-        Py_CLEAR(*list);
-    Py_XDECREF(item);
-}
-
-/* What was decided on each text: its label, or the number of labels for none; its status; and its
- * most probable labels, with their probabilities. Each is a column of numbers of 4 bytes. */
+/* What was decided on each text, columns of numbers of 4 bytes: its label, or the number of labels
+ * for none; its status; and, rank by rank, its most probable labels and their probabilities. */
 typedef struct {
     int32_t *label;
     int32_t *status;
-    int32_t **best;      /* [top] */
-    float **probability; /* [top] */
-    PyObject *labels;    /* the bytes of `label` */
-    PyObject *statuses;
-    PyObject *ranks; /* a list of pairs: the bytes of a rank's `best` and `probability` */
+    int32_t *best;      /* [top, texts] */
+    float *probability; /* [top, texts] */
 } decisions;
 
-/* Return new bytes for a number of 4 bytes for each row, and where they are. NULL if there is not
- * the memory. */
-static PyObject *new_column(size_t rows, void *at) {
-    PyObject *column = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(rows * 4));
-    *(void **)at = column ? PyBytes_AsString(column) : NULL;
-    return column;
-}
-
-/* Make the columns. Return whether there is the memory. */
-static int make_columns(decisions *d, size_t rows, size_t top) {
-    d->best = PyMem_Calloc(top, sizeof *d->best);
-    d->probability = PyMem_Calloc(top, sizeof *d->probability);
-    if (!d->best || !d->probability) {
-        PyErr_NoMemory();
-        return 0;
-    }
-    d->labels = new_column(rows, &d->label);
-    d->statuses = new_column(rows, &d->status);
-    d->ranks = PyList_New(0);
-    for (size_t rank = 0; d->ranks && rank < top; rank++) {
-        PyObject *best = new_column(rows, &d->best[rank]);
-        PyObject *probability = new_column(rows, &d->probability[rank]);
-        append(&d->ranks, Py_BuildValue("NN", best, probability));
-    }
-    return d->labels && d->statuses && d->ranks;
-}
-
-static void free_columns(decisions *d) {
-    Py_XDECREF(d->labels);
-    Py_XDECREF(d->statuses);
-    Py_XDECREF(d->ranks);
-    PyMem_Free(d->best);
-    PyMem_Free(d->probability);
+/* Return new bytes for numbers of 4 bytes, and where they are. NULL if there is not the memory. */
+static PyObject *new_numbers(size_t count, void *at) {
+    PyObject *numbers = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(count * 4));
+    *(void **)at = numbers ? PyBytes_AsString(numbers) : NULL;
+    return numbers;
 }
 
 /* Return the most probable label of a row after another one, the first of equal ones. before: the
@@ -298,18 +260,18 @@ static size_t next_label(const float *row, size_t labels, size_t before) {
     return best;
 }
 
-/* Decide on the i-th text. */
-static void decide(const decisions *d, size_t i, const float *row, size_t labels, size_t top,
-                   float threshold) {
+/* Decide on the i-th of the texts. */
+static void decide(const decisions *d, size_t texts, size_t i, const float *row, size_t labels,
+                   size_t top, float threshold) {
     size_t label = labels;
     for (size_t rank = 0; rank < top; rank++) {
         if (d->status[i] != NULL_TEXT)
             label = next_label(row, labels, label);
-        d->best[rank][i] = (int32_t)label;
-        d->probability[rank][i] = label < labels ? row[label] : NAN;
+        d->best[rank * texts + i] = (int32_t)label;
+        d->probability[rank * texts + i] = label < labels ? row[label] : NAN;
     }
-    d->label[i] = d->best[0][i];
-    if (d->probability[0][i] < threshold) {
+    d->label[i] = d->best[i];
+    if (d->probability[i] < threshold) {
         d->label[i] = (int32_t)labels;
         d->status[i] = ABSTAINED;
     }
@@ -327,8 +289,8 @@ static int are_probabilities(const float *answers, const char *codes, size_t row
 }
 
 /* Answers, a byte for each status, how many of the best labels, the least probability of a label,
- * the highest of all → (labels, statuses, [(labels, probabilities)]), None if the answers are no
- * probabilities. */
+ * the highest of all → (labels, statuses, best labels, their probabilities), None if the answers
+ * are no probabilities. */
 static PyObject *model_decide(Model *self, PyObject *arguments) {
     const char *bytes;
     const char *codes;
@@ -350,16 +312,15 @@ static PyObject *model_decide(Model *self, PyObject *arguments) {
     const float *answers = (const float *)(const void *)bytes;
     if (!are_probabilities(answers, codes, rows, labels, most))
         return Py_NewRef(Py_None);
-    decisions d = {0};
-    PyObject *result = NULL;
-    if (make_columns(&d, rows, (size_t)top)) {
-        for (size_t i = 0; i < rows; i++) {
-            d.status[i] = codes[i];
-            decide(&d, i, answers + i * labels, labels, (size_t)top, threshold);
-        }
-        result = Py_BuildValue("OOO", d.labels, d.statuses, d.ranks);
+    decisions d;
+    PyObject *result =
+        Py_BuildValue("NNNN", new_numbers(rows, &d.label), new_numbers(rows, &d.status),
+                      new_numbers(rows * (size_t)top, &d.best),
+                      new_numbers(rows * (size_t)top, &d.probability));
+    for (size_t i = 0; result && i < rows; i++) {
+        d.status[i] = codes[i];
+        decide(&d, rows, i, answers + i * labels, labels, (size_t)top, threshold);
     }
-    free_columns(&d);
     return result;
 }
 
@@ -408,6 +369,13 @@ static PyObject *model_check(Model *self, PyObject *nothing) {
     Py_END_ALLOW_THREADS
     give_worker(self, w);
     return Py_BuildValue("nnd", (Py_ssize_t)wrong, (Py_ssize_t)rows, (double)worst);
+}
+
+/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
+static void append(PyObject **list, PyObject *item) {
+    if (!item || PyList_Append(*list, item) < 0)
+        Py_CLEAR(*list);
+    Py_XDECREF(item);
 }
 
 /* → (the kernel in use, a list with each label and its threshold) */

@@ -111,14 +111,14 @@ enum { VIEW_BYTES = 16, MAX_INLINE = 12 };
 
 typedef enum { NOT_TEXT, UTF8, LARGE_UTF8, UTF8_VIEW } text_format;
 
+/* Return the format of an array. NOT_TEXT: an error is raised. */
 static text_format format_of(const struct ArrowSchema *schema) {
-    if (schema->dictionary)
-        return NOT_TEXT;
-    if (strcmp(schema->format, "u") == 0)
-        return UTF8;
-    if (strcmp(schema->format, "U") == 0)
-        return LARGE_UTF8;
-    return strcmp(schema->format, "vu") == 0 ? UTF8_VIEW : NOT_TEXT;
+    static const char *const names[] = {[UTF8] = "u", [LARGE_UTF8] = "U", [UTF8_VIEW] = "vu"};
+    for (text_format format = UTF8; format <= UTF8_VIEW && !schema->dictionary; format++)
+        if (strcmp(schema->format, names[format]) == 0)
+            return format;
+    PyErr_Format(PyExc_TypeError, "the Arrow type is %s, not a string", schema->format);
+    return NOT_TEXT;
 }
 
 static int is_valid(const struct ArrowArray *array, size_t i) {
@@ -146,8 +146,10 @@ static const char *text_at(const struct ArrowArray *array, text_format format, s
     return (const char *)array->buffers[2 + words[2]] + words[3];
 }
 
-/* Add the texts of an array, and take the array over. */
+/* Add the texts of an array, and take the array over. Return whether no error was raised. */
 static int add_array(Texts *t, struct ArrowArray *array, text_format format) {
+    if (format == NOT_TEXT)
+        return 0;
     struct ArrowArray *arrays = PyMem_Realloc(t->arrays, (t->num_arrays + 1) * sizeof *t->arrays);
     if (!arrays) {
         PyErr_NoMemory();
@@ -174,13 +176,6 @@ static int add_array(Texts *t, struct ArrowArray *array, text_format format) {
     return 1;
 }
 
-static text_format checked_format(const struct ArrowSchema *schema) {
-    text_format format = format_of(schema);
-    if (format == NOT_TEXT)
-        PyErr_Format(PyExc_TypeError, "the Arrow type is %s, not a string", schema->format);
-    return format;
-}
-
 /* The two capsules of __arrow_c_array__ → Texts. */
 static PyObject *of_array(PyObject *module, PyObject *arguments) {
     PyObject *schema_capsule;
@@ -192,11 +187,8 @@ static PyObject *of_array(PyObject *module, PyObject *arguments) {
     struct ArrowArray *array = PyCapsule_GetPointer(array_capsule, "arrow_array");
     if (!schema || !array)
         return NULL;
-    text_format format = checked_format(schema);
-    if (format == NOT_TEXT)
-        return NULL;
     Texts *t = (Texts *)PyType_GenericAlloc(texts_type, 0);
-    if (t && add_array(t, array, format))
+    if (t && add_array(t, array, format_of(schema)))
         return (PyObject *)t;
     Py_XDECREF(t);
     return NULL;
@@ -205,28 +197,26 @@ static PyObject *of_array(PyObject *module, PyObject *arguments) {
 /* Read all arrays of a stream. Return whether no error was raised. */
 static int add_stream(Texts *t, struct ArrowArrayStream *stream) {
     struct ArrowSchema schema;
-    if (stream->get_schema(stream, &schema) != 0) {
-        PyErr_SetString(PyExc_ValueError, "the Arrow stream cannot be read");
-        return 0;
-    }
-    text_format format = checked_format(&schema);
+    struct ArrowArray array;
+    if (stream->get_schema(stream, &schema) != 0)
+        goto unreadable;
+    text_format format = format_of(&schema);
     schema.release(&schema);
-    if (format == NOT_TEXT)
-        return 0;
-    for (;;) {
-        struct ArrowArray array;
-        if (stream->get_next(stream, &array) != 0) {
-            PyErr_SetString(PyExc_ValueError, "the Arrow stream cannot be read");
-            return 0;
-        }
+    while (format != NOT_TEXT) {
+        if (stream->get_next(stream, &array) != 0)
+            goto unreadable;
         if (!array.release)
             return 1; /* the end */
         int is_added = add_array(t, &array, format);
         if (array.release)
             array.release(&array);
         if (!is_added)
-            return 0;
+            break;
     }
+    return 0;
+unreadable:
+    PyErr_SetString(PyExc_ValueError, "the Arrow stream cannot be read");
+    return 0;
 }
 
 /* The capsule of __arrow_c_stream__ → Texts. */
