@@ -55,7 +55,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     assert exported.comparison.max_difference < 0.1
     file = opened(exported.data)
     (inputs,) = describe(file)["inputs"]
-    assert inputs == {"name": "input_ids", "dtype": "int32", "shape": ("batch", 20)}
+    assert inputs == {"name": "input_ids", "dtype": "int32", "shape": ("batch", 60)}
     assert file.onnx.opsets[""] == 17 and file.onnx.ir_version <= 10
     graph = onnx.load_model_from_string(exported.data).graph
     (lstm,) = (node.op_type for node in graph.node if "LSTM" in node.op_type)

@@ -2,7 +2,7 @@
 
 >>> model = Model("model.onnx")                                      # doctest: +SKIP
 >>> model.predict(["A wonderful film."])                             # doctest: +SKIP
-[('pos', 0.982, 'ok')]
+[('pos', 0.991, 'ok')]
 >>> numpy.asarray(model.scores(texts))                               # doctest: +SKIP
 
 The probabilities are the same bits on every machine. Several threads may use a model at once.
