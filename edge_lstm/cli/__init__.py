@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import pairwise
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -73,14 +72,24 @@ class GroupedCommand(TyperCommand):
 
         Raise DataError for the name of a model file without -m in front of it.
         """
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
         takes_models = any("-m" in each.opts for each in self.params)
-        for before, text in pairwise(["", *args]):
+        if takes_models and not ctx.resilient_parsing:
+            values, unexpected, _ = self.make_parser(ctx).parse_args(list(args))
+            texts = list(unexpected)
+            for each in arguments:
+                given = values.get(str(each.name)) or ()
+                texts += [given] if isinstance(given, str) else given
             # Even a file that is missing: a text that ends so has several words.
-            is_model = text.endswith(MODEL_SUFFIXES) and (
-                len(text.split()) == 1 or os.path.isfile(text)  # noqa: PTH113 - pathlib may raise
-            )
-            if is_model and takes_models and not before.startswith("-"):
-                raise DataError(f"{text} names a model file; put -m before it")
+            # os.path.isfile() is False for one that is too long for a path; pathlib raises.
+            models = [
+                text
+                for text in texts
+                if text.endswith(MODEL_SUFFIXES)
+                and (os.path.isfile(text) or len(text.split()) == 1)  # noqa: PTH113
+            ]
+            if models:
+                raise DataError(f"{models[0]} names a model file; put -m before it")
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

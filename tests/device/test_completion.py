@@ -13,6 +13,7 @@ from test_cli import run_and_imports
         ("edge-lstm ", COMMANDS),
         ("edge-lstm pre", ["predict"]),
         ("edge-lstm explain --la", ["--label"]),
+        ("edge-lstm predict m.onnx --abs", ["--abstain"]),
         ("edge-lstm nonsense --j", []),
     ],
 )

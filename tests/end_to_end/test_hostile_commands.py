@@ -120,6 +120,8 @@ OTHERS = cases(
     an empty text | predict "" | exit 0
     a share that is no number | predict --abstain nan x | for 2 %, give 0.02
     a model in the place of a text | predict '{SMALL}' x | names a model file; put -m before it
+    a model behind a flag | predict --json '{SMALL}' x | names a model file; put -m before it
+    a model with the option's whole name | predict --model='{SMALL}' x | exit 0
     a model in the place of nothing | inspect '{SMALL}' | names a model file; put -m before it
     a model in the place of rows | score '{SMALL}' | names a model file; put -m before it
     a long text that ends as a model's name does | predict "{"good film " * 500}.onnx" | exit 0
@@ -171,8 +173,8 @@ OUTPUTS = [
 PLACES = cases(
     rf"""
     latency: -o /dev/stdout | $ $EL {QUICK} -o /dev/stdout |cat >r | exit 0 | leaves r
-    latency: no core, no file larger than 2 blocks
-        | $ ulimit -f 2; $EL {QUICK} -o r.json | no space
+    latency: no core, no file larger than a block
+        | $ ulimit -f 1; $EL {QUICK} -o r.json | no space
     a working folder that is gone
         | $ mkdir q; cd q; rmdir ../q; $EL {QUICK} <&- 2>&- | exit 0
     """,
