@@ -192,14 +192,19 @@ def unpacked(weights: dict[str, np.ndarray], name: str, rows: int, columns: int)
         return weights[f"{name}_b"][codes].reshape(len(codes), -1)[:, :columns]
     if f"{name}_q" in weights:
         packed = weights[f"{name}_q"]
-        # Even columns have the low half of a byte.
-        halves = np.stack([packed & 15, packed >> 4], axis=2).reshape(len(packed), -1)
-        numbers = (halves.astype(np.int8) - 8) * weights[f"{name}_m"].astype(np.int8)
+        multipliers = halves_of(weights[f"{name}_m"])[: len(packed), None] + 1
+        numbers = (halves_of(packed) - 8) * multipliers
         if columns >= NARROWEST:
             return numbers[:, :columns]
         # A narrow table has its numbers one after another, and zeros behind the last.
         return numbers.reshape(-1)[: rows * columns].reshape(rows, columns)
     return weights[name]
+
+
+def halves_of(held: np.ndarray) -> np.ndarray:
+    """Return the halves of bytes, the low half of each first: uint8 [..., n] → int8 [..., 2n]."""
+    halves = np.stack([held & 15, held >> 4], axis=-1)
+    return halves.reshape(*held.shape[:-1], -1).astype(np.int8)
 
 
 # --- Row → text ----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import reference
-from reference import ACTIVATIONS, F32, Model, ModelError
+from reference import ACTIVATIONS, F32, Model, ModelError, halves_of
 
 DAMAGED = "the file is cut short or damaged; copy it again"
 
@@ -64,7 +64,6 @@ MARKS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'
 # A table of fewer columns has its 4-bit numbers in rows of TOGETHER.
 NARROWEST = 4
 TOGETHER = 16
-MOST_MULTIPLIER = 18
 
 
 def read(data: bytes) -> Model:
@@ -338,16 +337,15 @@ def check_packed(weights: dict[str, np.ndarray], name: str, rows: int, columns: 
         rows = -(-count // TOGETHER)
         columns = TOGETHER
     packed = constant(weights, f"{name}_q", np.uint8, rows, (columns + 1) // 2)
-    multipliers = constant(weights, f"{name}_m", np.uint8, rows, 1)
+    constant(weights, f"{name}_m", np.uint8, (rows + 1) // 2)
     # Behind an odd number of columns is the half of a byte that stands for 0.
     is_usable = (packed & 15).all() and (packed >> 4).all()
     if columns % 2 and (packed[:, -1] >> 4 != 8).any():
         is_usable = False
     # And so behind the last number of a narrow one.
-    halves = np.stack([packed & 15, packed >> 4], axis=2).ravel()
-    if is_narrow and (halves[count:] != 8).any():
+    if is_narrow and (halves_of(packed).ravel()[count:] != 8).any():
         is_usable = False
-    if not is_usable or multipliers.min() < 1 or multipliers.max() > MOST_MULTIPLIER:
+    if not is_usable:
         raise ModelError(f"this network is not supported: its {name} is not usable")
 
 

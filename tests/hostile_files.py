@@ -437,8 +437,6 @@ ngram_scales | -1 | not above 0
 FIRST_VALUES = """
 embedding_q | 0x80 | a half-byte of 0
 embedding_q | 0x08 | a half-byte of 0
-embedding_m | 0 | is not 1 to 18
-embedding_m | 19 | is not 1 to 18
 """
 
 

@@ -62,9 +62,7 @@ MAX_GOLDEN = 64
 # Most probable labels that a golden row has the probabilities of.
 GOLDEN_LABELS = 5
 
-# The range of the factor of a row of 4-bit numbers. The numbers of a table of fewer columns than
-# NARROWEST are packed in rows of TOGETHER.
-MAX_FACTOR = 18
+# The 4-bit numbers of a table of fewer columns than NARROWEST are packed in rows of TOGETHER.
 NARROWEST = 4
 TOGETHER = 16
 
@@ -86,10 +84,9 @@ SATURATED = 20
 # Constants that are weights of layers.
 _WEIGHT = re.compile("(lstm|dense)[0-9]+_.*|(embedding|head_w|ngram_vectors)(_[qmcb]|)")
 
-# Bytes whose halves are not 0; of a factor; and of the sign and exponent of a float32 that may be
-# infinite or NaN.
+# Bytes whose halves are not 0; and of the sign and exponent of a float32 that may be infinite or
+# NaN.
 _WHOLE_HALVES = bytes(byte for byte in range(256) if byte & 15 and byte >> 4)
-_FACTORS = bytes(range(1, MAX_FACTOR + 1))
 _HIGHEST = b"\x7f\xff"
 # Bytes of a constant whose values are checked together: a whole number of values, and no second
 # copy of a large file.
@@ -364,9 +361,6 @@ def _check_values(name: str, dtype: str, raw: bytes) -> None:
         require(not raw.strip(b"\0"), f"{shown} is not 0")
     if name.endswith("_q"):
         require(not raw.translate(None, _WHOLE_HALVES), f"{shown} holds a half-byte of 0")
-    if name.endswith("_m"):
-        others = raw.translate(None, _FACTORS)
-        require(not others, f"{shown} holds a number that is not 1 to {MAX_FACTOR}")
     if dtype != "float32":
         return
     highest = raw[3::4]
@@ -447,7 +441,7 @@ def _tables(
                 rows = -(-rows * columns // TOGETHER)
                 columns = TOGETHER
             wanted[f"{name}_q"] = "uint8", (rows, (columns + 1) // 2)
-            wanted[f"{name}_m"] = "uint8", (rows, 1)
+            wanted[f"{name}_m"] = "uint8", ((rows + 1) // 2,)
         else:
             wanted[name] = "int8" if quantized else "float32", (rows, columns)
     return wanted

@@ -83,12 +83,13 @@ export class Constants {
     const [R, C] = columns < 4 ? [Math.ceil(rows * columns / 16), 16] : [rows, columns];
     const width = 2 * Math.ceil(C / 2);
     const bytes = this.array(`${name}_q`, UINT8, R, width / 2);
-    const multipliers = this.array(`${name}_m`, UINT8, R, 1);
-    const halves = Int8Array.from({ length: R * width },
-      (_, i) => bytes[i >> 1] >> 4 * (i % 2) & 15);
+    const multipliers = this.array(`${name}_m`, UINT8, Math.ceil(R / 2));
+    const half = (of, i) => of[i >> 1] >> 4 * (i % 2) & 15;
+    const halves = Int8Array.from({ length: R * width }, (_, i) => half(bytes, i));
     const isUsed = (_, i) => i % width < C && i < rows * columns * (width / C);
-    refuseIf(!multipliers.every(m => m >= 1 && m <= 18) || halves.includes(0)
-      || !halves.every((half, i) => half === 8 || isUsed(half, i)), `${name} has a wrong value`);
-    return halves.map((half, i) => (half - 8) * multipliers[Math.floor(i / width)]).filter(isUsed);
+    refuseIf(halves.includes(0) || !halves.every((h, i) => h === 8 || isUsed(h, i)),
+      `${name} has a wrong value`);
+    return halves.map((h, i) => (h - 8) * (half(multipliers, Math.floor(i / width)) + 1))
+      .filter(isUsed);
   }
 }

@@ -120,7 +120,7 @@ typedef struct {
 typedef struct {
     size_t columns;
     const unsigned char *values;
-    const unsigned char *multipliers; /* of rows of 4-bit numbers; NULL if there are none */
+    const unsigned char *multipliers; /* of rows, two in a byte; NULL if there are none */
     const unsigned char *book; /* what codes stand for, CODED numbers each; NULL without codes */
 } table;
 enum { ROW_PADDING = 7 }; /* bytes behind a row that reading it may write */

@@ -7,7 +7,7 @@
 
 #include "model.h"
 
-enum { NARROWEST = 4, TOGETHER = 16, MAX_MULTIPLIER = 18 };
+enum { NARROWEST = 4, TOGETHER = 16 };
 enum { HALF_OF_ZERO = 8 };    /* the four bits of the number 0 */
 enum { PAIRS_AT_A_TIME = 4 }; /* of such numbers, two in a byte */
 
@@ -16,9 +16,9 @@ enum { CODED = 4, NUM_CODES = 256 };
 /* The same 16 bits in each quarter of 64. */
 #define QUARTERS(n) ((uint64_t)(n) * 0x0001000100010001u)
 
-/* Return the bytes of a row of 4-bit numbers. */
-ALWAYS_INLINE size_t packed_size(size_t columns) {
-    return (columns + 1) / 2;
+/* Return the bytes of as many halves, of 4 bits. */
+ALWAYS_INLINE size_t packed_size(size_t halves) {
+    return (halves + 1) / 2;
 }
 
 /* Return the bytes of a row of codes. */
@@ -43,8 +43,13 @@ ALWAYS_INLINE unsigned load_half(const unsigned char *pairs, size_t i) {
     return pairs[i / 2] >> 4 * (i % 2) & 15;
 }
 
-/* Return whether 4-bit numbers and their multipliers are in range, with zeros behind a last odd
- * column and a narrow table's last number, and whether whole groups can be read up to the last. */
+/* Return the multiplier of a packed row. */
+ALWAYS_INLINE unsigned multiplier_of(const table *t, size_t row) {
+    return load_half(t->multipliers, row) + 1;
+}
+
+/* Return whether 4-bit numbers are in range, with zeros behind a last odd column and a narrow
+ * table's last number, and whether whole groups can be read up to the last. */
 static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
     packed_shape packed = shape_of_packed(rows, t->columns);
     size_t size = packed_size(packed.columns);
@@ -52,11 +57,8 @@ static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
     int has_wrong = m->file.end - (t->values + packed.rows * size) < PAIRS_AT_A_TIME;
     for (size_t i = 0; i < packed.rows * size; i++)
         has_wrong |= (t->values[i] & 15) == 0 || t->values[i] >> 4 == 0;
-    for (size_t row = 0; row < packed.rows; row++) {
-        has_wrong |= t->multipliers[row] < 1 || t->multipliers[row] > MAX_MULTIPLIER;
-        if (packed.columns % 2)
-            has_wrong |= load_half(t->values, 2 * (row + 1) * size - 1) != HALF_OF_ZERO;
-    }
+    for (size_t row = 0; packed.columns % 2 && row < packed.rows; row++)
+        has_wrong |= load_half(t->values, 2 * (row + 1) * size - 1) != HALF_OF_ZERO;
     for (size_t i = rows * t->columns; t->columns < NARROWEST && i < num_halves; i++)
         has_wrong |= load_half(t->values, i) != HALF_OF_ZERO;
     return !has_wrong;
@@ -80,7 +82,7 @@ static void look_up_row(const table *t, size_t row, uint32_t zero, unsigned char
 static void multiply_row(const table *t, size_t row, uint32_t zero, unsigned char *out) {
     size_t size = packed_size(t->columns);
     const unsigned char *pairs = t->values + row * size;
-    uint32_t multiplier = t->multipliers[row];
+    uint32_t multiplier = multiplier_of(t, row);
     uint64_t offset = QUARTERS((zero - HALF_OF_ZERO * multiplier) & 255);
     for (size_t i = 0; i < size; i += PAIRS_AT_A_TIME) {
         uint32_t group;
@@ -99,7 +101,7 @@ static void multiply_narrow_row(const table *t, size_t row, uint32_t zero, unsig
     for (size_t k = 0; k < t->columns; k++) {
         size_t i = row * t->columns + k;
         uint32_t number = load_half(t->values, i) - HALF_OF_ZERO;
-        out[k] = (unsigned char)(number * t->multipliers[i / TOGETHER] + zero);
+        out[k] = (unsigned char)(number * multiplier_of(t, i / TOGETHER) + zero);
     }
 }
 

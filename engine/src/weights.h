@@ -94,9 +94,9 @@ static int find_packed(const edge_lstm *m, const char *word, size_t rows, table 
     const int none = NO_NUMBER;
     packed_shape shape = shape_of_packed(rows, t->columns);
     const int32_t *numbers = SHAPE((int32_t)shape.rows, (int32_t)packed_size(shape.columns));
+    const int32_t *multipliers = SHAPE((int32_t)packed_size(shape.rows));
     return find_constant(m, word, none, "_q", UINT8, numbers, &t->values) &&
-           find_constant(m, word, none, "_m", UINT8, SHAPE((int32_t)shape.rows, 1),
-                         &t->multipliers) &&
+           find_constant(m, word, none, "_m", UINT8, multipliers, &t->multipliers) &&
            is_packed_table(m, t, rows);
 }
 

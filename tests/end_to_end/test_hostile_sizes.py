@@ -201,7 +201,7 @@ def crowded(count: int) -> bytes:
     assert len(words) >= count
     embedding = {
         "embedding_q": np.full((count + 5, 7), 0x88, np.uint8),
-        "embedding_m": np.ones((count + 5, 1), np.uint8),
+        "embedding_m": np.zeros((count + 6) // 2, np.uint8),
     }
     parts = [field(5, tensor(name, 2, values)) for name, values in embedding.items()]
     for number, value in onnx_file._fields(onnx_file.parse(DATA).graph):

@@ -124,7 +124,7 @@ def test_the_rows_of_4_bits_are_these() -> None:
     for columns, packed, multiplier, row in rows("Rows of a table of 4 bits", 4):
         weights = {
             "table_q": np.array([packed.split()], np.uint8),
-            "table_m": np.array([[multiplier]], np.uint8),
+            "table_m": np.array([multiplier], np.uint8),
         }
         if row == "refused":
             with pytest.raises(reference.ModelError):
@@ -138,7 +138,7 @@ def test_the_numbers_of_a_narrow_table_are_these() -> None:
     told = re.search(r"whose `_m` is (\d+) and whose `_q` is ([\d ]+) and then 4 times 136", PAGE)
     assert told is not None
     halves = [*numbers(told[2]), *[136] * 4]
-    weights = {"table_q": np.array([halves], np.uint8), "table_m": np.array([[told[1]]], np.uint8)}
+    weights = {"table_q": np.array([halves], np.uint8), "table_m": np.array([told[1]], np.uint8)}
     reference_checks.check_packed(weights, "table", 3, 3)
     table = reference.unpacked(weights, "table", 3, 3)
     assert f"times 136: {table.tolist()}." in PAGE.replace("\n", " ")

@@ -36,6 +36,7 @@ from edge_lstm_export.onnx.rounding import (
     Seen,
     metric_of,
     packed,
+    packed_factors,
     rounded,
 )
 from edge_lstm_export.onnx.weights import DenseWeights, GraphWeights, LstmWeights, with_sentinels
@@ -406,19 +407,24 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
         )
     elif table.levels is not None and table.factors is not None:
         held = g.weight(f"{name}_q", packed(table.levels))
-        factors = g.weight(f"{name}_m", table.factors)
+        factors = g.weight(f"{name}_m", packed_factors(table.factors))
         each = 2
-        g.add(
+        _add_products(g)
+        starts = g.add(
             f"""
             {name}_pairs = Cast<to = {INT32}>({held})
             {name}_int = Cast<to = {INT32}>({factors})
+            {name}_both = Gather(factor_starts, {name}_int)  # rows / 2, 2
+            {name}_starts = Reshape({name}_both, column_shape)
             """
         )
-        _add_products(g)
+        if len(table.factors) % 2:
+            # The last byte has the factor of one row.
+            bounds = {f"{name}_first": 0, f"{name}_last": -1, f"{name}_by_row": 0}
+            starts = g.add(f"{name}_of_rows = Slice({starts}, {', '.join(bounds)})", **bounds)
         g.add(
             f"""
-            {name}_starts = Mul({name}_int, bytes)
-            {name}_places = Add({name}_starts, {name}_pairs)
+            {name}_places = Add({starts}, {name}_pairs)
             {name}_numbers = Gather(products, {name}_places)  # rows, bytes, 2
             """
         )
@@ -440,26 +446,33 @@ def _add_table(g: GraphBuilder, name: str, table: Rounded) -> str:
 
 
 def _add_products(g: GraphBuilder) -> None:
-    """Add, once, the products of all factors and pairs of 4-bit numbers: int8 [factor · byte, 2].
+    """Add, once, "products" and "factor_starts".
 
-    (Of the types that may be meant, ONNX Runtime multiplies float32 alone.)
+    products: of all factors and pairs of 4-bit numbers, int8 [factor · byte, 2]. (Of the types that
+        may be meant, ONNX Runtime multiplies float32 alone.)
+    factor_starts: for the two factors in a byte the place of their first products, int32 [byte, 2].
     """
     if any(node.output[0] == "products" for node in g.nodes):
         return
     levels = np.maximum(np.arange(16, dtype=np.float32) - 8, -LARGEST_4_BITS)  # a half is never 0
+    starts = np.arange(LARGEST_FACTOR, dtype=np.int32) * 256
     g.add(
         f"""
         halves = Where(is_low, low_half, high_half)
         pair_floats = Mul(halves, factors)
         pair_numbers = Cast<to = {INT8}>(pair_floats)
         products = Reshape(pair_numbers, pairs_shape)
+        both_starts = Where(is_low, low_start, high_start)
+        factor_starts = Reshape(both_starts, pairs_shape)
         """,
-        bytes=np.int32(256),
         low_half=levels[:, None],
         high_half=levels[:, None, None],
         is_low=np.array([True, False]),
-        factors=np.arange(LARGEST_FACTOR + 1, dtype=np.float32)[:, None, None, None],
+        factors=np.arange(1, LARGEST_FACTOR + 1, dtype=np.float32)[:, None, None, None],
+        low_start=starts[:, None],
+        high_start=starts[:, None, None],
         pairs_shape=(-1, 2),
+        column_shape=(-1, 1),
     )
 
 

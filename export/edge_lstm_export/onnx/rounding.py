@@ -18,9 +18,9 @@ import numpy as np
 from edge_lstm_export.arrays import Array
 
 LARGEST = 127  # int8, symmetric
-# A number of 4 bits is -7 to 7, and a row's factor 1 to 18.
+# A number of 4 bits is -7 to 7, and a row's factor 1 to 16.
 LARGEST_4_BITS = 7
-LARGEST_FACTOR = 18
+LARGEST_FACTOR = 16
 LARGEST_PRODUCT = LARGEST_4_BITS * LARGEST_FACTOR
 NARROWEST = 4  # columns; a factor for each row of fewer would be half of the row
 TOGETHER = 16  # numbers of narrower rows that share a factor
@@ -45,7 +45,7 @@ class Rounded:
 
     values: int8 [rows, columns], that engines compute with.
     scales: float32, of size 1 along the axis along which one scale holds.
-    levels: int8 [rows, columns], -7 to 7, and factors: uint8 [rows, 1], 1 to 18, whose products
+    levels: int8 [rows, columns], -7 to 7, and factors: uint8 [rows, 1], 1 to 16, whose products
         are the values. A table of fewer columns than NARROWEST has its numbers in rows of TOGETHER,
         the last filled with zeros. None for a table of int8.
     codes: uint8 [rows, columns / CODED, rounded up], and book: int8 [BOOK, CODED]; the rows of the
@@ -222,14 +222,33 @@ def packed(levels: Array) -> Array:
     is 8 more than its number.
     """
     padded = np.pad(levels, ((0, 0), (0, levels.shape[1] % 2)))
-    halves = (padded + 8).astype(np.uint8)
-    low = halves[:, ::2]
-    high = halves[:, 1::2]
-    return np.asarray(low | high << 4)
+    return _bytes_of((padded + 8).astype(np.uint8))
+
+
+def packed_factors(factors: Array) -> Array:
+    """Return the factors of rows as the file holds them: uint8 [rows / 2], rounded up.
+
+    factors: uint8 [rows, 1], 1 to 16. An even row is in the low half of its byte. Each half is 1
+    less than its factor.
+    """
+    return _bytes_of(np.pad(factors[:, 0] - 1, (0, len(factors) % 2)))
+
+
+def _bytes_of(halves: Array) -> Array:
+    """Return bytes of two halves each: uint8 [..., 2 columns] → [..., columns]."""
+    return np.asarray(halves[..., ::2] | halves[..., 1::2] << 4)
+
+
+def _halves_of(held: Array) -> Array:
+    """Return the halves of bytes: uint8 [..., columns] → [..., 2 columns]."""
+    return np.stack([held & 15, held >> 4], axis=-1).reshape(*held.shape[:-1], -1)
 
 
 def unpacked(held: Array, factors: Array, columns: int) -> Array:
-    """Return the int8 table [rows, columns] of what the file holds, see :func:`packed`."""
-    halves = np.stack([held & 15, held >> 4], axis=2).reshape(len(held), -1)
-    numbers = halves[:, :columns].astype(np.int16) - 8
-    return np.asarray(numbers * factors, np.int8)
+    """Return the int8 table [rows, columns] of what the file holds.
+
+    held: see :func:`packed`. factors: see :func:`packed_factors`.
+    """
+    numbers = _halves_of(held)[:, :columns].astype(np.int16) - 8
+    by_row = _halves_of(factors)[: len(held), None].astype(np.int16) + 1
+    return np.asarray(numbers * by_row, np.int8)

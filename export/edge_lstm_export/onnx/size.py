@@ -64,9 +64,9 @@ def test_bytes(labels: int) -> int:
     return TEST_FIGURES + LABEL_TEST_FIGURES * labels
 
 
-def row_bytes(columns: int) -> int:
+def row_bytes(columns: int) -> float:
     """Return the bytes of a row of the embedding, or of n-gram vectors that are not narrow."""
-    return columns if columns < NARROWEST else 1 + math.ceil(columns / 2)
+    return columns if columns < NARROWEST else 0.5 + math.ceil(columns / 2)
 
 
 def ngram_bytes(config: NetworkConfig) -> float:
@@ -74,7 +74,7 @@ def ngram_bytes(config: NetworkConfig) -> float:
     if config.codes_ngrams:
         return math.ceil(config.ngram_dim / CODED)
     if config.ngram_dim < NARROWEST:
-        return config.ngram_dim * (0.5 + 1 / TOGETHER)
+        return config.ngram_dim * (0.5 + 0.5 / TOGETHER)
     return row_bytes(config.ngram_dim)
 
 
@@ -139,7 +139,7 @@ def _without_last_words(tokenizer: Tokenizer, network: NetworkOptions, size: int
 
     size: bytes by which a file of this network gets smaller, about. If need be, all words go.
     """
-    fixed: float = row_bytes(network.embedding_dim)
+    fixed = row_bytes(network.embedding_dim)
     if network.ngram_words:
         fixed += ngram_bytes(network.config)
     each = [fixed + len(word.encode()) + 1 for word in reversed(tokenizer.words)]
