@@ -1,4 +1,4 @@
-"""tools/sentiment: the labelled sentences that the package's model learns from."""
+"""tools/sentiment: what the package's model learns from, and the plans that make it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pytest
 
 pytest.importorskip("edge_lstm_export")
 
+from edge_lstm_export.train.sources.memory import dataset_from
+
 sys.path.append(str(Path(__file__).parents[2] / "tools" / "sentiment"))
+from make import RECIPES, plan_of
 from sentences import labelled_sentences
 
 TREES = "(4 (2 The) (4 (2 plot) (4 (3 (2 is) (2 n't)) (4 fine))))\n(1 (2 -LRB-) (1 Dull))\n\n"
@@ -38,3 +41,12 @@ def test_labelled_sentences_are_read_as_people_write_them(
     assert phrases == {**graded, "isn't": 0.9, "(Dull": 0.1, "Dull": 0.1}
     assert comments == {"Thanks, !": 0.9, "Ugh.": pytest.approx(0.1), "It is": 0.5}
     assert labelled_sentences(trees=False, products=False) == [comments]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_a_plan(name: str) -> None:
+    texts = ["A film of two hours that nobody will forget. " * 20, "Dull."] * 40
+    plan = plan_of(name, dataset_from(texts, ["pos", "neg"] * 40))
+    assert plan.network.num_words == RECIPES[name].words
+    assert plan.network.hidden == RECIPES[name].hidden
+    assert (plan.network.ngrams > 0) == (RECIPES[name].pairs != 0)

@@ -26,6 +26,7 @@ from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
 from sentences import labelled_sentences
 
+from edge_lstm.core.text import OOV_ID
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.system.atomic import check_writable
 
@@ -62,11 +63,15 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     The labels are at hand, so no teacher is asked.
     """
     recipe = RECIPES[name]
-    request = TrainingRequest(
-        name, "none", num_words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED
-    )
+    request = TrainingRequest(name, "none", epochs=recipe.epochs, validation=VALIDATION, seed=SEED)
     plan = make_plan(dataset_stats(dataset), request)
-    network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
+    network = replace(
+        plan.network,
+        num_words=recipe.words,
+        ngram_words=recipe.words - OOV_ID,
+        hidden=recipe.hidden,
+        dropout=recipe.dropout,
+    )
     sparse = replace(plan.sparse, fit="residual")
     plan = replace(plan, network=network, sparse=sparse, teachers=(), hard_label_weight=1.0)
     if recipe.pairs == 0:
