@@ -32,7 +32,7 @@ from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.sources.memory import dataset_from
 from sklearn.metrics import accuracy_score, f1_score
 
-from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, read, split
+from benchmarks.sets import ALL, DATA, SETS, append, draw, held_out, lines, read
 from benchmarks.table import markdown_table, write_table
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
@@ -79,7 +79,7 @@ def start_off(plan: Plan, _: DatasetStats) -> Plan:
 
 
 IDEAS: Mapping[str, Off] = {
-    "linear teacher beside another": linear_teacher_off,
+    "linear teacher with another": linear_teacher_off,
     "sentiment teacher": lambda plan, stats: make_plan(
         replace(stats, trial=None), TrainingRequest(seed=plan.seed)
     ),
@@ -107,7 +107,7 @@ def measure(name: str, seed: int, ideas: Iterable[str]) -> None:
     """
     labelled, _, unlabelled = name.partition("+")
     folder, _, rows = labelled.partition(":")
-    train, (questions, truth) = split(DATA / folder, 0.25, seed)
+    train, (questions, truth) = held_out(DATA / folder, seed)
     if folder == "sst2":
         questions, truth = read(DATA / folder / "dev.csv")
     texts, labels = draw(train, rows or ALL, seed)

@@ -62,7 +62,7 @@ def main() -> None:
     asked = parser.parse_args()
     print(HEADER)
     for name in asked.sets:
-        train, test = split(asked.data / name, 0.0, asked.seed)
+        train, test = split(asked.data / name)
         model = TextClassifier(teacher="none", random_state=asked.seed).fit(*train)
         with tempfile.TemporaryDirectory() as folder:
             for precision in (None, "int8"):

@@ -269,7 +269,6 @@ def serve(name: str, *models: str) -> None:
     opened = {
         model.partition("=")[0]: TOOLS[name].opened(Path(model.partition("=")[2]))
         for model in models
-        for model in models
     }
     for line in sys.stdin:
         request = json.loads(line)

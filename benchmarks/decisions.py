@@ -259,9 +259,8 @@ def main() -> None:
     names = {f"{stream.name}/{stream.teacher}": stream for stream in STREAMS}
     parser.add_argument("streams", nargs="*", metavar="SET/TEACHER", help=", ".join(names))
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    runs = [Run(**line) for line in lines(asked.results)]
+    runs = [Run(**line) for line in lines(RESULTS)]
     for name in asked.streams or names:
         stream = names[name]
         made = [run for run in runs if [run.set, run.teacher] == name.split("/")]
@@ -269,7 +268,7 @@ def main() -> None:
             continue
         for run in follow(stream, asked.data):
             if run.questions not in [each.questions for each in made]:
-                append(asked.results, asdict(run))
+                append(RESULTS, asdict(run))
                 runs.append(run)
     print(table(sorted(runs, key=lambda run: (run.set, run.teacher, run.questions))))
 

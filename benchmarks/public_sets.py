@@ -2,19 +2,16 @@
 SVM.
 
     python -m benchmarks.public_sets [SET[:ROWS] …] [--teachers svm none default FOLDER]
-    [--unlabelled]
 
 SET is a folder of ``--data`` with train.csv and test.csv, columns text and label. ROWS are drawn
 from the training split, at least one of each label; ``10/label`` draws as many of each; without
 ROWS all are learnt
 from. ``10-fold`` is for sets without a published split: a tenth of all rows, which the seed names,
 judges. A teacher is ``none``, ``default`` or an encoder's folder; ``svm`` is scikit-learn's model
-in the place of a network. With ``--unlabelled`` the rest of the training split is given without its
-labels. The int8 file, which passed every gate, answers the test split; with ``--held-out SHARE`` a
-part of the training split, by which defaults are chosen.
+in the place of a network. The int8 file, which passed every gate, answers the test split.
 
 Each run is a line of the results, and is not made again. The page is written from all of them;
-``--seeds 0`` only writes it.
+``--seeds 0`` only writes it. Results in another file are for other pages.
 """
 
 from __future__ import annotations
@@ -42,30 +39,25 @@ HEAD = """# Accuracy on public data sets
 
 `python -m benchmarks.public_sets` measures this ([how](README.md#public-sets-and-decisions)). A
 cell has the **accuracy** ± the standard deviation over the seeds (†: one seed) and the macro F1,
-both in %, then the size of the int8 file and the CPU seconds of the training. SVM is a linear SVM
-on TF-IDF of words, word pairs and character n-grams. The figures for SST-2 with few rows mean
-little, because the sentiment model, a teacher there, learnt from its whole training split."""
+both in %, then the size of the int8 file and the CPU seconds of the training. The figures for SST-2
+with few rows mean little, because the sentiment model, a teacher there, learnt from its whole
+training split."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained, and what judges it: a share of the training split, or with 0 the test split.
-    seed: of the draw, of the share and of the training.
-    """
+    """What is trained. seed: of the draw and of the training."""
 
     set: str
     rows: str
     teacher: str
-    unlabelled: bool
     preset: str
-    held_out: float
     seed: int
 
     @property
     def column(self) -> str:
         """The way of training, for people."""
-        more = ", unlabelled rest" if self.unlabelled else ""
-        return "SVM" if self.teacher == SVM else f"{self.preset}, {self.teacher}{more}"
+        return "SVM" if self.teacher == SVM else f"{self.preset}, {self.teacher}"
 
 
 @dataclass(frozen=True)
@@ -83,8 +75,9 @@ class Figures:
 
 def measure(cell: Cell, data: Path, teacher: str) -> Figures:
     """Train a cell and judge it. teacher: its name, or the folder of the encoder."""
-    parts = fold if cell.rows == TEN_FOLD else partial(split, held_out=cell.held_out)
-    train, (questions, truth) = parts(data / cell.set, seed=cell.seed)
+    folder = data / cell.set
+    parts = fold(folder, cell.seed) if cell.rows == TEN_FOLD else split(folder)
+    train, (questions, truth) = parts
     texts, labels = draw(train, cell.rows, cell.seed)
     begin = time.process_time()
     if teacher == SVM:
@@ -92,10 +85,9 @@ def measure(cell: Cell, data: Path, teacher: str) -> Figures:
         seconds = time.process_time() - begin
         kb = 0.0
     else:
-        rest = sorted({*train[0]} - {*texts, *questions}) if cell.unlabelled else []
         asked = None if teacher == "default" else teacher
         model = TextClassifier(cell.preset, teacher=asked, random_state=cell.seed)
-        model.fit(texts, labels, unlabelled=rest)
+        model.fit(texts, labels)
         seconds = time.process_time() - begin
         file = baselines.opened(model)
         answers = file.answers(questions)
@@ -117,17 +109,14 @@ def load(path: Path) -> dict[Cell, Figures]:
 def page(runs: Mapping[Cell, Figures]) -> str:
     """Return the tables as Markdown."""
     lines = [HEAD]
-    for held_out in sorted({cell.held_out for cell in runs}):
-        judged = f"{held_out:.0%} of the training splits" if held_out else "Test splits"
-        for all_rows, which in ((True, "all rows"), (False, "few rows")):
-            table: dict[tuple[str, str], dict[str, list[Figures]]] = defaultdict(
-                lambda: defaultdict(list)
-            )
-            for cell, figures in sorted(runs.items(), key=lambda run: str(run[0])):
-                if cell.held_out == held_out and (cell.rows == ALL) == all_rows:
-                    table[cell.set, cell.rows][cell.column].append(figures)
-            if table:
-                lines += ["", f"## {judged}, {which}", "", _table(table)]
+    for all_rows, which in ((True, "all rows"), (False, "few rows")):
+        table: dict[tuple[str, str], dict[str, list[Figures]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for cell, figures in sorted(runs.items(), key=lambda run: str(run[0])):
+            if (cell.rows == ALL) == all_rows:
+                table[cell.set, cell.rows][cell.column].append(figures)
+        lines += ["", f"## Test splits, {which}", "", _table(table)]
     return "\n".join(lines) + "\n"
 
 
@@ -135,8 +124,7 @@ def _table(table: Mapping[tuple[str, str], Mapping[str, Sequence[Figures]]]) -> 
     """Return a row for each set and number of rows, and the means of each way of training that has
     all.
     """
-    columns = sorted({column for row in table.values() for column in row}, reverse=True)
-    columns.sort(key=lambda column: column != "SVM")
+    columns = sorted({column for row in table.values() for column in row})
     lines = [
         [*setting, *(_cell(row.get(c, ())) for c in columns)] for setting, row in table.items()
     ]
@@ -180,17 +168,10 @@ def main() -> None:
         help="without any: the six sets, all rows",
     )
     add("--data", type=Path, default=DATA, help="the folder of the sets")
-    add("--teachers", nargs="+", default=[SVM, "none", "default"])
-    add("--unlabelled", action="store_true")
+    add("--teachers", nargs="+", default=["default"])
     add("--preset", default="small")
     add("--seeds", type=int, default=3)
-    add("--held-out", type=float, default=0.0, metavar="SHARE")
-    add(
-        "--results",
-        type=Path,
-        default=RESULTS,
-        help="JSON lines; the page of others stands beside them",
-    )
+    add("--results", type=Path, default=RESULTS, help="JSON lines")
     asked = parser.parse_args()
     runs = load(asked.results)
     before = len(runs)
@@ -198,19 +179,16 @@ def main() -> None:
         for name, _, rows in (cell.partition(":") for cell in asked.cells):
             for teacher in asked.teachers:
                 shown = Path(teacher).name
-                more = asked.unlabelled and teacher != SVM
-                cell = Cell(name, rows or ALL, shown, more, asked.preset, asked.held_out, seed)
+                cell = Cell(name, rows or ALL, shown, asked.preset, seed)
                 if cell not in runs:
                     runs[cell] = measure(cell, asked.data, teacher)
                     append(asked.results, {**asdict(cell), **asdict(runs[cell])})
                     print(cell, runs[cell], flush=True)
-    path = PAGE if asked.results == RESULTS else asked.results.with_suffix(".md")
-    path.write_text(page(runs), encoding="utf-8")
+    if asked.results == RESULTS:
+        PAGE.write_text(page(runs), encoding="utf-8")
     made = len(runs) - before
-    others = (
-        f"the others were in {asked.results}, where a run is made again once its line is removed"
-    )
-    print(f"{made:,} runs made; {others}; wrote {path}")
+    others = f"the others were in {asked.results}"
+    print(f"{made:,} runs made; {others}, where a run is made again once its line is removed")
 
 
 if __name__ == "__main__":

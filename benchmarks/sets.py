@@ -68,14 +68,15 @@ def imdb() -> Dataset:
         raise SystemExit(f"error: {error}") from None
 
 
-def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:
-    """Return (training rows, rows that judge): the two splits, or two parts of the training
-    split.
-    """
-    train = read(folder / "train.csv")
-    if not held_out:
-        return train, read(folder / "test.csv")
-    parts = train_test_split(*train, test_size=held_out, random_state=seed, stratify=train[1])
+def split(folder: Path) -> tuple[Rows, Rows]:
+    """Return (training rows, rows that judge)."""
+    return read(folder / "train.csv"), read(folder / "test.csv")
+
+
+def held_out(folder: Path, seed: int) -> tuple[Rows, Rows]:
+    """Return (rows that are learnt from, a quarter that judges), both of the training split."""
+    texts, labels = read(folder / "train.csv")
+    parts = train_test_split(texts, labels, test_size=0.25, random_state=seed, stratify=labels)
     return (parts[0], parts[2]), (parts[1], parts[3])
 
 
@@ -83,7 +84,7 @@ def fold(folder: Path, seed: int) -> tuple[Rows, Rows]:
     """Return (training rows, rows that judge) of a set without a published test split: nine tenths
     of all its rows, and the tenth that the seed names.
     """
-    texts, labels = (first + second for first, second in zip(*split(folder, 0, 0)))
+    texts, labels = (first + second for first, second in zip(*split(folder)))
     folds = [*StratifiedKFold(10, shuffle=True, random_state=0).split(texts, labels)]
     train, judging = (([texts[i] for i in part], [labels[i] for i in part]) for part in folds[seed])
     return train, judging

@@ -250,7 +250,7 @@ are in the treebank, and the package's sentiment models learnt from the treebank
 
 def _by_seed(runs: Runs, name: str, teacher: str, preset: str = "small") -> dict[int, Figures]:
     name, _, rows = name.partition(":")
-    asked = name, rows or (TEN_FOLD if name in UNDIVIDED else ALL), teacher, False, preset, 0
+    asked = name, rows or (TEN_FOLD if name in UNDIVIDED else ALL), teacher, preset
     return {cell.seed: run for cell, run in runs.items() if astuple(cell)[:-1] == asked}
 
 

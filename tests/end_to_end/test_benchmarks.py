@@ -80,7 +80,7 @@ def test_scoring_runs_what_it_compares() -> None:
 
 
 def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -> None:
-    cell = public_sets.Cell("subj", "10-fold", "default", False, "small", 0.0, 0)
+    cell = public_sets.Cell("subj", "10-fold", "default", "small", 0)
     page = standard.page({cell: public_sets.Figures(0.9, 0.9, 278, 1)}, standard.published())
     assert (
         "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | – | CNN on word2vec 93.4 ["
