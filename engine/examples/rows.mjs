@@ -1,145 +1,133 @@
-// Makes a text of a row with fields, for decode.mjs. Written from docs/file-format.md alone.
+// The text that a model of rows reads: "Rows with fields" of docs/file-format.md, from it alone.
+// It is apart because a decoder of texts needs none of it.
 
-/** A number as it is written: 0.DIGITS · 10^magnitude, or null if it is none. */
-function decimalOf(text) {
-  const parts = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,8}))?$/.exec(text);
-  if (!parts) return null;
-  const all = parts[2] + (parts[3] ?? '');
-  const digits = all.replace(/^0+/, '');
-  if (digits === '') return { sign: 0, magnitude: 0, digits };
-  const magnitude = parts[2].length + Number(parts[4] ?? 0) - (all.length - digits.length);
-  return { sign: parts[1] ? -1 : 1, magnitude, digits: digits.replace(/0+$/, '') };
+/** The decimal sign · 0.digits · 10^power, or null if the text spells no number of JSON. */
+function decimal(text) {
+  const match = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,8}))?$/.exec(text);
+  if (match === null) return null;
+  const [, minus, whole, fraction = "", exponent = "0"] = match;
+  const digits = (whole + fraction).replace(/^0+/, "");
+  if (digits === "") return { sign: 0, power: 0, digits };
+  const power = digits.length - fraction.length + Number(exponent);
+  return { sign: minus ? -1 : 1, power, digits: digits.replace(/0+$/, "") };
 }
 
-function compare(a, b) {
-  if (a.sign !== b.sign || a.sign === 0) return a.sign - b.sign;
-  const order = a.magnitude - b.magnitude || (a.digits > b.digits) - (a.digits < b.digits);
-  return a.sign * order;
+/** Below, at or above 0, as the one number is less than, equal to or greater than the other. */
+function compare(one, other) {
+  if (one.sign !== other.sign) return one.sign - other.sign;
+  if (one.power !== other.power) return one.sign * (one.power - other.power);
+  return one.sign * ((one.digits > other.digits) - (one.digits < other.digits));
 }
 
-function numberInString(text) {
-  if ([...text].length > 64) return null;
-  const trimmed = text.replace(/^ +| +$/g, '');
-  const date = new RegExp(/^(\d{4})-(\d\d)-(\d\d)/.source
-    + /(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:Z|([+-])(\d\d):?(\d\d))?)?$/.source)
-    .exec(trimmed);
-  if (!date) return decimalOf(trimmed);
-  const [year, month, day, hour, minute, second, , zoneHour, zoneMinute] = date.slice(1)
-    .map(part => Number(part ?? 0));
-  const midnight = new Date(0);
-  midnight.setUTCFullYear(year, month - 1, day);
-  const isDay = midnight.getUTCMonth() === month - 1 && midnight.getUTCDate() === day;
-  if (year === 0 || !isDay) return null;
-  if (Math.max(hour, zoneHour) > 23 || Math.max(minute, second, zoneMinute) > 59) return null;
-  const zone = (date[7] === '-' ? -60 : 60) * (60 * zoneHour + zoneMinute);
-  return decimalOf(String(midnight / 1000 + 3600 * hour + 60 * minute + second - zone));
+const DATE =
+  /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?:(:\d\d)(?:\.\d+)?)?(?:Z|([+-])(\d\d):?(\d\d))?)?$/;
+
+/** The number of a string: a decimal, or the seconds of a date; null if it is neither. */
+function numberOf(string) {
+  if (string.length > 64) return null;
+  const text = string.replace(/^ +| +$/g, "");
+  const match = DATE.exec(text);
+  if (match === null) return decimal(text);
+  const [, day, time = "00:00", second = ":00", sign = "+", hours = 0, minutes = 0] = match;
+  const written = `${day}T${time}${second}.000Z`;
+  const date = new Date(written);
+  const exists = !Number.isNaN(date.getTime()) && date.toISOString() === written;
+  if (!exists || day.startsWith("0000") || hours > 23 || minutes > 59) return null;
+  return decimal(String(date / 1000 - Number(`${sign}1`) * (hours * 3600 + minutes * 60)));
 }
 
-function pathOf({ path, key }) {
-  return path === '' ? key : `${path}.${key}`;
-}
-
-/** What stands in a JSON text, in its order: the path and the spelling of each value. */
-function valuesOf(json) {
-  JSON.parse(json);
-  const found = [];
-  const open = [];
-  for (const [token] of json.matchAll(/[{}[\]:,]|"(?:[^"\\]+|\\.)*"|[^\s{}[\]:,"]+/g)) {
-    const inside = open.at(-1) ?? { path: '' };
-    if (token === '}' || token === ']') open.pop();
-    else if (token === ':') inside.key = found.pop().text;
-    else if (token !== ',') {
-      const path = inside.kind === 'object' ? pathOf(inside) : inside.path;
-      const kind = { '"': 'string', '{': 'object', '[': 'list' }[token[0]] ?? 'literal';
-      const text = kind === 'string' ? JSON.parse(token).toWellFormed() : token;
-      const value = { path, kind, text, items: 0 };
-      found.push(value);
-      inside.items++;
-      if (kind === 'object' || kind === 'list') open.push(value);
-      if (open.length > 32) throw new Error('the row is nested too deeply');
-    }
-  }
-  return found.filter(v => !(v.kind === 'string' && v.text === '')
-    && !(v.kind === 'literal' && v.text === 'null'));
-}
-
-/** The number of a field in a row: a decimal, or a word that says why there is none. */
-function numberOf({ part }, here) {
-  if (part === undefined) {
-    const last = here.findLast(v => v.kind === 'string' || v.kind === 'literal');
-    if (!last) return 'missing';
-    return (last.kind === 'string' ? numberInString : decimalOf)(last.text) ?? 'unknown';
-  }
-  if (part === 'length') {
-    const lists = here.filter(v => v.kind === 'list');
-    if (lists.length === 0) return 'missing';
-    return decimalOf(String(lists.reduce((sum, list) => sum + list.items, 0)));
-  }
-  const numbers = here.filter(v => v.kind === 'literal' && /^[-\d]/.test(v.text))
-    .map(v => decimalOf(v.text));
-  if (numbers.length === 0) return 'missing';
-  if (numbers.includes(null)) return 'unknown';
-  if (part === 'sum') return sumOf(numbers) ?? 'unknown';
-  return numbers.toSorted(compare).at(part === 'least' ? 0 : -1);
-}
-
+/** The sum of the numbers' whole millionths, or null if it is unknown. */
 function sumOf(numbers) {
-  const most = 8n * 10n ** 18n;
-  let sum = 0n; // of whole millionths
-  for (const { sign, magnitude, digits } of numbers) {
-    if (magnitude > 12) return null;
-    const whole = digits.padEnd(18, '0').slice(0, Math.max(0, magnitude + 6));
-    sum += BigInt(sign) * BigInt(whole);
-    if (sum > most || sum < -most) return null;
+  let sum = 0n;
+  for (const { sign, power, digits } of numbers) {
+    if (power > 12) return null;
+    const places = Math.max(power + 6, 0);
+    sum += BigInt(sign) * BigInt(digits.slice(0, places).padEnd(places, "0"));
+    if (sum > 8n * 10n ** 18n || sum < -8n * 10n ** 18n) return null;
   }
-  return decimalOf(`${sum}e-6`);
+  return decimal(`${sum}e-6`);
 }
 
-/** The place of a category's value among the known ones, or a word. */
-function placeOf({ values }, here) {
-  const last = here.findLast(v => v.kind === 'string' || v.kind === 'literal');
-  if (!last) return 'missing';
-  const number = last.kind === 'literal' && decimalOf(last.text);
-  const place = values.findIndex(value => {
-    const known = number && decimalOf(value);
-    return known ? compare(known, number) === 0 : value === last.text && !number;
+/** The values and lists of a row, in its order: the path, kind and value of each. */
+function valuesOf(text) {
+  JSON.parse(text);
+  // A repeated key has to stay, and the decimals of a number.
+  const token = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*/g;
+  const kept = text.replace(token, (found, string, colon, at) => {
+    if (string === undefined) return `{"number":"${found}"}`;
+    return colon ? `"${at}:${found.slice(1)}` : found;
   });
-  return place < 0 ? 'unknown' : place;
-}
-
-/** The text that a row becomes. rule: the value of `edge_lstm.fields`. */
-export function textOfRow(text, rule) {
-  if (text.startsWith('\u{FFFFD}')) return text.slice(2);
-  const { fields, pairs } = JSON.parse(rule);
-  const edges = valuesOf(rule).filter(v => v.path === 'fields.edges' && v.kind === 'literal')
-    .map(v => decimalOf(v.text));
-  const isRow = /^[ \t\n\r]*\{/.test(text);
-  const name = fields.find(field => field.kind === 'text')?.name;
-  if (!isRow && name === undefined) throw new Error('the file reads rows without a text');
-  const row = isRow ? valuesOf(text) : [{ path: name, kind: 'string', text }];
-  const strings = [];
-  const words = [];
-  let first = 0xF0000;
-  const numbers = fields.map(field => {
-    const here = row.filter(v => v.path === field.name);
-    if (field.kind === 'text') {
-      strings.push(...here.filter(v => v.kind === 'string').map(v => v.text));
-      return null;
+  const values = [];
+  const walk = (value, path, depth) => {
+    const add = (kind, added) => values.push({ path, kind, value: added });
+    if (value === null || value === "") return;
+    if (typeof value === "string") add("string", value);
+    else if (typeof value === "boolean") add("word", String(value));
+    else if ("number" in value) add("number", value.number);
+    else {
+      if (depth > 32) throw new Error("over 32 objects and lists inside each other");
+      if (Array.isArray(value)) add("list", value.length);
+      for (const [key, inner] of Object.entries(value)) {
+        const name = key.slice(key.indexOf(":") + 1);
+        const below = path === "" ? name : `${path}.${name}`;
+        walk(inner, Array.isArray(value) ? path : below, depth + 1);
+      }
     }
-    const isNumber = field.kind === 'number';
-    const mine = isNumber ? edges.splice(0, field.edges.length) : [];
-    const found = isNumber ? numberOf(field, here) : placeOf(field, here);
-    const known = isNumber ? mine.length + 1 : field.values.length;
-    const place = found.sign === undefined ? found
-      : mine.filter(edge => compare(found, edge) > 0).length;
-    words.push(first + ({ missing: known, unknown: known + 1 }[place] ?? place));
-    first += known + 2;
-    return found.sign === undefined ? null : found;
+  };
+  walk(JSON.parse(kept), "", 1);
+  return values;
+}
+
+/** The number of a field: undefined if it is missing, null if it is unknown. */
+function fieldNumber({ part }, found) {
+  const last = found.findLast(({ kind }) => kind !== "list");
+  if (part === undefined) return last && (last.kind === "string" ? numberOf : decimal)(last.value);
+  const wanted = found.filter(({ kind }) => kind === (part === "length" ? "list" : "number"));
+  const numbers = wanted.map(({ value }) => decimal(String(value)));
+  if (numbers.length === 0) return undefined;
+  if (numbers.includes(null)) return null;
+  if (part === "length" || part === "sum") return sumOf(numbers);
+  return numbers.sort(compare).at(part === "least" ? 0 : -1);
+}
+
+/** The place of a field's value in a category: undefined if it is missing, null if unknown. */
+function placeOf({ values }, found) {
+  const last = found.findLast(({ kind }) => kind !== "list");
+  if (last === undefined) return undefined;
+  const number = last.kind === "number" ? decimal(last.value) : undefined;
+  if (number === null) return null;
+  const isEqual = (value) => decimal(value) !== null && compare(decimal(value), number) === 0;
+  const place = values.findIndex(number ? isEqual : (value) => value === last.value);
+  return place < 0 ? null : place;
+}
+
+/** The text that the text rule reads. */
+export function rowText({ fields, pairs }, text) {
+  if (text.startsWith("\u{FFFFD}")) return text.slice(2);
+  const texts = fields.filter(({ kind }) => kind === "text");
+  const isRow = /^[ \t\n\r]*\{/.test(text);
+  if (!isRow && texts.length === 0) throw new Error("not a row");
+  const row = isRow ? valuesOf(text) : [{ path: texts[0].name, kind: "string", value: text }];
+  const at = ({ name }) => row.filter(({ path, value }) => path === name && value !== "");
+  const strings = texts.flatMap(at).filter(({ kind }) => kind === "string");
+  const parts = strings.map(({ value }) => value.replace(/[\u{F0000}-\u{FFFFF}]/gu, " "));
+  const numbers = fields.map((field) => (field.edges ? fieldNumber(field, at(field)) : undefined));
+  let next = 0xf0000;
+  const add = (place, words) => {
+    if (place !== undefined) parts.push(String.fromCodePoint(next + place));
+    next += words;
+  };
+  fields.forEach((field, k) => {
+    const exceeds = (edge) => compare(numbers[k], decimal(String(edge))) > 0;
+    if (field.kind === "text") return;
+    let place = field.edges ? numbers[k] : placeOf(field, at(field));
+    if (field.edges && place) place = field.edges.filter(exceeds).length;
+    const known = field.edges ? field.edges.length + 1 : field.values.length;
+    const others = new Map([[undefined, known], [null, known + 1]]);
+    add(others.get(place) ?? place, known + 2);
   });
-  pairs.forEach(([a, b], i) => {
-    if (!numbers[a] || !numbers[b]) return;
-    words.push(first + 3 * i + 1 + Math.sign(compare(numbers[a], numbers[b])));
-  });
-  const spaced = strings.map(string => string.replace(/[\u{F0000}-\u{FFFFF}]/gu, ' '));
-  return [...spaced, ...words.map(word => String.fromCodePoint(word))].join(' ');
+  for (const [one, other] of pairs.map((pair) => pair.map((k) => numbers[k]))) {
+    add(one && other ? 1 + Math.sign(compare(one, other)) : undefined, 3);
+  }
+  return parts.join(" ");
 }
