@@ -299,7 +299,7 @@ def word_of(field: dict[str, Any], found: list[Any]) -> tuple[int, Decimal | Non
     last = there[-1]
     if field["kind"] == "category":
         if isinstance(last, Digits):
-            known = [Decimal(each) if NUMBER.fullmatch(each) else None for each in known]
+            known = [number_of(each) for each in known]
             last = number_of(last)
         return missing + 1 if last is None or last not in known else known.index(last), None
     there = there[-1:] if part == "value" else there
@@ -307,7 +307,7 @@ def word_of(field: dict[str, Any], found: list[Any]) -> tuple[int, Decimal | Non
     number = None if None in numbers else PARTS[part](numbers)
     if number is None:
         return missing + 1, None
-    return sum(number > Decimal(repr(edge)) for edge in known), number
+    return sum(number > number_of(str(edge)) for edge in known), number
 
 
 def row_text(model: Model, row: str) -> str:

@@ -10,7 +10,6 @@ docs/file-format.md has the rule for ports.
 from __future__ import annotations
 
 import json
-import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Context, Decimal
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from edge_lstm.checked import check_fields
@@ -41,19 +40,16 @@ LONGEST_NUMBER = 64  # characters of a number or date in a string
 FIELD_WORDS = re.compile("[\U000f0000-\U000fffff]")
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,8})?")
-_DATE = re.compile(
+DATE = re.compile(
     "([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]((?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
     "(?:Z|([+-](?:[01][0-9]|2[0-3])):?([0-5][0-9]))?)?"
 )
 _NO_NUMBER = Decimal("NaN")
-# A sum is of whole millionths: of numbers below this, and up to this.
-_MOST_SUMMED = Decimal(10**12)
-_MOST_SUM = Decimal(8 * 10**12)
-_MILLIONTH = Decimal("0.000001")
-_CUT = Context(prec=28, rounding=ROUND_DOWN, traps=[])
-# What a file calls the known values of a field.
-_KNOWN = {"number": "edges", "category": "values"}
+# A sum is of numbers below this, and at most this in millionths.
+_MOST_SUMMED = 10**12
+_MOST_SUM = 8 * 10**18
+_CUT = Context(rounding=ROUND_DOWN, traps=[])
 # Words of a field besides one for each: of a number above all edges, of a missing and an unknown
 # value.
 _MORE_WORDS = {"text": 0, "number": 3, "category": 2}
@@ -78,8 +74,8 @@ class Field:
     name: its path, as in ``order.lines``: keys with points between them.
     kind: how it is read.
     part: of a number.
-    known: the edges of a number, rising: its word says how many of them it exceeds. Or the values
-        of a category, in the order of their words.
+    known: the edges of a number, rising, an ISO date as a string: its word says how many of them it
+        exceeds. Or the values of a category, in the order of their words.
 
     Raises ValueError for other values.
     """
@@ -95,9 +91,8 @@ class Field:
         _require(not CONTROL_CHARACTER.search(self.name), "a field's name has a control character")
         _require(self.kind == "number" or self.part == "value", "only numbers have parts")
         if self.kind == "number":
-            numbers = {*map(type, self.known)} <= {int, float}
-            ends = (-math.inf, *self.known, math.inf)
-            rising = numbers and all(a < b for a, b in pairwise(ends))
+            numbers = not any(map(Decimal.is_nan, self._edges))
+            rising = numbers and self._edges == sorted({*self._edges})
             _require(rising, "a field's edges are not rising numbers")
         else:
             differ = len({*self.known}) == len(self.known)
@@ -115,17 +110,16 @@ class Field:
         return len(self.known) + _MORE_WORDS[self.kind]
 
     @cached_property
-    def _decimals(self) -> list[Decimal]:
-        return [Decimal(repr(edge)) for edge in self.known]
+    def _edges(self) -> list[Decimal]:
+        return [number_of(str(edge)) for edge in self.known]
 
     @cached_property
     def _places(self) -> dict[Value | None, int]:
         """The place of each value, as a text, and as a number if it is one."""
-        places: dict[Value | None, int] = {}
+        places: dict[Value | None, int] = {_NO_NUMBER: self.words - 1}
         for place, value in enumerate(self.known):
             places[value] = place
-            if _NUMBER.fullmatch(value):
-                places.setdefault(Decimal(value), place)
+            places.setdefault(number_of(value), place)
         return places
 
     def value(self, found: Values) -> Value | None:
@@ -145,7 +139,7 @@ class Field:
         if self.kind == "category":
             return self._places.get(value, unknown)
         number = Decimal(value)
-        return unknown if number.is_nan() else bisect_left(self._decimals, number)
+        return unknown if number.is_nan() else bisect_left(self._edges, number)
 
     @property
     def shown(self) -> list[str]:
@@ -169,7 +163,7 @@ class Field:
         if self.part != "value":
             plain["part"] = self.part
         if self.kind != "text":
-            plain[_KNOWN[self.kind]] = list(self.known)
+            plain["edges" if self.kind == "number" else "values"] = list(self.known)
         return plain
 
 
@@ -310,16 +304,11 @@ class Fields:
 
         Raises ValueError or TypeError.
         """
-        made = [
-            Field(
-                plain["name"],
-                plain["kind"],
-                plain.get("part", "value"),
-                tuple(plain.get(_KNOWN.get(plain["kind"]), ())),
-            )
-            for plain in values["fields"]
-        ]
-        fields = cls(tuple(made), tuple(tuple(pair) for pair in values["pairs"]))
+        made = []
+        for plain in values["fields"]:
+            known = tuple(plain.get("edges", plain.get("values", ())))
+            made.append(Field(plain["name"], plain["kind"], plain.get("part", "value"), known))
+        fields = cls(tuple(made), tuple(map(tuple, values["pairs"])))
         _require(fields.to_dict() == values, "its fields have a setting that is not supported")
         return fields
 
@@ -370,14 +359,14 @@ class Values(list[Any]):
 
 def _sum(numbers: Sequence[Decimal]) -> Decimal:
     """Return the sum of numbers, each cut to whole millionths; NaN if it is too large."""
-    total = Decimal()
+    total = 0
     for number in numbers:
         if number.copy_abs() >= _MOST_SUMMED:
             return _NO_NUMBER
-        total = _CUT.add(total, _CUT.quantize(number, _MILLIONTH))
-        if total.copy_abs() > _MOST_SUM:
+        total += int(_CUT.scaleb(number, 6))
+        if abs(total) > _MOST_SUM:
             return _NO_NUMBER
-    return total
+    return _CUT.scaleb(total, -6)
 
 
 def number_of(value: Value) -> Decimal:
@@ -390,7 +379,7 @@ def number_of(value: Value) -> Decimal:
     text = value.strip(" ")
     if len(value) > LONGEST_NUMBER:
         return _NO_NUMBER
-    if found := _DATE.fullmatch(text):
+    if found := DATE.fullmatch(text):
         return _seconds(found)
     return _decimal(text)
 

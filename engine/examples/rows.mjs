@@ -96,7 +96,7 @@ function placeOf({ values }, found) {
   if (last === undefined) return undefined;
   const number = last.kind === "number" ? decimal(last.value) : undefined;
   if (number === null) return null;
-  const isEqual = (value) => decimal(value) !== null && compare(decimal(value), number) === 0;
+  const isEqual = (value) => numberOf(value) !== null && compare(numberOf(value), number) === 0;
   const place = values.findIndex(number ? isEqual : (value) => value === last.value);
   return place < 0 ? null : place;
 }
@@ -118,7 +118,7 @@ export function rowText({ fields, pairs }, text) {
     next += words;
   };
   fields.forEach((field, k) => {
-    const exceeds = (edge) => compare(numbers[k], decimal(String(edge))) > 0;
+    const exceeds = (edge) => compare(numbers[k], numberOf(String(edge))) > 0;
     if (field.kind === "text") return;
     let place = field.edges ? numbers[k] : placeOf(field, at(field));
     if (field.edges && place) place = field.edges.filter(exceeds).length;

@@ -16,12 +16,11 @@ enum {
     READ_MARK = 0xFFFFD, /* begins a text that other code made of a row */
     LAST_FIELD_WORD = 0xFFFFF,
     MAX_FIELD_CODES = READ_MARK - FIRST_FIELD_WORD, /* words of all fields */
-    MAX_NUMBER_CHARS = 64,                          /* of a number or date in a string */
-    MAX_EXPONENT_DIGITS = 8
+    MAX_NUMBER_CHARS = 64                           /* of a number or date in a string */
 };
 
 enum { TEXT_FIELD, NUMBER_FIELD, CATEGORY_FIELD };
-enum { PART_VALUE, PART_LENGTH, PART_LEAST, PART_GREATEST, PART_SUM };
+enum { PART_LEAST, PART_GREATEST, PART_SUM, PART_LENGTH, PART_VALUE };
 
 /* A field of the file. Its words are one for each bin or value, one for a missing value and one for
  * an unknown one. */
@@ -41,74 +40,11 @@ static int32_t words_of_field(const row_field *f) {
 
 /* --- Decimals -------------------------------------------------------------------------------- */
 
-/* A number as it is written: 0.DIGITS times ten to the power of its magnitude. */
-typedef struct {
-    int sign;       /* -1, 0 or 1 */
-    long magnitude; /* the exponent is at most 8 digits long */
-    slice digits;   /* from the first that is not 0; a point is skipped */
-} decimal;
-
 /* A number that may have digits of its own. */
 typedef struct {
     decimal number;
     unsigned char digits[MAX_NUMBER_CHARS];
 } row_number;
-
-static int is_digit(unsigned char c) {
-    return c >= '0' && c <= '9';
-}
-
-static size_t skip_digits(slice *s) {
-    const unsigned char *start = s->at;
-    while (s->at < s->end && is_digit(*s->at))
-        s->at++;
-    return (size_t)(s->at - start);
-}
-
-/* Read a number as JSON spells it. Return 1; 2 if its exponent is too long to be compared; or 0 if
- * there is none. */
-static int read_decimal(slice *s, decimal *d) {
-    int is_negative = accept_char(s, '-');
-    long exponent = 0;
-    size_t exponent_digits = 0;
-    d->digits.at = s->at;
-    size_t whole = skip_digits(s);
-    if (whole == 0 || (whole > 1 && *d->digits.at == '0'))
-        return 0;
-    if (accept_char(s, '.') && skip_digits(s) == 0)
-        return 0;
-    d->digits.end = s->at;
-    if (s->at < s->end && (*s->at | 0x20) == 'e') {
-        s->at++;
-        int is_below = accept_char(s, '-');
-        if (!is_below)
-            accept_char(s, '+');
-        for (; s->at < s->end && is_digit(*s->at); exponent_digits++, s->at++)
-            if (exponent_digits < MAX_EXPONENT_DIGITS)
-                exponent = exponent * 10 + (*s->at - '0');
-        if (exponent_digits == 0)
-            return 0;
-        if (is_below)
-            exponent = -exponent;
-    }
-    d->magnitude = exponent + (long)whole;
-    for (; d->digits.at < d->digits.end; d->digits.at++) {
-        if (*d->digits.at == '0')
-            d->magnitude--;
-        else if (*d->digits.at != '.')
-            break;
-    }
-    d->sign = d->digits.at < d->digits.end;
-    if (is_negative)
-        d->sign = -d->sign;
-    return exponent_digits > MAX_EXPONENT_DIGITS ? 2 : 1;
-}
-
-/* Return the next digit; behind the last, 0. */
-static int next_digit(slice *digits) {
-    accept_char(digits, '.');
-    return digits->at < digits->end ? read_byte(digits) - '0' : 0;
-}
 
 /* Return -1, 0 or 1: whether a is less than b, equal or greater. */
 static int compare_decimals(const decimal *a, const decimal *b) {
@@ -153,65 +89,65 @@ static int add_millionths(int64_t *sum, const decimal *d) {
     return *sum <= most && *sum >= -most;
 }
 
-/* Read numbers by a pattern: Y of four digits, N of two, and other characters as they are. */
+/* Read numbers by a pattern: N of two digits, and other characters as they are. */
 static int read_pattern(slice *s, const char *pattern, int32_t *numbers) {
     for (; *pattern; pattern++) {
-        int digits = *pattern == 'Y' ? 4 : 2;
-        if (*pattern != 'Y' && *pattern != 'N') {
-            if (!accept_char(s, *pattern))
-                return 0;
+        if (*pattern != 'N' && !accept_char(s, *pattern))
+            return 0;
+        if (*pattern != 'N')
             continue;
-        }
-        for (*numbers = 0; digits > 0; digits--) {
-            if (s->at == s->end || !is_digit(*s->at))
-                return 0;
-            *numbers = *numbers * 10 + (read_byte(s) - '0');
-        }
+        if (slice_length(*s) < 2 || !is_digit(s->at[0]) || !is_digit(s->at[1]))
+            return 0;
+        *numbers = 10 * (s->at[0] - '0') + (s->at[1] - '0');
         numbers++;
+        s->at += 2;
     }
     return 1;
 }
 
-/* Find the days from 1970 to a day. Return whether there is such a day. */
-static int find_day(int32_t year, int32_t month, int32_t day, int64_t *days) {
-    static const int32_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
-    int is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    int32_t y = year - 1; /* whole years before it */
-    if (year < 1 || month < 1 || month > 12 || day < 1 ||
-        day > before[month] - before[month - 1] + (month == 2 && is_leap))
-        return 0;
-    *days = 365 * (int64_t)y + y / 4 - y / 100 + y / 400 - 719162 + before[month - 1] + day - 1 +
-            (month > 2 && is_leap);
-    return 1;
+/* Return the days from 1970 to the first of a month. Years are counted from March on: a leap day is
+ * the last of its year. */
+static int64_t first_of_month(int32_t year, int32_t month) {
+    int32_t y = month > 2 ? year : year - 1;
+    int32_t m = month > 2 ? month - 3 : month + 9;
+    return 365 * (int64_t)y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 - 719468;
 }
 
 /* Read an ISO date as its seconds since 1970. Return whether the text is one. */
 static int read_date(slice s, int64_t *seconds) {
-    int32_t n[8] = {0}; /* year, month, day, hour, minute, second, and the zone's hour and minute */
-    int64_t days;
-    int ahead = 1;
-    if (!read_pattern(&s, "Y-N-N", n))
+    /* The year in two parts, month, day, hour, minute, second, and the zone's hour and minute. */
+    static const int32_t most[] = {99, 99, 12, 31, 23, 59, 59, 23, 59};
+    int32_t n[9] = {0};
+    int sign = 1; /* of the zone */
+    if (!read_pattern(&s, "NN-N-N", n))
         return 0;
-    if (s.at < s.end) {
-        if (!(accept_char(&s, 'T') || accept_char(&s, ' ')) || !read_pattern(&s, "N:N", n + 3))
+    if (accept_char(&s, 'T') || accept_char(&s, ' ')) {
+        if (!read_pattern(&s, "N:N", n + 4))
             return 0;
-        if (accept_char(&s, ':') && (!read_pattern(&s, "N", n + 5) ||
+        if (accept_char(&s, ':') && (!read_pattern(&s, "N", n + 6) ||
                                      (accept_char(&s, '.') && skip_digits(&s) == 0)))
             return 0;
-        if (s.at < s.end && !accept_char(&s, 'Z')) {
-            ahead = accept_char(&s, '-') ? -1 : 1;
-            if ((ahead == 1 && !accept_char(&s, '+')) || !read_pattern(&s, "N", n + 6))
-                return 0;
-            accept_char(&s, ':');
+        if (accept_char(&s, '-'))
+            sign = -1;
+        if (sign < 0 || accept_char(&s, '+')) {
             if (!read_pattern(&s, "N", n + 7))
                 return 0;
+            accept_char(&s, ':');
+            if (!read_pattern(&s, "N", n + 8))
+                return 0;
+        } else {
+            accept_char(&s, 'Z');
         }
     }
-    if (s.at < s.end || n[3] > 23 || n[4] > 59 || n[5] > 59 || n[6] > 23 || n[7] > 59 ||
-        !find_day(n[0], n[1], n[2], &days))
+    for (int i = 0; i < 9; i++)
+        if (n[i] > most[i])
+            return 0;
+    int32_t year = 100 * n[0] + n[1];
+    if (year < 1 || n[2] < 1 || n[3] < 1)
         return 0;
-    *seconds = ((days * 24 + n[3] - ahead * n[6]) * 60 + n[4] - ahead * n[7]) * 60 + n[5];
-    return 1;
+    int64_t days = first_of_month(year, n[2]) + n[3] - 1;
+    *seconds = ((days * 24 + n[4] - sign * n[7]) * 60 + n[5] - sign * n[8]) * 60 + n[6];
+    return s.at == s.end && days < first_of_month(year, n[2] + 1);
 }
 
 /* --- A row ----------------------------------------------------------------------------------- */
@@ -283,7 +219,7 @@ static int read_scalar(slice *s, slice *value) {
         kind = VALUE_NULL;
     else if (accept_word(s, "true") || accept_word(s, "false"))
         kind = VALUE_WORD;
-    else if (read_decimal(s, &ignored))
+    else if (read_decimal(s, &ignored) >= LONG_EXPONENT)
         kind = VALUE_NUMBER;
     value->end = s->at;
     return kind;
@@ -372,11 +308,13 @@ static int next_at_path(row_reader *r, const row_field *f) {
 
 /* --- The fields of a row --------------------------------------------------------------------- */
 
-/* Read a string as a number. Return whether it says one. */
-static int read_string_number(slice string, row_number *n) {
-    char_reader r = json_string(string);
+/* Read a value, a number or a string that says one. Return whether it is that. */
+static int read_number(slice value, row_number *n) {
+    char_reader r = json_string(value);
     slice s = {n->digits, n->digits};
     int64_t seconds;
+    if (!r.left.at)
+        return read_decimal(&value, &n->number) == JSON_NUMBER && value.at == value.end;
     for (uint32_t c = next_char(&r); c != END_OF_TEXT; c = next_char(&r)) {
         if (c >= 0x80 || s.end == n->digits + MAX_NUMBER_CHARS)
             return 0;
@@ -388,7 +326,7 @@ static int read_string_number(slice string, row_number *n) {
     while (s.at < s.end && s.end[-1] == ' ')
         s.end--;
     slice digits = s;
-    if (read_decimal(&digits, &n->number) == 1 && digits.at == digits.end)
+    if (read_decimal(&digits, &n->number) == JSON_NUMBER && digits.at == digits.end)
         return 1;
     if (!read_date(s, &seconds))
         return 0;
@@ -409,11 +347,9 @@ static int find_number(slice row, const row_field *f, row_number *n) {
             total += (int64_t)r.num_items[r.depth];
             found = KNOWN;
         } else if (f->part == PART_VALUE && r.kind != LIST_ENDS) {
-            int is_one = r.kind == VALUE_STRING ? read_string_number(r.value, n)
-                                                : read_decimal(&r.value, &n->number) == 1;
-            found = is_one ? KNOWN : UNKNOWN;
-        } else if (f->part >= PART_LEAST && r.kind == VALUE_NUMBER && found != UNKNOWN) {
-            int is_one = read_decimal(&r.value, &d) == 1 &&
+            found = read_number(r.value, n) ? KNOWN : UNKNOWN;
+        } else if (f->part <= PART_SUM && r.kind == VALUE_NUMBER && found != UNKNOWN) {
+            int is_one = read_decimal(&r.value, &d) == JSON_NUMBER &&
                          (f->part != PART_SUM || add_millionths(&total, &d));
             if (found == MISSING ||
                 compare_decimals(&d, &n->number) == (f->part == PART_LEAST ? -1 : 1))
@@ -429,14 +365,11 @@ static int find_number(slice row, const row_field *f, row_number *n) {
 /* Return whether a row's value is one of a category's. */
 static int is_value(slice value, int kind, slice listed) {
     char_reader theirs = json_string(listed);
-    if (kind == VALUE_NUMBER) {
-        decimal number;
-        decimal own;
-        slice digits = theirs.left; /* up to the quotation mark */
-        digits.end--;
-        return read_decimal(&digits, &own) == 1 && digits.at == digits.end &&
-               read_decimal(&value, &number) == 1 && compare_decimals(&number, &own) == 0;
-    }
+    row_number number;
+    row_number own;
+    if (kind == VALUE_NUMBER)
+        return read_number(value, &number) && read_number(listed, &own) &&
+               compare_decimals(&number.number, &own.number) == 0;
     char_reader ours = kind == VALUE_STRING ? json_string(value) : (char_reader){value, 0};
     for (;;) {
         uint32_t c = next_char(&ours);
@@ -463,7 +396,7 @@ static int32_t find_word(slice row, const row_field *f) {
     slice list = f->list;
     slice value;
     row_number n;
-    decimal edge;
+    row_number edge;
     int32_t word = words_of_field(f) - 2; /* of a missing value */
     if (f->kind == CATEGORY_FIELD) {
         while (next_at_path(&r, f))
@@ -475,7 +408,7 @@ static int32_t find_word(slice row, const row_field *f) {
     if (found != KNOWN)
         return word + found;
     for (word = 0; json_next_value(&list, &value); word++)
-        if (read_decimal(&value, &edge) != 1 || compare_decimals(&n.number, &edge) <= 0)
+        if (!read_number(value, &edge) || compare_decimals(&n.number, &edge.number) <= 0)
             break;
     return word;
 }
@@ -485,37 +418,28 @@ static int32_t find_word(slice row, const row_field *f) {
 /* Read the next field. Return 1, 0 behind the last, or -1 if it is not one that this engine
  * knows. */
 static int next_row_field(slice *fields, row_field *f) {
-    static const char *const kinds[] = {"\"text\"", "\"number\"", "\"category\""};
-    static const char *const parts[] = {NULL, "\"length\"", "\"least\"", "\"greatest\"", "\"sum\""};
+    static const char *const kinds[] = {"\"text\"", "\"number\"", "\"category\"", NULL};
+    static const char *const parts[] = {"\"least\"", "\"greatest\"", "\"sum\"", "\"length\"", NULL};
     slice value;
-    slice plain;
     slice item;
     if (fields->at == fields->end)
         return 0;
-    *f = (row_field){.kind = -1, .part = PART_VALUE};
+    *f = (row_field){.part = PART_VALUE};
     if (!json_next_value(fields, &value) || !json_get(value, "name", &f->name) ||
-        !json_get(value, "kind", &plain) || !json_string(f->name).left.at)
+        !json_string(f->name).left.at || !read_choice(value, "kind", kinds, &f->kind))
         return -1;
-    for (int i = 0; i < 3; i++)
-        if (slice_equals(plain, kinds[i]))
-            f->kind = i;
-    if (json_get(value, "part", &plain)) {
-        for (int i = 1; i < 5; i++)
-            if (slice_equals(plain, parts[i]))
-                f->part = i;
-        if (f->part == PART_VALUE || f->kind != NUMBER_FIELD)
-            return -1;
-    }
+    if (json_get(value, "part", &item) &&
+        (f->kind != NUMBER_FIELD || !read_choice(value, "part", parts, &f->part)))
+        return -1;
     if (f->kind == TEXT_FIELD)
         return 1;
     const char *list = f->kind == NUMBER_FIELD ? "edges" : "values";
-    if (f->kind < 0 || !json_enter_member(value, list, '[', &f->list))
+    if (!json_enter_member(value, list, '[', &f->list))
         return -1;
     for (slice left = f->list; json_next_value(&left, &item); f->count++) {
-        decimal edge;
-        int is_one = f->kind == NUMBER_FIELD
-                         ? read_decimal(&item, &edge) == 1 && item.at == item.end
-                         : json_string(item).left.at != NULL;
+        row_number edge;
+        int is_one = f->kind == NUMBER_FIELD ? read_number(item, &edge)
+                                             : json_string(item).left.at != NULL;
         if (!is_one || f->count == MAX_FIELD_CODES)
             return -1;
     }

@@ -4,7 +4,8 @@
 
 #include "characters.h"
 
-#define MAX_EXPONENT 1000 /* of a number as it is written; a double's ends before */
+#define MAX_EXPONENT_DIGITS 8 /* of a number that is compared */
+#define MAX_POWERS 1000       /* of ten: those of a double end before */
 
 /* Move from a string's first quotation mark to its last. Return whether there is one. */
 static int json_skip_string(slice *s) {
@@ -101,47 +102,100 @@ static int json_member_is(slice object, const char *key, const char *json) {
     return json_get(object, key, &value) && slice_equals(value, json);
 }
 
-/* Read digits behind those of the number. Return how many. */
-static long json_read_digits(slice *s, double *number) {
-    const unsigned char *start = s->at;
-    while (s->at < s->end && *s->at >= '0' && *s->at <= '9') {
-        *number = *number * 10 + (*s->at - '0');
-        s->at++;
+/* Find which of the choices, JSON up to NULL, a key's value is. Return whether it is one. */
+static int read_choice(slice object, const char *key, const char *const *choices, int *choice) {
+    for (int i = 0; choices[i]; i++) {
+        if (json_member_is(object, key, choices[i])) {
+            *choice = i;
+            return 1;
+        }
     }
-    return (long)(s->at - start);
+    return 0;
+}
+
+static int is_digit(unsigned char c) {
+    return c >= '0' && c <= '9';
+}
+
+static size_t skip_digits(slice *s) {
+    const unsigned char *start = s->at;
+    while (s->at < s->end && is_digit(*s->at))
+        s->at++;
+    return (size_t)(s->at - start);
+}
+
+/* A number as it is written: 0.DIGITS times ten to the power of its magnitude. */
+typedef struct {
+    int sign;       /* -1, 0 or 1 */
+    long magnitude; /* the exponent is at most 8 digits long */
+    slice digits;   /* from the first that is not 0; a point is skipped */
+} decimal;
+
+/* How a number is spelled. */
+enum { NOT_A_NUMBER, ODD_NUMBER, LONG_EXPONENT, JSON_NUMBER };
+
+/* Read a number. Return how it is spelled: as in JSON, or with more zeros or fewer digits around
+ * its point. A number with a long exponent cannot be compared. */
+static int read_decimal(slice *s, decimal *d) {
+    int is_negative = accept_char(s, '-');
+    long exponent = 0;
+    size_t exponent_digits = 0;
+    d->digits.at = s->at;
+    size_t whole = skip_digits(s);
+    int has_point = accept_char(s, '.');
+    size_t decimals = skip_digits(s);
+    if (whole + decimals == 0)
+        return NOT_A_NUMBER;
+    int is_odd = whole == 0 || (whole > 1 && *d->digits.at == '0') || (has_point && decimals == 0);
+    d->digits.end = s->at;
+    if (accept_char(s, 'e') || accept_char(s, 'E')) {
+        int is_below = accept_char(s, '-');
+        if (!is_below)
+            accept_char(s, '+');
+        for (; s->at < s->end && is_digit(*s->at); exponent_digits++, s->at++)
+            if (exponent_digits < MAX_EXPONENT_DIGITS)
+                exponent = exponent * 10 + (*s->at - '0');
+        if (exponent_digits == 0)
+            return NOT_A_NUMBER;
+        if (is_below)
+            exponent = -exponent;
+    }
+    d->magnitude = exponent + (long)whole;
+    for (; d->digits.at < d->digits.end; d->digits.at++) {
+        if (*d->digits.at == '0')
+            d->magnitude--;
+        else if (*d->digits.at != '.')
+            break;
+    }
+    d->sign = d->digits.at < d->digits.end;
+    if (is_negative)
+        d->sign = -d->sign;
+    if (is_odd)
+        return ODD_NUMBER;
+    return exponent_digits > MAX_EXPONENT_DIGITS ? LONG_EXPONENT : JSON_NUMBER;
+}
+
+/* Return the next digit; behind the last, 0. */
+static int next_digit(slice *digits) {
+    accept_char(digits, '.');
+    return digits->at < digits->end ? read_byte(digits) - '0' : 0;
 }
 
 /* Read a number. Return whether the value is one. */
 static int json_number(slice value, double *number) {
-    double mantissa = 0;
-    double written_exponent = 0;
+    decimal d;
     double power = 1;
-    long decimals = 0;
-    int exponent_is_negative = 0;
-    int is_negative = accept_char(&value, '-');
-    long digits = json_read_digits(&value, &mantissa);
-    if (accept_char(&value, '.'))
-        decimals = json_read_digits(&value, &mantissa);
-    if (digits + decimals == 0)
+    if (!read_decimal(&value, &d) || value.at < value.end)
         return 0;
-    if (accept_char(&value, 'e') || accept_char(&value, 'E')) {
-        exponent_is_negative = accept_char(&value, '-');
-        if (!exponent_is_negative)
-            accept_char(&value, '+');
-        json_read_digits(&value, &written_exponent);
-    }
-    long exponent = written_exponent < MAX_EXPONENT ? (long)written_exponent : MAX_EXPONENT;
-    if (exponent_is_negative)
-        exponent = -exponent;
-    exponent -= decimals;
+    long exponent = d.magnitude;
+    for (*number = 0; d.digits.at < d.digits.end; exponent--)
+        *number = *number * 10 + next_digit(&d.digits);
     long powers = exponent < 0 ? -exponent : exponent;
-    for (; powers > 0; powers--)
+    for (int i = 0; i < powers && i < MAX_POWERS; i++)
         power *= 10;
-    if (is_negative)
-        mantissa = -mantissa;
     /* The division is rounded once: 0.35 is the double that other readers take it for. */
-    *number = exponent < 0 ? mantissa / power : mantissa * power;
-    return value.at == value.end;
+    *number = d.sign * (exponent < 0 ? *number / power : *number * power);
+    return 1;
 }
 
 /* Read a whole number from low to high. Return whether the value is one. */

@@ -86,17 +86,6 @@ static int read_char_kinds(edge_lstm *m) {
     return 1;
 }
 
-/* Find which of the choices, JSON up to NULL, a key's value is. Return whether it is one. */
-static int read_choice(slice object, const char *key, const char *const *choices, int *choice) {
-    for (int i = 0; choices[i]; i++) {
-        if (json_member_is(object, key, choices[i])) {
-            *choice = i;
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* Read a key's value, an id from low to high or null. */
 static int read_id(slice object, const char *key, int32_t low, int32_t high, int32_t *id) {
     *id = NO_ID;

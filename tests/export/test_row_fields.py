@@ -116,6 +116,8 @@ def test_kinds_are_found_in_nested_rows() -> None:
         "subject": "text", "order.amount": "number", "order.paid": "number", "when": "number",
     }  # fmt: skip
     assert any("order.lines, order.lines.q (" in warning for warning in dataset.warnings)
+    (when,) = (each for each in dataset.fields.fields if each.name == "when")
+    assert when.known[0] == "2026-01-01" and "when > 2026-01-08" in [*when.says()]
 
 
 def test_numbers_that_are_none_are_counted_in_one_line() -> None:

@@ -34,7 +34,7 @@ FIELDS = Fields(
         Field("l", "number", "sum", known=(-0.000001, 0.3, 7.25, 1e11)),
         Field("l"),
         Field("o.p.q", "number", "sum", known=(1, 2)),
-        Field("d", "number", known=(0.0, 86400.0, 1.7e9)),
+        Field("d", "number", known=("1970-01-01", "1970-01-02T01:00+01:00", 1.7e9)),
     ),
     ((1, 3), (1, 5), (10, 1), (6, 7)),
 )

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import numpy as np
 
 from edge_lstm.core.fields import (
+    DATE,
     MOST_FIELDS,
     Field,
     Fields,
@@ -224,13 +225,19 @@ def _field(path: str, values: Sequence[Values], kind: str = "") -> tuple[Field, 
 
 
 def _number(path: str, part: Part, values: Sequence[Values], why: str) -> tuple[Field, str]:
-    """Return a number field with the quantiles of its values, but for the largest."""
+    """Return a number field with the quantiles of its values, but for the largest.
+
+    A quantile that is a date stays written as one.
+    """
     found = np.array([each.number(part) for each in values], float)
     numbers = np.sort(found[np.isfinite(found)])
     places = np.arange(1, EDGES + 1) * len(numbers) // (EDGES + 1)
     edges = np.unique(numbers[places]) if len(numbers) else numbers
     edges = edges[edges < numbers.max(initial=-np.inf)]
-    field = Field(path, "number", part, known=tuple(edges.tolist()))
+    texts = [str(each.last).strip(" ") for each in values]
+    dates = {float(number_of(text)): text for text in texts if DATE.fullmatch(text)}
+    known = tuple(dates.get(edge, edge) for edge in edges.tolist())
+    field = Field(path, "number", part, known=known)
     return field, f"number, {counted(len(edges), 'edge')} ({why})"
 
 
