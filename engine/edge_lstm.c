@@ -118,14 +118,11 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
     for (int32_t k = 0; k < m->num_lstms; k++)
         for (int32_t d = 0; d < m->lstms[k].num_directions; d++)
             pack_direction(m, &m->lstms[k], d);
-    read_char_kinds(m); /* these two were checked already, and are kept now */
+    read_char_kinds(m); /* these three were checked already, and are kept now */
     read_labels(m);
     fill_lower_ascii(m);
-    if (!index_vocabulary(m)) {
-        *error = CROWDED;
-        return NULL;
-    }
-    return m;
+    *error = read_vocabulary(m);
+    return *error ? NULL : m;
 }
 
 const char *edge_lstm_kernel(const edge_lstm *model) {

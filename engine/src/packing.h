@@ -62,18 +62,17 @@ static void pack_fp32(const edge_lstm *m, const unsigned char *w, int32_t inputs
 /* Pack a matrix [inputs, gates * hidden] of signed bytes. */
 static void pack_int8(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t hidden,
                       unsigned char *out) {
-    int32_t width = group_width(m);
+    size_t size = input_size(m);
     size_t gates = 4 * (size_t)hidden;
     for (size_t i = 0; i < gates; i++) {
         unsigned char *first_row = out + packed_offset(m, hidden, i, block_size(m, inputs));
         int32_t sum = 0;
-        for (int32_t k = 0; k < inputs; k++) {
-            int16_t weight = (signed char)w[(size_t)k * gates + i];
-            unsigned char *group = first_row + row_size(m) * (size_t)(1 + k / width);
-            if (width == 2)
-                memcpy(group + 2 * (k % 2), &weight, sizeof weight);
-            else
-                group[k % 4] = (unsigned char)weight;
+        for (size_t k = 0; k < (size_t)inputs; k++) {
+            int32_t weight = (signed char)w[k * gates + i];
+            unsigned char *group = first_row + row_size(m) * (1 + k * size / 4);
+            group[k * size % 4] = (unsigned char)weight;
+            if (size == 2)
+                group[k * size % 4 + 1] = (unsigned char)(weight >> 8);
             sum += weight;
         }
         memcpy(first_row, &sum, sizeof sum);

@@ -113,20 +113,23 @@ static const char *read_rule(edge_lstm *m) {
     return NULL;
 }
 
-/* Count the entries of the vocabulary, and measure them. */
+/* Count and measure the entries of the vocabulary; once there is memory, decode and index them. */
 static const char *read_vocabulary(edge_lstm *m) {
     entry_reader r;
-    if (!start_entries(&r, m->metadata[VOCABULARY], NULL))
+    m->num_entries = 0;
+    m->entry_bytes = 0;
+    if (!start_entries(&r, m->metadata[VOCABULARY], m->entries))
         return UNUSABLE;
     int more = next_entry(&r);
     for (; more > 0; more = next_entry(&r)) {
         int is_word = m->num_entries < m->num_words;
-        int32_t *longest = is_word ? &m->longest_word : &m->longest_piece;
+        if (m->entries && !index_entry(m, r.text, r.size, (uint32_t)m->num_entries))
+            return CROWDED;
         m->num_entries++;
         m->entry_bytes += r.size;
         if (m->num_entries > MAX_IDS || m->entry_bytes > MAX_ENTRY_BYTES[VOCABULARY])
             return UNUSABLE;
-        raise_to(longest, (int32_t)r.size);
+        raise_to(is_word ? &m->longest_word : &m->longest_piece, (int32_t)r.size);
     }
     if (more < 0 || m->num_words > m->num_entries)
         return UNUSABLE;

@@ -48,6 +48,21 @@ ALWAYS_INLINE unsigned multiplier_of(const table *t, size_t row) {
     return load_half(t->multipliers, row) + 1;
 }
 
+/* Return whether one of the halves of some bytes is 0: 1 less sets its highest bit. */
+static int has_zero_half(const unsigned char *pairs, size_t size) {
+    const uint64_t ones = QUARTERS(0x1111);
+    uint64_t found = 0;
+    size_t i = 0;
+    for (; i + sizeof ones <= size; i += sizeof ones) {
+        uint64_t halves;
+        memcpy(&halves, pairs + i, sizeof halves);
+        found |= (halves - ones) & ~halves;
+    }
+    for (; i < size; i++)
+        found |= (pairs[i] - (ones & 255)) & ~(uint64_t)pairs[i] & 255;
+    return (found & ones << 3) != 0;
+}
+
 /* Return whether 4-bit numbers are in range, with zeros behind a last odd column and a narrow
  * table's last number, and whether whole groups can be read up to the last. */
 static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
@@ -55,8 +70,7 @@ static int is_packed_table(const edge_lstm *m, const table *t, size_t rows) {
     size_t size = packed_size(packed.columns);
     size_t num_halves = 2 * packed.rows * size;
     int has_wrong = m->file.end - (t->values + packed.rows * size) < PAIRS_AT_A_TIME;
-    for (size_t i = 0; i < packed.rows * size; i++)
-        has_wrong |= (t->values[i] & 15) == 0 || t->values[i] >> 4 == 0;
+    has_wrong |= has_zero_half(t->values, packed.rows * size);
     for (size_t row = 0; packed.columns % 2 && row < packed.rows; row++)
         has_wrong |= load_half(t->values, 2 * (row + 1) * size - 1) != HALF_OF_ZERO;
     for (size_t i = rows * t->columns; t->columns < NARROWEST && i < num_halves; i++)

@@ -26,12 +26,12 @@ enum { MAX_BLOCK_BITS = 8 }; /* of the number of entries whose starts are counte
 enum { FIRST_LETTER = 0x20, MAX_SHARED = 30 };
 
 /* A byte stands for itself or, if it is a code, for two characters. */
-enum { MAX_CODES = 128, MAX_LETTERS = 8, BYTES_AT_ONCE = 64 };
+enum { MAX_CODES = 128, MAX_LETTERS = 8, BYTES_AT_ONCE = 32 };
 
 /* Reads the entries one after another. */
 typedef struct {
-    unsigned char letters[256][MAX_LETTERS]; /* for which each byte stands */
-    unsigned char num_letters[256];
+    uint64_t letters[MAX_CODES]; /* the bytes for which a byte stands, the first one lowest */
+    unsigned char num_letters[MAX_CODES];
     unsigned char read[BYTES_AT_ONCE * MAX_LETTERS]; /* letters of the last bytes */
     slice letters_left;                              /* of these */
     slice left;
@@ -53,7 +53,7 @@ static int read_letter_pair(entry_reader *r, slice *pairs) {
     if (code >= MAX_CODES)
         return 0;
     r->num_letters[code] = (unsigned char)(pairs->at - start);
-    memcpy(r->letters[code], start, r->num_letters[code]);
+    memcpy(&r->letters[code], start, r->num_letters[code]);
     return 1;
 }
 
@@ -62,10 +62,9 @@ static int start_entries(entry_reader *r, slice vocabulary, unsigned char *text)
     memset(r, 0, sizeof *r);
     r->left = vocabulary;
     r->text = text;
-    for (int byte = 0; byte < 256; byte++) {
-        r->letters[byte][0] = (unsigned char)byte;
-        r->num_letters[byte] = 1;
-    }
+    memset(r->num_letters, 1, sizeof r->num_letters);
+    for (uint32_t byte = 0; byte < MAX_CODES; byte++)
+        r->letters[byte] = byte;
     const unsigned char *end = memchr(vocabulary.at, 0, slice_length(vocabulary));
     if (!end)
         return 1;
@@ -78,59 +77,57 @@ static int start_entries(entry_reader *r, slice vocabulary, unsigned char *text)
     return 1;
 }
 
-/* Return whether letters are left. Without a branch for each byte: whether it is a code is not to
- * be predicted. */
-static int has_letters(entry_reader *r) {
+/* Read the letters of the next bytes. Return whether there are any. Without a branch for each code:
+ * it is not to be predicted. */
+static int read_letters(entry_reader *r) {
     slice left = r->left;
     unsigned char *end = r->read;
-    if (r->letters_left.at < r->letters_left.end)
-        return 1;
     for (int i = 0; i < BYTES_AT_ONCE && left.at < left.end; i++) {
         int byte = read_byte(&left);
-        memcpy(end, r->letters[byte], MAX_LETTERS);
-        end += r->num_letters[byte];
+        uint64_t letters = byte < MAX_CODES ? r->letters[byte] : (uint64_t)byte;
+        memcpy(end, &letters, MAX_LETTERS);
+        end += byte < MAX_CODES ? r->num_letters[byte] : 1;
     }
     r->left = left;
     r->letters_left = (slice){r->read, end};
     return end > r->read;
 }
 
-/* Read the letters that are there, up to the end of the entry. */
-static void read_run(entry_reader *r) {
-    slice left = r->letters_left;
-    size_t size = r->size;
-    int32_t num_chars = r->num_chars;
-    for (; left.at < left.end && *left.at >= FIRST_LETTER; left.at++) {
-        if (num_chars <= MAX_SHARED)
-            r->starts[num_chars] = size; /* again, behind each byte of a character */
-        num_chars += !is_continuation(*left.at);
-        size++;
-    }
-    if (r->text)
-        memcpy(r->text + r->size, r->letters_left.at, size - r->size);
-    r->letters_left = left;
-    r->num_chars = num_chars;
-    r->size = size;
-}
-
 /* Read the next entry. Return 1, 0 behind the last, or -1 if the vocabulary is damaged. */
 static int next_entry(entry_reader *r) {
-    if (!has_letters(r))
+    slice *left = &r->letters_left;
+    if (left->at == left->end && !read_letters(r))
         return 0;
-    int32_t shared = read_byte(&r->letters_left) - 1;
-    if (shared < 0 || shared > MAX_SHARED || shared > r->num_chars)
+    int32_t num_chars = read_byte(left) - 1;
+    if (num_chars < 0 || num_chars > MAX_SHARED || num_chars > r->num_chars)
         return -1;
-    if (r->text) {
-        memcpy(r->text + r->size, r->text, r->starts[shared]);
-        r->text += r->size;
+    size_t size = r->starts[num_chars];
+    unsigned char *text = r->text;
+    if (text) {
+        text += r->size;
+        memcpy(text, r->text, size);
+        r->text = text;
     }
-    r->size = r->starts[shared];
-    r->num_chars = shared;
-    while (has_letters(r) && *r->letters_left.at >= FIRST_LETTER)
-        read_run(r);
-    if (r->num_chars <= MAX_SHARED)
-        r->starts[r->num_chars] = r->size;
-    return r->size > 0 ? 1 : -1;
+    while (left->at < left->end || read_letters(r)) {
+        const unsigned char *at = left->at;
+        const unsigned char *end = left->end;
+        for (; at < end && *at >= FIRST_LETTER; at++) {
+            if (num_chars <= MAX_SHARED)
+                r->starts[num_chars] = size; /* again, behind each byte of a character */
+            if (text)
+                text[size] = *at;
+            num_chars += !is_continuation(*at);
+            size++;
+        }
+        left->at = at;
+        if (at < end)
+            break;
+    }
+    if (num_chars <= MAX_SHARED)
+        r->starts[num_chars] = size;
+    r->num_chars = num_chars;
+    r->size = size;
+    return size > 0 ? 1 : -1;
 }
 
 /* Return the slot where a search begins. */
@@ -189,32 +186,28 @@ static uint32_t find_slot(const edge_lstm *m, const unsigned char *text, size_t 
     return slot;
 }
 
-/* Decode the entries and fill the table. Return whether that took few steps an entry; else they
- * must have been chosen to fill one place. */
-static int index_vocabulary(edge_lstm *m) {
-    entry_reader r;
-    start_entries(&r, m->metadata[VOCABULARY], m->entries);
-    for (uint32_t n = 0; next_entry(&r) > 0; n++) {
-        int is_piece = n >= (uint32_t)m->num_words;
-        uint32_t hash = is_piece ? PIECE_SEED : WORD_SEED;
-        for (size_t i = 0; i < r.size; i++)
-            hash = hash_byte(hash, r.text[i]);
-        uint32_t slot = find_slot(m, r.text, r.size, hash, is_piece);
-        uint32_t probes = slot + m->num_slots - first_slot(m, hash);
-        if (probes % m->num_slots > MAX_PROBES)
-            return 0;
-        uint32_t number = n + 1; /* of equal entries the last counts */
-        uint32_t tag = number >> NUMBER_BITS << TAG_HIGH_BIT | (hash & TAG_HASH) | TAG_USED;
-        m->slot_tags[slot] = (unsigned char)tag;
-        m->slot_numbers[slot] = (uint16_t)number;
-        if (is_piece)
-            raise_to(&m->longest_from[*r.text], (int32_t)r.size);
-        uint32_t start = (uint32_t)(r.text + r.size - m->entries); /* of the next one */
-        uint32_t block = number >> m->block_bits;
-        if (number == block << m->block_bits)
-            m->block_starts[block] = start;
-        m->entry_starts[number] = (uint16_t)(start - m->block_starts[block]);
-    }
+/* Put the n-th entry into the table. Return whether that took few steps; else the entries must
+ * have been chosen to fill one place. */
+static int index_entry(edge_lstm *m, const unsigned char *text, size_t size, uint32_t n) {
+    int is_piece = n >= (uint32_t)m->num_words;
+    uint32_t hash = is_piece ? PIECE_SEED : WORD_SEED;
+    for (size_t i = 0; i < size; i++)
+        hash = hash_byte(hash, text[i]);
+    uint32_t slot = find_slot(m, text, size, hash, is_piece);
+    uint32_t probes = slot + m->num_slots - first_slot(m, hash);
+    if (probes % m->num_slots > MAX_PROBES)
+        return 0;
+    uint32_t number = n + 1; /* of equal entries the last counts */
+    uint32_t tag = number >> NUMBER_BITS << TAG_HIGH_BIT | (hash & TAG_HASH) | TAG_USED;
+    m->slot_tags[slot] = (unsigned char)tag;
+    m->slot_numbers[slot] = (uint16_t)number;
+    if (is_piece)
+        raise_to(&m->longest_from[*text], (int32_t)size);
+    uint32_t start = (uint32_t)(text + size - m->entries); /* of the next one */
+    uint32_t block = number >> m->block_bits;
+    if (number == block << m->block_bits)
+        m->block_starts[block] = start;
+    m->entry_starts[number] = (uint16_t)(start - m->block_starts[block]);
     return 1;
 }
 
