@@ -139,29 +139,15 @@ static inline uint32_t read_unicode_escape(slice *s) {
 
 /* Read a JSON escape behind its backslash. */
 static inline uint32_t read_escape(slice *s) {
+    static const char letters[] = "\"\\/bfnrt";
+    static const char meanings[] = "\"\\/\b\f\n\r\t";
     if (s->at == s->end)
         return END_OF_TEXT;
     unsigned char c = read_byte(s);
-    switch (c) {
-    case '"':
-    case '\\':
-    case '/':
-        return c;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    case 'u':
+    const char *place = c ? strchr(letters, c) : NULL;
+    if (c == 'u')
         return read_unicode_escape(s);
-    default:
-        return REPLACEMENT;
-    }
+    return place ? (uint32_t)meanings[place - letters] : REPLACEMENT;
 }
 
 /* Read the next character, or END_OF_TEXT. */
