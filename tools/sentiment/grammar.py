@@ -10,7 +10,8 @@ wins". {a}, {b}, {c}: adjectives (c like a); {d}, {e} and {f}, {g}: verbs in the
 infinitives, of a's sentiment and of the other; {n}, {m}: nouns; {k}: a neutral word; {x}: a thing;
 {p}: a person.
 
-Lines with "*" are held out to measure by (measure.py), and so is every fifth word before "//".
+Lines with "*" are held out to measure by (measure.py), and so is every fifth word before "//". The
+frames of judge.txt and the sentences of typed.tsv were written by others and are never learnt.
 """
 
 from __future__ import annotations
@@ -25,11 +26,19 @@ from pathlib import Path
 import numpy as np
 
 HELD_OUT = 5  # of the words, one in so many
-POSITIVE = 0.92
-NEGATIVE = 0.08
+POSITIVE = 0.95
+NEGATIVE = 0.05
 NEUTRAL = 0.5
+NEUTRALS = ("thing", "person", "neutral", "before", "after")
+COMPANY = 0.15  # of the trained sentences have words before them, and as many after them
 COMPLAINT = 0.25  # "could not get a signal": by itself, "not" tells of something missing
 FILE = Path(__file__).with_name("frames.txt")
+JUDGE = FILE.with_name("judge.txt")
+TYPED = FILE.with_name("typed.tsv")  # label, phenomenon, sentence
+# Whose frames: those to learn from, those held out of them, and those of other hands.
+LEARNT = "learnt"
+HELD = "held out"
+OTHERS = "others"
 
 WORDS = {
     "good": """good great wonderful excellent amazing fantastic perfect beautiful lovely brilliant
@@ -73,6 +82,25 @@ WORDS = {
     "person": """my brother|my wife|my friends|the critics|everyone|my sister|the reviewers|
         my parents|the audience|people|my colleagues|our neighbours|his fans|the kids|
         her teacher""",
+    "before": """I must say,|to be honest,|well,|so,|honestly,|look,|you know,|OK,|update:|PS:|
+        in short,|long story short:|my verdict:|a quick note:|I have to say|
+        just so you know,|for the record,|as I told my brother,|and another thing:|
+        after two weeks:|first of all,|as for me,|we went there on a Monday.|
+        I bought it in May.|we stayed for three nights.|it was raining when we arrived.|
+        my sister took me there.|I read it on the train.|we were a group of six.|
+        I am writing this from the airport.|this was our second visit.|
+        it arrived on Tuesday.|I had a coupon.|he asked me about it later.|
+        there were twelve of us.|I have used it for a month.|a friend lent it to me.|
+        here is what I think.|let me be brief.|I was there with my father.|since you ask:|
+        one more thing.""",
+    "after": """, I must say|, to be honest|, by the way|, if I may say so|, as I said|
+        , for what it's worth|, you know|, and that's that|, that much is clear|, really|
+        , just so you know|, period|. We left at ten|. That is my view|
+        . I was there on Friday|. We paid by card|. I am forty-two|. My sister was with me|
+        . Just my two cents|. That's all|. We took the train home|. It was a Tuesday|
+        . I told them so|. End of story|. Ask my wife|. Thanks for reading|
+        . I have said it before|. It is in the old town|. The table was by the window|
+        . I live next door""",
 }
 # Place → words, and whether they are those of the opposite sentiment; pairs share their index.
 PLACES = {
@@ -93,27 +121,21 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the grammar.
-
-    label: probability of "pos". new_frame, new_word: whether its frame or one of its words is held
-    out.
-    """
+    """A sentence of the grammar. label: probability of "pos"."""
 
     phenomenon: str
     text: str
     label: float
-    new_frame: bool
-    new_word: bool
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A line of frames.txt. text: with alternatives and places."""
+    """A line of frames.txt or judge.txt. text: with alternatives and places; whose: see above."""
 
     phenomenon: str
     label: str
     text: str
-    held_out: bool
+    whose: str
 
 
 @cache
@@ -122,7 +144,9 @@ def frames() -> list[Frame]:
     found = []
     named: dict[str, str] = {}
     phenomenon = ""
-    for line in filter(None, FILE.read_text("utf-8").splitlines()):
+    lines = [(line, LEARNT) for line in FILE.read_text("utf-8").splitlines()]
+    lines += [(line, OTHERS) for line in JUDGE.read_text("utf-8").splitlines()]
+    for line, whose in lines:
         mark, _, text = line.partition(" ")
         if mark == "#":
             phenomenon = text
@@ -131,8 +155,8 @@ def frames() -> list[Frame]:
         if mark == "=":
             name, _, alternatives = text.partition(": ")
             named[name] = f"<{alternatives}>"
-        else:
-            found.append(Frame(phenomenon, mark[-1], text, mark[0] == "*"))
+        elif mark:
+            found.append(Frame(phenomenon, mark[-1], text, HELD if mark[0] == "*" else whose))
     return found
 
 
@@ -141,8 +165,8 @@ def _held_out() -> re.Pattern[str]:
     """Return what matches the sentences of the frames that are held out."""
     ways = []
     for frame in frames():
-        if frame.held_out:
-            text = re.sub(r"[.?+]", lambda sign: "\\" + sign[0], frame.text.lower())
+        if frame.whose != LEARNT:
+            text = re.sub(r"[.?+]", lambda sign: "\\" + sign[0], frame.text.lower().rstrip(".?!"))
             text = re.sub(r"\{[abc]\}", r"[\\w-]+", text).replace("<", "(?:").replace(">", ")")
             ways.append(re.sub(r"\{\w\}", r"[\\w' -]+", text))
     return re.compile("|".join(ways))
@@ -153,8 +177,8 @@ def _words(kind: str, new: bool) -> list[str]:
     """Return the words of a kind that are held out, or the others."""
     split, _, learnt = WORDS[kind].partition("//")
     words = split.split("|") if "|" in split else split.split()
-    if kind in ("thing", "person", "neutral"):
-        return [word.strip() for word in words]
+    if kind in NEUTRALS:
+        return [re.sub(r"\n\s*", "", word) for word in words]
     of_split = [
         word.strip()
         for number, word in enumerate(words)
@@ -176,28 +200,47 @@ def make_sentences(
     seed: int,
     times: Mapping[str, int] | None = None,
     *,
-    new_frames: bool = False,
+    whose: str = LEARNT,
     new_words: bool = False,
 ) -> list[Sentence]:
     """Draw sentences: ``each`` of every phenomenon, half of them with {a} positive.
 
-    times: of these phenomena, as many times.
+    times: of these phenomena, as many times. whose: of these frames.
     """
-    rng = np.random.default_rng([seed, 0x83, new_frames, new_words])
+    rng = np.random.default_rng([seed, 0x83, whose == HELD, new_words])
     by_name: dict[str, list[Frame]] = {}
     for frame in frames():
-        if frame.held_out == new_frames:
+        if frame.whose == whose:
             by_name.setdefault(frame.phenomenon, []).append(frame)
     made: dict[str, Sentence] = {}
     for name, lines in by_name.items():
         for number in range(each * (times or {}).get(name, 1)):
             frame = lines[int(rng.integers(len(lines)))]
             positive = number % 2 == 0
-            text = _filled(frame.text, positive, new_words, rng)
-            if new_frames or not _held_out().fullmatch(text.lower().rstrip(".!?")):
+            text = _in_company(frame.text, rng) if whose == LEARNT else frame.text
+            text = _filled(text, positive, new_words, rng)
+            if whose != LEARNT or not _held_out().fullmatch(text.lower().rstrip(".!?")):
                 label = _label(frame.label, positive)
-                made[text] = Sentence(name, text, label, new_frames, new_words)
+                made[text] = Sentence(name, text, label)
     return list(made.values())
+
+
+def typed_sentences() -> list[Sentence]:
+    """Read the sentences that others typed."""
+    labels = {"pos": POSITIVE, "neg": NEGATIVE, "neutral": NEUTRAL}
+    rows = [line.split("\t") for line in TYPED.read_text("utf-8").splitlines()]
+    return [Sentence(name, text, labels[label]) for label, name, text in rows]
+
+
+def _in_company(frame: str, rng: np.random.Generator) -> str:
+    """Return a frame, some of the time with neutral words before or after it."""
+    if rng.random() < COMPANY:
+        befores = _words("before", False)
+        frame = f"{befores[int(rng.integers(len(befores)))]} {frame}"
+    afters = [after for after in _words("after", False) if after[0] == "." or frame[-1] not in "?!"]
+    if rng.random() < COMPANY:
+        frame += afters[int(rng.integers(len(afters)))]
+    return frame.replace("?.", "?").replace("!.", "!")
 
 
 def _filled(frame: str, positive: bool, new: bool, rng: np.random.Generator) -> str:
@@ -213,6 +256,7 @@ def _filled(frame: str, positive: bool, new: bool, rng: np.random.Generator) -> 
     text = re.sub(r"\s+(?=,)|\s+(?=\s)", "", text).strip()
     text = re.sub(r"\b(a|A) (?=[aeiou])", r"\1n ", text)
     text = re.sub(r"\bi\b", "I", text)
+    text = re.sub(r"(?<=[.?!] )[a-z]", lambda letter: letter[0].upper(), text)
     if rng.random() < 0.8:
         text = text[0].upper() + text[1:]
     ends = ("", ".", ".", "!") if text[-1] not in "?!." else ("",)

@@ -1,11 +1,12 @@
 """What a sentiment model says of sentences with a twist, of new frames and of new words.
 
-    python tools/sentiment/measure.py [MODEL …] [--data FOLDER]
+    python tools/sentiment/measure.py [MODEL …] [--data FOLDER] [--wrong]
 
 By phenomenon of grammar.py: the share of right answers, in points, on held-out frames, on held-out
-words, and on both. Questions are right between 0.25 and 0.75. With FOLDER, also on the test splits
-of sst2, uci_yelp and uci_amazon, and on those rows of the last two that hold a negation. The last
-line is the calibration error on the sentences with a sentiment.
+words, on both, on frames that others wrote (with held-out words), and on sentences that they typed.
+Questions are right between 0.25 and 0.75. With FOLDER, also on the test splits of sst2, uci_yelp
+and uci_amazon, and on those rows of the last two that hold a negation. The last line is the
+calibration error on the others' sentences with a sentiment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ import re
 from pathlib import Path
 
 import numpy as np
-from grammar import NEGATIVE, NEUTRAL, POSITIVE, Sentence, frames, make_sentences
+from grammar import (
+    HELD,
+    NEGATIVE,
+    NEUTRAL,
+    OTHERS,
+    POSITIVE,
+    Sentence,
+    frames,
+    make_sentences,
+    typed_sentences,
+)
 
 from edge_lstm import Classifier
 from edge_lstm.metrics import calibration_bins, expected_calibration_error
@@ -25,9 +36,10 @@ EACH = 300
 SEED = 83
 KINDS = {
     "known": {},
-    "frames": {"new_frames": True},
+    "frames": {"whose": HELD},
     "words": {"new_words": True},
-    "both": {"new_frames": True, "new_words": True},
+    "both": {"whose": HELD, "new_words": True},
+    "others": {"whose": OTHERS, "new_words": True},
 }
 SETS = ("sst2", "uci_yelp", "uci_amazon")
 NEGATION = re.compile(r"\b(?:not|no|never|nothing|nobody|none|neither|nor|cannot)\b|n't\b", re.I)
@@ -58,12 +70,15 @@ def main() -> None:
     )
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--data", type=Path, metavar="FOLDER")
+    parser.add_argument("--wrong", action="store_true", help="print typed sentences answered wrong")
     asked = parser.parse_args()
     for classifier in map(Classifier.load, asked.models or [None]):
-        print(f"{classifier.model.path.name:22s}" + "".join(f"{kind:>8s}" for kind in KINDS))
+        kinds = "".join(f"{kind:>8s}" for kind in [*KINDS, "typed"])
+        print(f"{classifier.model.path.name:22s}{kinds}")
+        judged = {kind: make_sentences(EACH, SEED, **new) for kind, new in KINDS.items()}
+        judged["typed"] = typed_sentences()
         answers = {}
-        for kind, new in KINDS.items():
-            sentences = make_sentences(EACH, SEED, **new)
+        for kind, sentences in judged.items():
             rows = classifier.probabilities([sentence.text for sentence in sentences])
             answers[kind] = sentences, rows
         for name in dict.fromkeys(frame.phenomenon for frame in frames()):
@@ -73,7 +88,10 @@ def main() -> None:
                 few = [sentences[i] for i in of_name]
                 shares.append(100 * right(few, rows[of_name, 1]).mean())
             print(f"{name:22s}" + "".join(f"{share:8.1f}" for share in shares))
-        sentences, rows = answers["both"]
+        sentences, rows = answers["typed"]
+        for i in np.flatnonzero(~right(sentences, rows[:, 1])) if asked.wrong else ():
+            print(f"{rows[i, 1]:.2f} {sentences[i].text}")
+        sentences, rows = answers["others"]
         sure = [i for i, each in enumerate(sentences) if each.label in (NEGATIVE, POSITIVE)]
         truth = np.array([int(sentences[i].label > 0.5) for i in sure])
         for name in SETS if asked.data else ():
