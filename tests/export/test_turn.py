@@ -171,6 +171,9 @@ def test_whatever_ends_a_turn_the_old_file_is_whole(
     def fail(*_: object) -> None:
         raise fault
 
+    # The new file is the better one, or nothing would be written.
+    counts = iter([2, 1])
+    monkeypatch.setattr(turn, "answered_well", lambda *_: next(counts))
     monkeypatch.setattr(turn, "write_atomically", fail)
     assert turned("--seed", "1").returncode not in (0, 3)
     assert Path("team.onnx").read_bytes() == whole
