@@ -17,6 +17,7 @@ from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import Pairs
 
 
 @dataclass(frozen=True)
@@ -197,5 +198,5 @@ def depth(value: Any) -> int:
         deepest += 1
         level = []
         for each in nested:
-            level += each.values() if isinstance(each, dict) else each
+            level += each.values() if isinstance(each, (dict, Pairs)) else each
     return deepest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring
 from typing import Any
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -15,6 +16,26 @@ _INVISIBLE = re.compile(
 )
 # Joins labels in one column, as ``score`` writes them. No label of a multi-label model may hold it.
 LABEL_JOINT = "|"
+_NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
+_quoted: Callable[[str], str] = encode_basestring
+
+
+class Number(str):
+    """A number of JSON, in the digits that it was written with."""
+
+    __slots__ = ()
+
+
+class Pairs(list[tuple[str, Any]]):
+    """The names and values of an object of JSON, a repeated name as often as it is there."""
+
+    def items(self) -> Pairs:
+        """Return them, as a dict does."""
+        return self
+
+    def values(self) -> list[Any]:
+        """Return the values."""
+        return [value for _, value in self]
 
 
 def printable(text: str) -> str:
@@ -73,6 +94,33 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json_escape(c) for c in text)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON.
+
+    Numbers of the input keep their digits. A value that JSON has no form for (NaN, infinity, a
+    date) becomes a string.
+    """
+    if type(value) is str:
+        return _quoted(value)
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        is_number = type(value) is Number and value not in _NOT_FINITE
+        return str(value) if is_number else _quoted(value)
+    if isinstance(value, (dict, Pairs)):
+        items = [f"{json_text(str(key))}: {json_text(item)}" for key, item in value.items()]
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(json_text, value)) + "]"
+    if isinstance(value, (bool, int, float)):
+        # The module writes NaN and Infinity bare, which JSON does not allow.
+        text = json.dumps(value)
+        return _quoted(text) if text in _NOT_FINITE else text
+    if isinstance(value, bytes):
+        return _quoted(value.decode("utf-8", "surrogateescape"))
+    return _quoted(str(value))
 
 
 def json_escape(character: str) -> str:

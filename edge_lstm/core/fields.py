@@ -21,9 +21,9 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, NoReturn, TypeAlias
 
-from edge_lstm.checked import check_fields
+from edge_lstm.checked import check_fields, depth
 from edge_lstm.errors import DataError
-from edge_lstm.printable import CONTROL_CHARACTER, listed, shorten, well_formed
+from edge_lstm.printable import CONTROL_CHARACTER, Number, Pairs, listed, shorten, well_formed
 
 Kind: TypeAlias = Literal["text", "number", "category"]
 # What a number field is of the values at its path: the last one, or a figure of a list.
@@ -227,22 +227,21 @@ class Fields:
         if isinstance(row, str) and row.startswith(READ_MARK):
             text = RowText(row.removeprefix(READ_MARK))
         else:
-            text = RowText(self._text(self._object_of(row)))
+            text = RowText(self._text(self.object_of(row)))
         text.row = row
         text.fields = self
         return text
 
-    def _object_of(self, row: Any) -> Any:
-        if isinstance(row, Mapping):
-            return _object(row)
+    def object_of(self, row: Any) -> Any:
+        """Return a row as :func:`parse_object` does. Raises DataError as :meth:`read`."""
+        if isinstance(row, Mapping) or (isinstance(row, str) and is_object(row)):
+            return parse_object(row)
         if not isinstance(row, str):
             raise DataError(f"a row is a {type(row).__name__}; give an object of fields, or JSON")
-        if is_object(row):
-            return parse_object(row)
         if not self.texts:
             names = listed(self.names, most=8)
             raise DataError(f"the model reads an object with {names}, not a text; give JSON")
-        return _Object([(self.texts[0].name, row)])
+        return Pairs([(self.texts[0].name, row)])
 
     def _text(self, row: Any) -> str:
         found = collected(row)
@@ -395,10 +394,6 @@ def _seconds(found: re.Match[str]) -> Decimal:
     return Decimal(int(moment.timestamp()))
 
 
-class _Object(list[tuple[str, Any]]):
-    """The names and values of an object of JSON, a repeated name as often as it is there."""
-
-
 def _refused(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -408,17 +403,18 @@ def _decimal(digits: str) -> Decimal:
 
 
 def _decoder(constant: Callable[[str], Any]) -> json.JSONDecoder:
-    """constant: makes a value of NaN and the like."""
+    """Return a decoder. constant: makes a value of NaN and the like."""
     return json.JSONDecoder(
-        object_pairs_hook=_Object,
-        parse_float=_decimal,
-        parse_int=_decimal,
+        object_pairs_hook=Pairs,
+        parse_float=Number,
+        parse_int=Number,
         parse_constant=constant,
     )
 
 
 _JSON = _decoder(_refused)
-_PYTHON = _decoder(Decimal)
+# Of Python's numbers, NaN is a missing value, as pandas has it.
+_PYTHON = _decoder({"Infinity": Number("1e99999999"), "-Infinity": Number("-1e99999999")}.get)
 
 
 def without_fields(text: str) -> str:
@@ -431,33 +427,39 @@ def is_object(text: str) -> bool:
     return text.lstrip(" \t\n\r").startswith("{")
 
 
-def parse_object(text: str) -> Any:
-    """Return the object of a JSON text, for :meth:`Fields.read`.
+def parse_object(row: Mapping[str, Any] | str) -> Any:
+    """Return an object, or its JSON, as :class:`Pairs` with its numbers as :class:`Number`.
 
-    Raises DataError if it is not JSON, or not an object.
+    Raises DataError if it is not JSON or nested too deep.
     """
     try:
-        return _JSON.decode(text)
+        parsed = _JSON.decode(row) if isinstance(row, str) else _PYTHON.decode(_ENCODER.encode(row))
+        if depth(parsed) > MOST_DEPTH:
+            raise RecursionError
     except RecursionError:
         raise DataError(_TOO_DEEP) from None
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        shown = shorten(row) if isinstance(row, str) else "a row"
         reason = str(error).partition(": line")[0]
-        raise DataError(f"{shorten(text)} is not JSON ({reason}); correct the object") from None
+        raise DataError(f"{shown} is not JSON ({reason}); correct the object") from None
+    return parsed
 
 
-def _object(row: Mapping[str, Any]) -> Any:
-    """Return a row of Python's values as :func:`parse_object` does."""
+def is_missing(value: Any) -> bool:
+    """Return whether it is None, NaN, pandas.NaT or pandas.NA. The last has no truth value."""
     try:
-        return _PYTHON.decode(_ENCODER.encode(row))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"a row is no object of JSON ({error}); give plain values") from None
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of NumPy, a date or another mapping as one of JSON."""
-    if hasattr(value, "item"):
-        return value.item()
-    return dict(value) if isinstance(value, Mapping) else str(value)
+    """Return a value of NumPy or pandas, a date or another mapping as one of JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return None if is_missing(value) else str(value)
 
 
 _ENCODER = json.JSONEncoder(default=_plain)
@@ -467,24 +469,22 @@ def collected(row: Any) -> defaultdict[str, Values]:
     """Return the values of a row by path; items of a list have the path of the list.
 
     row: of :func:`parse_object`.
-
-    Raises DataError if it is nested too deep.
     """
     found: defaultdict[str, Values] = defaultdict(Values)
 
-    def collect(value: Any, path: str, depth: int) -> None:
-        if isinstance(value, list) and depth == MOST_DEPTH:
-            raise DataError(_TOO_DEEP)
-        if isinstance(value, _Object):
+    def collect(value: Any, path: str) -> None:
+        if isinstance(value, Pairs):
             for name, item in value:
-                collect(item, f"{path}.{name}" if path else name, depth + 1)
+                collect(item, f"{path}.{name}" if path else name)
             return
+        if type(value) is Number:
+            value = _decimal(value)
         found[path] += [] if value is None or value == "" else [value]
         if isinstance(value, list):
             for item in value:
-                collect(item, path, depth + 1)
+                collect(item, path)
 
-    collect(row, "", 0)
+    collect(row, "")
     return found
 
 

@@ -43,7 +43,7 @@ from edge_lstm.tables.schema import (
     Source,
 )
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
-from edge_lstm.tables.values import cell_text, refuse_bytes, row_text, utf8_error
+from edge_lstm.tables.values import cell_text, refuse_bytes, utf8_error
 
 # The comma first: it wins if another delimiter fits as well.
 DELIMITERS = (",", ";", "\t", "|")
@@ -228,8 +228,7 @@ class CsvFormat(Format):
                 table[i], reasons[i] = fitted(fields, schema, reasons[i])
                 own[i] = delimiter.join(cells(table[i], delimiter))
         if schema.text == WHOLE_ROW:
-            objects = (dict(zip(schema.columns, row)) for row in table)
-            every = [row_text(each, schema.fields) for each in objects]
+            every = schema.objects(lambda index: [row[index] for row in table])
         else:
             every = [row[schema.text] for row in table]
         texts = [None if reason else text for text, reason in zip(every, reasons)]

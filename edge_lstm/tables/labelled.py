@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import LABEL_JOINT, counted, cut, listed, shorten
+from edge_lstm.printable import LABEL_JOINT, counted, cut, json_text, listed, shorten
 from edge_lstm.tables.encoding import NAME_IT
 from edge_lstm.tables.format import Row, Rows
 from edge_lstm.tables.reader import Inputs, open_inputs
 from edge_lstm.tables.schema import WHOLE_ROW, ReadOptions, Schema, column_index, find_column
-from edge_lstm.tables.values import BAD_BYTE, cell_text, json_text, json_value
+from edge_lstm.tables.values import BAD_BYTE, cell_text, json_value
 
 if TYPE_CHECKING:  # score reads labels of columns without NumPy
     import numpy as np
@@ -314,7 +314,7 @@ class _LabelReader:
             )
         read = schema.text_column
         if schema.text == WHOLE_ROW:
-            read = ", ".join(each for each in schema.fields or schema.columns if each not in names)
+            read = ", ".join(each for each in schema.fields if each not in names)
         self.columns = Columns(read, names)
         self._flags = names if flags else ()
         self._column = names[0]

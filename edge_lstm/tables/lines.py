@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import Number, json_text
 from edge_lstm.tables.encoding import check_text
 from edge_lstm.tables.format import (
     ANY_KEYS,
@@ -38,15 +39,12 @@ from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
 from edge_lstm.tables.values import (
     MAX_DEPTH,
     NULL_TEXT,
-    Number,
     RowError,
     json_object,
-    json_text,
     json_value,
     kind_of,
     refuse_bytes,
     replaced,
-    row_text,
     scan_json,
 )
 
@@ -174,14 +172,16 @@ class JsonlFormat(TextFormat):
         """
         count = len(rows.texts)
         items: list[tuple[str, Iterable[str]]] = []
-        before = ""
         if columns.is_appended:
-            parts: list[Iterable[str]] = [rows.own]
-            before = ", "
+            parts: list[Iterable[str]] = [
+                rows.own,
+                ["" if own.endswith("{") else ", " for own in rows.own],
+            ]
         else:
             parts = [["{"] * count]
             for name, index in zip(columns.columns, columns.own):
                 items.append((name, map(json_text, rows.columns[index])))
+        before = ""
         items += [(name, cells_of(each, json_text)) for name, each in zip(columns.added, added)]
         for name, values in items:
             parts += [[f"{before}{json_text(name)}: "] * count, values]
@@ -258,19 +258,22 @@ def _read_row(
         if gap is not None:
             raise RowError(gap)
         row = json_object(line)
-        if not row:
-            raise RowError(f"the row has no {column!r}")
         keys.check(row)
     except RowError as error:
         raw = json_text(None if gap else replaced(line))
         return None, str(error), f'{{"{RAW_COLUMN}": {raw}'
-    stem = line.rstrip().removesuffix("}")
+    stem = line.rstrip().removesuffix("}").rstrip()
     try:
         if schema.text == WHOLE_ROW:
-            return row_text(row, schema.fields), None, stem
+            from edge_lstm.core.fields import parse_object
+
+            parse_object(line)
+            return line, None, stem
         return _text(row, column), None, stem
     except RowError as error:
         return None, str(error), stem
+    except DataError as error:
+        return None, str(error).rpartition("; ")[0], stem
 
 
 def _text(row: dict[str, Any], column: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from edge_lstm.errors import DataError, first_line, read_error
 from edge_lstm.extras import needs
-from edge_lstm.printable import well_formed
+from edge_lstm.printable import Number, well_formed
 from edge_lstm.tables.format import ANY_KEYS, Block, Column, Format, Keys, OutputColumns, Rows
 from edge_lstm.tables.schema import (
     MAX_ROW,
@@ -26,11 +26,9 @@ from edge_lstm.tables.schema import (
 )
 from edge_lstm.tables.values import (
     NULL_TEXT,
-    Number,
     cell_text,
     refuse_bytes,
     replaced,
-    row_text,
 )
 
 _TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
@@ -113,10 +111,8 @@ class ParquetFormat(Format):
         """Return the rows of an Arrow IPC stream."""
         table = pyarrow().ipc.open_stream(block.rows).read_all()
         if schema.text == WHOLE_ROW:
-            names = schema.fields or schema.columns
-            values = [plain_values(table.column(schema.columns.index(name))) for name in names]
-            rows = zip(*values)
-            texts: list[str | None] = [row_text(dict(zip(names, row)), names) for row in rows]
+            columns = table.columns
+            texts: list[str | None] = [*schema.objects(lambda index: plain_values(columns[index]))]
         else:
             texts = plain_values(table.column(schema.text))
         reasons = [*map(_reason, texts)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from edge_lstm.checked import check_fields
 from edge_lstm.errors import DataError
-from edge_lstm.printable import listed, well_formed
+from edge_lstm.printable import Pairs, json_text, listed, well_formed
 
 if TYPE_CHECKING:
     from edge_lstm.core.fields import Fields
@@ -132,7 +132,7 @@ class Schema:
     format: the name of its format.
     columns: their names; for JSONL the keys of the first rows, in order of appearance.
     text: the index of the text column; WHOLE_ROW: the text of a row is an object.
-    fields: of a whole row, the columns that the object has; empty for all.
+    fields: of a whole row, the columns that are read.
     is_unicode: whether its strings are Unicode; else they may have bytes that are not UTF-8 (see
         values.py).
     rows: their number; None if it is not known.
@@ -153,13 +153,14 @@ class Schema:
     def text_column(self) -> str:
         """The name of the text column; of a whole row, the names of its columns."""
         if self.text == WHOLE_ROW:
-            return ", ".join(self.fields or self.columns)
+            return ", ".join(self.fields)
         return self.columns[self.text]
 
     def with_fields(self, names: Sequence[str], where: str, *, may_lack: bool) -> Schema:
         """Choose the columns of fields: for ``a.b`` the column ``a.b``, or else ``a``.
 
-        may_lack: whether rows may have columns that are not among these.
+        names: of the fields; empty for all columns.
+        may_lack: whether a row may lack some of them.
         Raises DataError that lists the columns.
         """
         chosen: dict[str, None] = {}
@@ -170,7 +171,19 @@ class Schema:
             if there is None and not may_lack:
                 column_index(self.columns, name, where)
             chosen[there or paths[-1]] = None
-        return replace(self, fields=tuple(chosen))
+        if chosen and chosen.keys().isdisjoint(self.columns):
+            column_index(self.columns, next(iter(chosen)), where)
+        return replace(self, fields=tuple(chosen) or self.columns)
+
+    def objects(self, column: Callable[[int], Iterable[Any]]) -> list[str]:
+        """Return whole rows as JSON; NaN is left out.
+
+        column: returns the values of a column, which is given by its index.
+        """
+        places = [i for i, name in enumerate(self.columns) if name in self.fields]
+        names = [self.columns[i] for i in places]
+        rows = (zip(names, row) for row in zip(*map(column, places)))
+        return [json_text(Pairs((name, v) for name, v in row if v == v)) for row in rows]
 
 
 def _is_encoding(name: str) -> bool:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import compress, count
-from json.encoder import encode_basestring
 from json.scanner import make_scanner
 from operator import ne
 from typing import Any
 
 from edge_lstm.checked import depth
-from edge_lstm.printable import counted
+from edge_lstm.printable import Number, counted, json_text
 
 # Lists and objects may be nested this deep. The code that walks through them is recursive, and
 # Python's stack is finite.
@@ -28,18 +27,10 @@ BAD_BYTE = "(byte 0x"  # part of the reason if bytes of a row are not in the fil
 # It follows a byte that is not in the encoding of a file that is not UTF-8.
 OTHER_ENCODING = "\udcfd\udcfe"
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
-_NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
-_quoted: Callable[[str], str] = encode_basestring
 
 
 class RowError(Exception):
     """A row without a usable text, or one that cannot be written; the message says why."""
-
-
-class Number(str):
-    """A number of a row, in the digits that it was written with."""
-
-    __slots__ = ()
 
 
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
@@ -96,40 +87,6 @@ def json_value(text: str) -> Any:
 def kind_of(value: Any) -> str:
     """Return what a message calls a value of JSON."""
     return _KINDS.get(type(value), "null")
-
-
-def json_text(value: Any) -> str:
-    """Return a value as JSON.
-
-    Numbers of the input keep their digits. A value that JSON has no form for (NaN, infinity, a
-    date) becomes a string.
-    """
-    if type(value) is str:
-        return _quoted(value)
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        is_number = type(value) is Number and value not in _NOT_FINITE
-        return str(value) if is_number else _quoted(value)
-    if isinstance(value, dict):
-        items = [f"{json_text(str(key))}: {json_text(item)}" for key, item in value.items()]
-        return "{" + ", ".join(items) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(json_text, value)) + "]"
-    if isinstance(value, (bool, int, float)):
-        # The module writes NaN and Infinity bare, which JSON does not allow.
-        text = json.dumps(value)
-        return _quoted(text) if text in _NOT_FINITE else text
-    if isinstance(value, bytes):
-        return _quoted(value.decode("utf-8", "surrogateescape"))
-    return _quoted(str(value))
-
-
-def row_text(row: Mapping[str, Any], columns: Collection[str]) -> str:
-    """Return the columns of a row as one object of JSON; all of them if none is named."""
-    if not columns:
-        return json_text(row)
-    return json_text({name: value for name, value in row.items() if name in columns})
 
 
 def float32_texts(values: Iterable[float]) -> list[str]:

@@ -22,10 +22,9 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.text import text_key
 from edge_lstm.errors import DataError
-from edge_lstm.printable import well_formed
+from edge_lstm.printable import Pairs, json_text, well_formed
 from edge_lstm.system.atomic import write_atomically
 from edge_lstm.tables.csv import csv_text
-from edge_lstm.tables.values import json_object, json_text
 
 POOL = 20_000  # texts that are classified: of more, a random part
 FEWEST = 500
@@ -115,7 +114,14 @@ def write_suggestions(suggestions: Suggestions, path: Path) -> None:
     Raise OutputError.
     """
     if path.suffix == JSONL_SUFFIX:
-        rows = [{**json_object(row), "label": label} for row, label in suggestions.rows]
-        write_atomically("".join(f"{json_text(row)}\n" for row in rows), path)
+        lines = [_labelled(text, label) for text, label in suggestions.rows]
+        write_atomically("".join(f"{line}\n" for line in lines), path)
         return
     write_atomically(csv_text([("text", "label"), *suggestions.rows]), path)
+
+
+def _labelled(text: Any, label: str) -> str:
+    """Return a row as JSON with this label. text: what was read of it."""
+    pairs = text.fields.object_of(text.row)
+    others = (pair for pair in pairs if pair[0] != "label")
+    return json_text(Pairs([*others, ("label", label)]))

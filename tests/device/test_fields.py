@@ -63,7 +63,7 @@ def test_the_rows_of_the_format_page_become_their_texts() -> None:
         ("2.5000000000000000000000000000000001", 2),
         (2.5, 1),
         (float("inf"), 2),
-        (float("nan"), 4),
+        (float("nan"), 3),
         (-0.0, 0),
         (5e-324, 0),
         (10**400, 2),
@@ -97,7 +97,7 @@ def test_ten_thousand_digits_are_a_number_of_json() -> None:
     assert words_of('{"n":1' + "0" * 10_000 + "}")[0] == 2
     assert words_of('{"n":2.5' + "0" * 10_000 + "1}")[0] == 2
     assert words_of('{"n":2.5' + "0" * 10_000 + "}")[0] == 1
-    with pytest.raises(DataError, match="a row is no object of JSON"):
+    with pytest.raises(DataError, match="a row is not JSON"):
         words_of({"n": 10**10_000})  # Python writes no int of so many digits
 
 
@@ -188,6 +188,22 @@ def test_an_object_has_one_answer_in_all_ways_to_ask(model: Path) -> None:
         assert json.loads(Path("o.jsonl").read_text())[column] == answer.label
     evaluated = json_of("evaluate", "rows.csv", "-m", model)
     assert evaluated["texts"] == 1
+
+
+def test_a_line_of_json_has_the_same_answer_in_predict_and_score(model: Path) -> None:
+    rows = ['{"t":"a wonderful film","t":"bad","n":3,"n":1}', "{}", '{"l":[1,2]}', '{"n":NaN}']
+    Path("rows.jsonl").write_text("\n".join(rows))
+    assert command("score", "rows.jsonl", "-m", model, "-o", "o.jsonl").returncode == 3
+    *scored, refused = map(json.loads, Path("o.jsonl").read_text().splitlines())
+    for row, found in zip(rows, scored):
+        answer = json_of("predict", "-m", model, row)
+        assert (found["label"], found["status"]) == (answer["label"], answer["status"])
+        assert found["probability"] == pytest.approx(answer["probability"], abs=1e-6)
+    assert "NaN is not JSON" in refused["error"]
+    assert "NaN is not JSON" in command("predict", "-m", model, rows[-1]).error
+    Path("rows.jsonl").write_text('{"x":1}\n')
+    error = command("score", "rows.jsonl", "-m", model).error
+    assert "has no column 't'; its columns are 'x'" in error
 
 
 def test_other_text_is_the_first_text_field_and_said_once(model: Path) -> None:

@@ -151,6 +151,19 @@ def test_a_field_that_no_row_has_names_those_that_are_there() -> None:
     assert "--field takes NAME:KIND with the kind text, number, category" in done.error
 
 
+def test_a_training_reads_lines_of_json_as_the_model_does() -> None:
+    lines = [json.dumps(row)[:-1] + ', "paid": 7}' for row in rows(60)]
+    source = Path("rows.jsonl")
+    source.write_text("\n".join(lines))
+    dataset = read_dataset([str(source)], field_options(str(source), DataOptions(), every=True))
+    assert dataset.fields is not None and "paid" not in dataset.fields.names  # 7 in all rows
+    source.write_text("\n".join([lines[0], lines[1].replace(": 7}", ": NaN}"), *lines[2:]]))
+    error = train(source, "--fields", "all", "--dry-run").error
+    assert "rows.jsonl row 2" in error and "NaN is not JSON" in error
+    Path("rows.txt").write_text("__label__a late\n__label__b lost\n")
+    assert "rows.txt has no columns" in train("rows.txt", "--fields", "all", "--dry-run").error
+
+
 def test_the_requests_of_a_log_are_rows() -> None:
     source = Path("log.jsonl")
     log = [
@@ -170,11 +183,13 @@ def test_the_requests_of_a_log_are_rows() -> None:
 def test_dicts_and_data_frames_train_from_python() -> None:
     pandas = pytest.importorskip("pandas")
     table = rows(60)
+    table[0]["paid"] = np.nan
     labels = [row.pop("label") for row in table]
     frame = pandas.DataFrame(table)
     assert dataset_from(frame, labels).train.texts == dataset_from(table, labels).train.texts
     model = TextClassifier("tiny", teacher="none", epochs=1).fit(frame, labels)
     assert model.score(table, labels) > 0.9
+    assert (model.predict_proba(frame) == model.predict_proba(table)).all()
 
 
 def test_a_model_of_one_text_column_is_as_before(folder: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from edge_lstm.cli.options import (
     check_outputs,
 )
 from edge_lstm_export.cli.options import option
+
+if TYPE_CHECKING:
+    from edge_lstm.tables import ReadOptions
 
 
 def command(
@@ -61,16 +65,17 @@ def command(
     if output.exists() and not is_stream(output):
         raise DataError(f"{output} exists and may hold your labels; give another -o, or delete it")
     classifier = Classifier.load(model)
-    fields = [classifier.model.fields]
-    if (fields[0] is not None) != (output.suffix == JSONL_SUFFIX):
-        kind = "rows with fields are JSONL" if fields[0] is not None else "texts are CSV"
-        raise DataError(f"{kind}; give -o suggestions{'.jsonl' if fields[0] else '.csv'}")
-    plain = with_fields(ReadOptions(), fields)
-    others = (row for path in labelled or () for row in read_rows([path], options=plain))
-    have_labels = [row.text for row in others if row.text]
-    reading = ReadOptions(text_column, format=input_format, encoding=encoding)
-    rows = read_rows(inputs, options=with_fields(reading, fields))
-    pool = (row.text for row in rows if row.text)
+    fields = classifier.model.fields
+    if (fields is not None) != (output.suffix == JSONL_SUFFIX):
+        kind = "rows with fields are JSONL" if fields else "texts are CSV"
+        raise DataError(f"{kind}; give -o suggestions{'.jsonl' if fields else '.csv'}")
+
+    def texts_of(paths: Sequence[str | Path], reading: ReadOptions) -> Iterator[str]:
+        rows = read_rows(paths, options=with_fields(reading, [fields]))
+        yield from (classifier.model.as_text(row.text) for row in rows if row.text)
+
+    have_labels = [text for path in labelled or () for text in texts_of([path], ReadOptions())]
+    pool = texts_of(inputs, ReadOptions(text_column, format=input_format, encoding=encoding))
     with Display(quiet=True):
         chosen, texts, classified = suggestions = suggest(
             classifier, pool, count, labelled=have_labels

@@ -7,7 +7,7 @@ their values. Two numbers of which now the one and now the other is larger are c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, get_args
@@ -27,9 +27,8 @@ from edge_lstm.core.fields import (
     parse_object,
 )
 from edge_lstm.errors import DataError
-from edge_lstm.printable import counted, listed, shorten
+from edge_lstm.printable import Pairs, counted, json_text, listed, shorten
 from edge_lstm.tables.reader import open_inputs
-from edge_lstm.tables.values import json_object, row_text
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, Split
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, request_of
@@ -99,11 +98,25 @@ def _text_column(source: str, options: DataOptions) -> tuple[str, ...]:
         return ()
 
 
-def rows_of(texts: Sequence[str], options: DataOptions, labels: Sequence[str]) -> list[str]:
-    """Return the objects of rows in JSON, without labels and the like; of a log, the requests."""
+def row_text(
+    row: Mapping[str, Any] | str, options: DataOptions, labels: Collection[str] = ()
+) -> str:
+    """Return the fields that are asked for of a row, as JSON: no labels; of a log, the request.
+
+    row: an object, or its JSON.
+
+    Raise DataError if it is not JSON.
+    """
     left_out = {*labels, options.group_column, options.confidence_column, *options.left_out}
-    rows = (request_of(json_object(text)) for text in texts)
-    return [row_text(row, row.keys() - left_out) for row in rows]
+    wanted = options.wanted
+    return json_text(
+        Pairs(
+            (name, value)
+            for name, value in request_of(parse_object(row))
+            if name not in left_out
+            and (_is_wanted(name, options) or any(_is_under(name, each) for each in wanted))
+        )
+    )
 
 
 def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
@@ -261,7 +274,7 @@ def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
 def objects(rows: Any) -> list[Any] | None:
     """Return the rows of a table of pandas, or a list of objects; None for other things."""
     if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
-        return [*rows.astype(object).where(rows.notna(), None).to_dict("records")]
+        return [*rows.to_dict("records")]
     if isinstance(rows, Sequence) and len(rows) and all(isinstance(row, Mapping) for row in rows):
         return [*rows]
     return None

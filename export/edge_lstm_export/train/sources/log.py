@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from edge_lstm.core.risk_coverage import fewest_texts
 from edge_lstm.errors import DataError
-from edge_lstm.printable import shorten
+from edge_lstm.printable import Pairs, shorten
 from edge_lstm.tables.format import Row
 from edge_lstm.tables.labelled import LabelledTexts
 from edge_lstm_export.arrays import Floats
@@ -139,12 +139,13 @@ def read_log(rows: Iterable[Row], labelled: LabelledTexts) -> Log:
     return Log([_logged(row, column, given[row.number]) for row in rows if row.number in given])
 
 
-def request_of(row: dict[str, Any]) -> dict[str, Any]:
+def request_of(row: Pairs) -> Pairs:
     """Return the object that a request of a log was about; another row as it is."""
-    if not row.keys() >= {TIME, BECAUSE, _TEXT}:
+    columns = dict(row)
+    if not columns.keys() >= {TIME, BECAUSE, _TEXT}:
         return row
-    state = row.get(_STATE)
-    return state if isinstance(state, dict) else {_TEXT: row[_TEXT]}
+    state = columns.get(_STATE)
+    return state if isinstance(state, Pairs) else Pairs([(_TEXT, columns[_TEXT])])
 
 
 def _logged(row: Row, column: str, given: str) -> Logged:

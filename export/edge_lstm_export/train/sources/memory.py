@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_lstm.core.fields import is_missing
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, well_formed
 from edge_lstm.tables.labelled import SUM_TOLERANCE, Shares, distribution
-from edge_lstm.tables.values import row_text
 from edge_lstm_export.arrays import Names
 from edge_lstm_export.digests import labelled_digest
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, all_names, label_names, make_split
-from edge_lstm_export.train.sources.fields import objects, with_fields
+from edge_lstm_export.train.sources.fields import objects, row_text, with_fields
 
 NAME = "texts"  # of the data set
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
@@ -46,7 +46,7 @@ def dataset_from(
     """
     rows = objects(texts)
     if rows is not None:
-        plain = [row_text(row, ()) for row in rows]
+        plain = [row_text(row, DataOptions()) for row in rows]
         dataset = dataset_from(plain, labels, groups=groups)
         dataset = with_fields(dataset, DataOptions(fields=()))
         assert dataset.fields is not None
@@ -85,7 +85,7 @@ def _read_groups(groups: Any, count: int) -> Sequence[str]:
     if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__") or len(groups) != count:
         raise DataError(f"{NAME}: there are not {count:,} groups; give one for each text")
     for i, group in enumerate(groups):
-        if isinstance(group, _COLLECTIONS) or _is_missing(group):
+        if isinstance(group, _COLLECTIONS) or is_missing(group):
             raise DataError(f"{NAME}: group {i} is {group!r:.40}; give a name or a number")
     return list(map(str, groups))
 
@@ -134,7 +134,7 @@ def _read_labels(labels: Any) -> _Labels:
         for value in row:
             if not isinstance(value, Hashable) or isinstance(value, _COLLECTIONS):
                 raise DataError(f"{NAME}: label {i} holds a {type(value).__name__}, not a label")
-            if _is_missing(value):
+            if is_missing(value):
                 raise DataError(
                     f"{NAME}: label {i} is missing ({value!r}); label the text, or remove it"
                 )
@@ -178,11 +178,3 @@ def _read_matrix(labels: Any) -> _Labels:
 def _plain(value: Any) -> Any:
     """Return NumPy's numbers as Python's."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_missing(value: Any) -> bool:
-    """Return whether it is None, NaN, pandas.NaT or pandas.NA. The last has no truth value."""
-    try:
-        return value is None or bool(value != value)
-    except TypeError:
-        return True

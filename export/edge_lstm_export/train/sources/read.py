@@ -34,7 +34,7 @@ from edge_lstm_export.train.sources.dataset import (
     label_names,
     make_split,
 )
-from edge_lstm_export.train.sources.fields import rows_of, with_fields
+from edge_lstm_export.train.sources.fields import row_text, with_fields
 from edge_lstm_export.train.sources.imdb import IMDB, has_parts, read_reviews
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, Log, read_log
 from edge_lstm_export.train.sources.warnings import checked
@@ -160,7 +160,7 @@ def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
             well_formed(row.text) for row in inputs.rows() if row.text and not row.text.isspace()
         )
         if options.fields is not None:
-            texts = tuple(rows_of(texts, options, ()))
+            texts = tuple(row_text(text, options) for text in texts)
     if not texts:
         raise DataError(
             f"{source} has no unlabelled text; give another --unlabelled, or leave it out"
@@ -301,8 +301,10 @@ def _read_labelled(path: Path, options: DataOptions, *, multi_label: bool = Fals
     part = read_labelled(path, options=reading)
     if options.fields is None:
         return part
-    labels = part.columns.labels if part.columns else ()
-    return replace(part, texts=rows_of(part.texts, options, labels))
+    if part.columns is None:
+        raise DataError(f"{path} has no columns; leave --field and --fields out")
+    labels = part.columns.labels
+    return replace(part, texts=[row_text(text, options, labels) for text in part.texts])
 
 
 def _name(paths: Sequence[Path]) -> str:
