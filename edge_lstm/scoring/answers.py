@@ -190,13 +190,11 @@ class Predictor:
         why = [*reasons]
         for i, row in enumerate(rows):
             try:
-                texts = [None if row is None else model.as_text(row) for model in models]
+                # Other fields read it again.
+                read[i], *_ = [None if row is None else model.as_text(row) for model in models]
             except DataError as error:
                 read[i] = None
                 why[i] = str(error)
-            else:
-                # Of several models, each reads other fields.
-                read[i] = texts[0] if len(models) == 1 else row
         return read, why
 
 

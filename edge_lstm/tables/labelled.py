@@ -60,7 +60,7 @@ DEFAULT_LABEL_OPTIONS = LabelOptions()
 class Columns(NamedTuple):
     """The columns of a table that are read.
 
-    text: its name. labels: the names of the columns with labels.
+    text: its name; empty for whole rows. labels: the names of the columns with labels.
     """
 
     text: str
@@ -312,10 +312,7 @@ class _LabelReader:
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
                 "name the other with --text-column or --label-column"
             )
-        read = schema.text_column
-        if schema.text == WHOLE_ROW:
-            read = ", ".join(each for each in schema.fields if each not in names)
-        self.columns = Columns(read, names)
+        self.columns = Columns(schema.text_column, names)
         self._flags = names if flags else ()
         self._column = names[0]
         what = "column" if len(names) == 1 else "columns"

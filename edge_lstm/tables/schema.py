@@ -6,6 +6,7 @@ import codecs
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from edge_lstm.checked import check_fields
@@ -151,34 +152,26 @@ class Schema:
 
     @property
     def text_column(self) -> str:
-        """The name of the text column; of a whole row, the names of its columns."""
-        if self.text == WHOLE_ROW:
-            return ", ".join(self.fields)
-        return self.columns[self.text]
+        """The name of the text column; empty if the text is an object."""
+        return "" if self.text == WHOLE_ROW else self.columns[self.text]
 
     def with_fields(self, names: Sequence[str], where: str, *, may_lack: bool) -> Schema:
-        """Choose the columns of fields: for ``a.b`` the column ``a.b``, or else ``a``.
+        """Choose the columns of fields: for ``a.b`` the columns ``a.b`` and ``a``.
 
         names: of the fields; empty for all columns.
         may_lack: whether a row may lack some of them.
         Raises DataError that lists the columns.
         """
-        chosen: dict[str, None] = {}
-        for name in map(str, names):
-            parts = name.split(".")
-            paths = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
-            there = next((path for path in paths if path in self.columns), None)
-            if there is None and not may_lack:
-                column_index(self.columns, name, where)
-            chosen[there or paths[-1]] = None
-        if chosen and chosen.keys().isdisjoint(self.columns):
-            column_index(self.columns, next(iter(chosen)), where)
-        return replace(self, fields=tuple(chosen) or self.columns)
+        columns = {name: [each for each in self.columns if is_under(each, name)] for name in names}
+        missing = [name for name in names if not columns[name]]
+        if missing and (not may_lack or len(missing) == len(names)):
+            column_index(self.columns, missing[0], where)
+        return replace(self, fields=tuple(chain(*columns.values())) or self.columns)
 
     def objects(self, column: Callable[[int], Iterable[Any]]) -> list[str]:
-        """Return whole rows as JSON; NaN is left out.
+        """Return rows as JSON, without NaN.
 
-        column: returns the values of a column, which is given by its index.
+        column: returns the values of a column by its index.
         """
         places = [i for i, name in enumerate(self.columns) if name in self.fields]
         names = [self.columns[i] for i in places]
@@ -258,6 +251,11 @@ def with_fields(options: Options, models: Sequence[Fields | None]) -> Options:
         names = listed(reading[0].names, most=8)
         raise DataError(f"the model reads the fields {names}; leave --text-column out")
     return replace(options, fields=[name for each in reading for name in each.names])
+
+
+def is_under(name: str, path: str) -> bool:
+    """Return whether the path of a field is of this name, or inside it."""
+    return path == name or path.startswith(f"{name}.")
 
 
 def holds_labels(columns: Sequence[str]) -> bool:

@@ -78,5 +78,6 @@ def columns_in_words(dataset: Dataset) -> str:
     for columns in dataset.columns:
         labels = listed([f"{shorten(name)!r}" for name in columns.labels], 8)
         kind = "label" if len(columns.labels) == 1 else "labels"
-        read.append(f"text {columns.text!r}, {kind} {labels}")
+        text = f"text {columns.text!r}" if columns.text else "rows"
+        read.append(f"{text}, {kind} {labels}")
     return "; ".join(read)

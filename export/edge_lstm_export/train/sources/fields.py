@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, get_args
@@ -29,6 +30,7 @@ from edge_lstm.core.fields import (
 from edge_lstm.errors import DataError
 from edge_lstm.printable import Pairs, counted, json_text, listed, shorten
 from edge_lstm.tables.reader import open_inputs
+from edge_lstm.tables.schema import find_column, is_under
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, Split
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, request_of
@@ -70,32 +72,22 @@ def field_options(
     names = [*texts, *(given.rpartition(":")[0] if given in kinds else given for given in fields)]
     if "" in names:
         raise DataError("a --field has no name; give the name of a column, as in amount")
-    if every:
-        if len(kinds) < len(names):
-            raise DataError(
-                "--fields all has every column; beside it, --field takes NAME:KIND with the kind "
-                f"{listed(get_args(Kind))}"
-            )
-        return replace(options, fields=(), kinds=tuple(kinds))
-    is_log = _is_log(source, options)
-    if not texts and not is_log:
-        names = [*_text_column(source, options), *names]
-    wanted = tuple(dict.fromkeys(names))
+    if every and len(kinds) < len(names):
+        raise DataError(
+            "--fields all has every column; beside it, --field takes NAME:KIND with the kind "
+            f"{listed(get_args(Kind))}"
+        )
+    columns = open_inputs([source], options=replace(options, fields=())).schema.columns
     # A request of a log stands in a column of its own.
-    return replace(options, fields=() if is_log else wanted, wanted=wanted, kinds=tuple(kinds))
-
-
-def _is_log(source: str, options: DataOptions) -> bool:
-    whole = replace(options, fields=())
-    return {TIME, BECAUSE} <= {*open_inputs([source], options=whole).schema.columns}
-
-
-def _text_column(source: str, options: DataOptions) -> tuple[str, ...]:
-    """Return the text column of a source, if one is clearly that."""
-    try:
-        return (open_inputs([source], options=options).schema.text_column,)
-    except DataError:
-        return ()
+    is_log = {TIME, BECAUSE} <= {*columns}
+    if not texts and not is_log:
+        # If one column is clearly the text.
+        with suppress(DataError):
+            place = find_column(columns, None, source, "text", options.label_column)
+            names.insert(0, columns[place])
+    wanted = () if every else tuple(names)
+    fields = () if is_log else wanted
+    return replace(options, fields=fields, wanted=wanted, kinds=tuple(kinds))
 
 
 def row_text(
@@ -108,13 +100,12 @@ def row_text(
     Raise DataError if it is not JSON.
     """
     left_out = {*labels, options.group_column, options.confidence_column, *options.left_out}
-    wanted = options.wanted
     return json_text(
         Pairs(
             (name, value)
             for name, value in request_of(parse_object(row))
             if name not in left_out
-            and (_is_wanted(name, options) or any(_is_under(name, each) for each in wanted))
+            and (_is_wanted(name, options) or any(is_under(name, each) for each in options.wanted))
         )
     )
 
@@ -153,7 +144,7 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
     reasons = [(shorten(each.title, _NAME_WIDTH), why[each]) for each in kept]
     for a, b in fields.pairs:
         both = f"{kept[a].title} and {kept[b].title}"
-        reasons.append(("compared", f"{both} (now the one is larger, now the other)"))
+        reasons.append(("compared", both))
 
     def read(split: Split) -> Split:
         return replace(split, texts=tuple(map(fields.read, split.texts)))
@@ -179,7 +170,7 @@ def _found(
     """
     kinds = dict(each.rpartition(":")[::2] for each in options.kinds)
     for name in (*options.wanted, *kinds):
-        if not any(_is_under(name, path) for path in counts):
+        if not any(is_under(name, path) for path in counts):
             there = listed([shorten(path) for path in counts], most=20)
             raise DataError(f"no row has a field {name!r}; the rows have {there}")
     lists = [path for path in counts if any(row[path].number("length") for row in rows)]
@@ -189,7 +180,7 @@ def _found(
             yield _field(path, values, kinds[path])
         elif count < FEWEST_ROWS or not _is_wanted(path, options):
             continue
-        elif any(_is_under(name, path) for name in lists):
+        elif any(is_under(name, path) for name in lists):
             for part in get_args(Part)[1:]:
                 if any(each.number(part) is not None for each in values):
                     yield _number(path, part, values, "a list")
@@ -200,12 +191,7 @@ def _found(
 
 
 def _is_wanted(path: str, options: DataOptions) -> bool:
-    return not options.wanted or any(_is_under(name, path) for name in options.wanted)
-
-
-def _is_under(name: str, path: str) -> bool:
-    """Return whether a path is of this name, or inside it."""
-    return path == name or path.startswith(f"{name}.")
+    return not options.wanted or any(is_under(name, path) for name in options.wanted)
 
 
 def _field(path: str, values: Sequence[Values], kind: str = "") -> tuple[Field, str]:
@@ -273,8 +259,7 @@ def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
 
 def objects(rows: Any) -> list[Any] | None:
     """Return the rows of a table of pandas, or a list of objects; None for other things."""
-    if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
-        return [*rows.to_dict("records")]
-    if isinstance(rows, Sequence) and len(rows) and all(isinstance(row, Mapping) for row in rows):
-        return [*rows]
-    return None
+    if hasattr(rows, "columns"):
+        rows = rows.to_dict("records")
+    are_objects = isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows)
+    return [*rows] if are_objects and rows else None
