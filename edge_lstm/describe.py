@@ -50,9 +50,7 @@ def overview(model: ModelFile) -> dict[str, str]:
     length = f"the {tokenizer.rule.keeps} {tokenizer.length:,} tokens of a text"
     parts = (model.quantization or {}).items()
     quantized = [f"{name}: {what}" for name, what in parts if name in QUANTIZED_PARTS]
-    fields = {}
-    if model.fields is not None:
-        fields["fields"] = "; ".join(model.fields.in_words())
+    fields = "" if model.fields is None else "; ".join(model.fields.in_words())
     versions = model.training.get("versions")
     packages = versions.items() if isinstance(versions, dict) else ()
     return {
@@ -61,7 +59,7 @@ def overview(model: ModelFile) -> dict[str, str]:
         "accuracy": _accuracy(model)
         or "unknown; measure it with 'edge-lstm evaluate FILE -m MODEL'",
         "size": f"{len(model.data):,} bytes, {model.precision}",
-        **fields,
+        **({"fields": fields} if fields else {}),
         "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
         "length": "; ".join(filter(None, (length, model.padding_line))),
         "quantization": "; ".join(quantized) or "none",

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from edge_lstm.core.classifier import Classifier, Row
 from edge_lstm.core.decide import STATUSES, Policy, check_label, decide
-from edge_lstm.core.fields import Fields
 from edge_lstm.core.text import Token, Tokenizer
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 
@@ -84,6 +83,7 @@ def explain(classifier: Classifier, text: Row, *, label: str | None = None) -> E
     Raise DataError if the model does not have the label.
     """
     fields = classifier.model.fields
+    describe = str if fields is None else fields.describe
     text = classifier.model.as_text(text)
     labels = classifier.labels
     tokenizer = classifier.model.tokenizer
@@ -105,7 +105,7 @@ def explain(classifier: Classifier, text: Row, *, label: str | None = None) -> E
         Word(
             start=token.start,
             end=token.end,
-            text=_shown(fields, text[token.start : token.end]),
+            text=describe(text[token.start : token.end]),
             effect=log_odds[0] - log_odds[row],
             probability=predictions[row][column],
             known=token.known,
@@ -151,10 +151,6 @@ def _without_each(
             rows.append(list(tokenizer.kept(ids[:start] + ids[end:])))
         found.append((token, row, is_read))
     return found
-
-
-def _shown(fields: Fields | None, word: str) -> str:
-    return word if fields is None else fields.describe(word)
 
 
 def _log_odds(probabilities: Sequence[float], column: int, multi_label: bool) -> float:

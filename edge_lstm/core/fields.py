@@ -150,9 +150,9 @@ class Field:
         """Yield what its words say, for people, in their order."""
         says = [f"= {value}" for value in self.shown]
         if self.kind == "number":
-            above = ["", *(f"> {edge}, " for edge in self.shown)]
-            below = [*(f"<= {edge}" for edge in self.shown), "any"]
-            says = [f"{a}{b}".removesuffix(", any") for a, b in zip(above, below)]
+            above = ["", *(f"> {edge}" for edge in self.shown)]
+            below = [*(f"<= {edge}" for edge in self.shown), ""]
+            says = [", ".join(filter(None, each)) or "any" for each in zip(above, below)]
         if self.words:
             says += ["is missing", "is unknown"]
         yield from (f"{self.title} {each}" for each in says)
@@ -236,12 +236,10 @@ class Fields:
         """Return a row as :func:`parse_object` does. Raises DataError as :meth:`read`."""
         if isinstance(row, Mapping) or (isinstance(row, str) and is_object(row)):
             return parse_object(row)
-        if not isinstance(row, str):
-            raise DataError(f"a row is a {type(row).__name__}; give an object of fields, or JSON")
-        if not self.texts:
-            names = listed(self.names, most=8)
-            raise DataError(f"the model reads an object with {names}, not a text; give JSON")
-        return Pairs([(self.texts[0].name, row)])
+        if isinstance(row, str) and self.texts:
+            return Pairs([(self.texts[0].name, row)])
+        names = listed(self.names, most=8)
+        raise DataError(f"the model reads an object with {names}, not a text; give JSON")
 
     def _text(self, row: Any) -> str:
         found = collected(row)
@@ -351,9 +349,7 @@ class Values(list[Any]):
             return None
         if any(number.is_nan() for number in numbers):
             return _NO_NUMBER
-        if part == "sum":
-            return _sum(numbers)
-        return min(numbers) if part == "least" else max(numbers)
+        return _FIGURES[part](numbers)
 
 
 def _sum(numbers: Sequence[Decimal]) -> Decimal:
@@ -366,6 +362,13 @@ def _sum(numbers: Sequence[Decimal]) -> Decimal:
         if abs(total) > _MOST_SUM:
             return _NO_NUMBER
     return _CUT.scaleb(total, -6)
+
+
+_FIGURES: Mapping[str, Callable[[list[Decimal]], Decimal]] = {
+    "least": min,
+    "greatest": max,
+    "sum": _sum,
+}
 
 
 def number_of(value: Value) -> Decimal:

@@ -163,8 +163,6 @@ class Models:
         """Raise RequestError if a file cannot read a row. names: the questions of the row."""
         for name in names:
             model = self.served[name].classifier.model
-            if model.fields is None:
-                continue
             try:
                 model.as_text(row)
             except DataError as error:

@@ -270,10 +270,8 @@ def _read_row(
             parse_object(line)
             return line, None, stem
         return _text(row, column), None, stem
-    except RowError as error:
-        return None, str(error), stem
-    except DataError as error:
-        return None, str(error).rpartition("; ")[0], stem
+    except (RowError, DataError) as error:
+        return None, str(error).removesuffix("; correct the object"), stem
 
 
 def _text(row: dict[str, Any], column: str) -> str:

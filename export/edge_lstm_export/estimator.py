@@ -152,8 +152,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
-        given = objects(X)
-        texts = map(checkpoint.as_text, X if given is None else given)
+        texts = map(checkpoint.as_text, objects(X) or X)
         rows = [checkpoint.tokenizer.encode_text(text).ids for text in texts]
         with quiet_thread():
             return predict_probabilities(checkpoint.network, rows)

@@ -244,8 +244,8 @@ def command(
         by_digest=replaced is not None,
         unlabelled=unlabelled,
     )
-    every = fields == ALL
-    reading = field_options(sources[0], reading, text_column or (), field or (), every=every)
+    names = (text_column or (), field or ())
+    reading = field_options(sources[0], reading, *names, every=fields == ALL)
     read = [*sources, test, unlabelled, teacher, start]
     written = [*targets, replaced] if output is not None else [replaced]
     check_outputs(written, read, parents=True)

@@ -44,9 +44,7 @@ class TrainingData:
 
         Neighbouring words share letters, as words of one stem do, so they share their weights.
         """
-        if self.fields is None:
-            return {}
-        return dict(self.fields.below())
+        return {} if self.fields is None else dict(self.fields.below())
 
     @cached_property
     def row_examples(self) -> Examples:

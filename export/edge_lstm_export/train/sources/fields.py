@@ -142,9 +142,7 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
             f"have it, all rows have the same, or {len(kept)} others are there)"
         )
     reasons = [(shorten(each.title, _NAME_WIDTH), why[each]) for each in kept]
-    for a, b in fields.pairs:
-        both = f"{kept[a].title} and {kept[b].title}"
-        reasons.append(("compared", both))
+    reasons += [("compared", f"{kept[a].title} and {kept[b].title}") for a, b in fields.pairs]
 
     def read(split: Split) -> Split:
         return replace(split, texts=tuple(map(fields.read, split.texts)))
