@@ -32,6 +32,7 @@ globalThis.document = {
   body: { classList: { add() {}, remove() {} } },
   createElement: () => new Element(),
   getElementById: (id) => (elements[id] ??= new Element()),
+  querySelector: () => new Element(),
   querySelectorAll: () => models.map(([, question, textContent]) => ({ dataset: { question }, textContent })),
 };
 globalThis.addEventListener = (name, listener) => (listeners[name] = listener);
@@ -52,5 +53,6 @@ for (const path of files) {
   document.getElementById("unfamiliar").checked = !unfamiliar; // too late for this table
   while (download.hidden && !error.textContent) await new Promise((done) => setTimeout(done));
   const data = downloaded && Buffer.from(await downloaded.arrayBuffer()).toString("base64");
-  console.log(JSON.stringify({ error: error.textContent, data, name: download.download }));
+  const status = document.getElementById("status").textContent;
+  console.log(JSON.stringify({ error: error.textContent, data, name: download.download, status }));
 }

@@ -191,6 +191,19 @@ def test_a_row_with_more_or_fewer_cells_than_the_header_has_no_answer(
 
 
 @needs_node
+def test_rows_with_fields_are_scored_by_their_columns(tmp_path: Path) -> None:
+    model = tmp_path / "rows.onnx"
+    model.write_bytes(edited({"fields": '{"fields":[{"name":"t","kind":"text"}],"pairs":[]}'}))
+    tables = {"a.csv": b"t,t\ngood,bad\n", "b.csv": b"id,x\n1,2\n"}
+    scored, refused = drop(model, tables, tmp_path).values()
+    assert refused["error"] == "b.csv: it has no column “t”; its columns are id, x"
+    _, row = rows_of(base64.b64decode(scored["data"]))
+    (expected,) = Classifier.load(model).predict(['{"t":"good","t":"bad"}'])
+    assert same(row[3], expected.probability)
+    assert scored["status"].startswith("no words: the prediction for an empty row")
+
+
+@needs_node
 @pytest.mark.parametrize("unfamiliar", [False, True])
 def test_a_text_that_the_file_is_unsure_of_comes_back_without_a_label(
     unfamiliar: bool, tmp_path: Path
