@@ -436,8 +436,10 @@ def parse_object(row: Mapping[str, Any] | str) -> Any:
     Raises DataError if it is not JSON or nested too deep.
     """
     try:
-        parsed = _JSON.decode(row) if isinstance(row, str) else _PYTHON.decode(_ENCODER.encode(row))
-        if depth(parsed) > MOST_DEPTH:
+        text = row if isinstance(row, str) else _ENCODER.encode(row)
+        parsed = (_JSON if text is row else _PYTHON).decode(text)
+        # Counting brackets is fast.
+        if text.count("{") + text.count("[") > MOST_DEPTH < depth(parsed):
             raise RecursionError
     except RecursionError:
         raise DataError(_TOO_DEEP) from None

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from edge_lstm.core.fields import parse_object
 from edge_lstm.errors import DataError
 from edge_lstm.printable import Number, json_text
 from edge_lstm.tables.encoding import check_text
@@ -144,8 +145,8 @@ class JsonlFormat(TextFormat):
             text = None
             # It is not an object with a text, or has a number of too many digits for Python.
             try:
-                row, end = scan_json(line, 0)
-                text = row[key]  # a whole row has no such key
+                row, end = ({}, 0) if key is None else scan_json(line, 0)
+                text = row[key]
                 is_plain = end == len(line) and type(text) is str and fits(row)
             except (StopIteration, ValueError, RecursionError, KeyError, TypeError):
                 is_plain = False
@@ -253,25 +254,21 @@ def _read_row(
 
     gap: why the line was not kept; None if it was.
     """
-    column = schema.text_column
+    is_whole = schema.text == WHOLE_ROW
     try:
         if gap is not None:
             raise RowError(gap)
-        row = json_object(line)
+        row = dict(json_object(line, parse_object if is_whole else None))
         keys.check(row)
-    except RowError as error:
+    except (RowError, DataError) as error:
         raw = json_text(None if gap else replaced(line))
-        return None, str(error), f'{{"{RAW_COLUMN}": {raw}'
+        reason = str(error).removesuffix("; correct the object")
+        return None, reason, f'{{"{RAW_COLUMN}": {raw}'
     stem = line.rstrip().removesuffix("}").rstrip()
     try:
-        if schema.text == WHOLE_ROW:
-            from edge_lstm.core.fields import parse_object
-
-            parse_object(line)
-            return line, None, stem
-        return _text(row, column), None, stem
-    except (RowError, DataError) as error:
-        return None, str(error).removesuffix("; correct the object"), stem
+        return line if is_whole else _text(row, schema.text_column), None, stem
+    except RowError as error:
+        return None, str(error), stem
 
 
 def _text(row: dict[str, Any], column: str) -> str:

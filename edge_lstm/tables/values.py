@@ -17,7 +17,7 @@ from operator import ne
 from typing import Any
 
 from edge_lstm.checked import depth
-from edge_lstm.printable import Number, counted, json_text
+from edge_lstm.printable import Number, Pairs, counted, json_text
 
 # Lists and objects may be nested this deep. The code that walks through them is recursive, and
 # Python's stack is finite.
@@ -47,8 +47,10 @@ _KINDS = {
 }
 
 
-def json_object(line: str) -> dict[str, Any]:
+def json_object(line: str, read: Callable[[str], Any] | None = None) -> Any:
     """Return the object that a line of JSON holds, its numbers as :class:`Number`.
+
+    read: parses the line; None for :func:`json_value`.
 
     Raises RowError if the line holds something else, is nested too deep or is not UTF-8.
     """
@@ -56,7 +58,7 @@ def json_object(line: str) -> dict[str, Any]:
     if where:
         raise RowError(f"the row {where}")
     try:
-        row = json_value(line)
+        row = (read or json_value)(line)
     except RecursionError:
         raise RowError(_TOO_DEEP) from None
     except ValueError as error:
@@ -64,7 +66,7 @@ def json_object(line: str) -> dict[str, Any]:
     # Counting brackets is fast, and few lines have enough of them.
     if line.count("{") + line.count("[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
         raise RowError(_TOO_DEEP)
-    if not isinstance(row, dict):
+    if not isinstance(row, (dict, Pairs)):
         raise RowError(f"the row is {kind_of(row)}, not an object")
     return row
 

@@ -196,7 +196,7 @@ def test_rows_with_fields_are_scored_by_their_columns(tmp_path: Path) -> None:
     model.write_bytes(edited({"fields": '{"fields":[{"name":"t","kind":"text"}],"pairs":[]}'}))
     tables = {"a.csv": b"t,t\ngood,bad\n", "b.csv": b"id,x\n1,2\n"}
     scored, refused = drop(model, tables, tmp_path).values()
-    assert refused["error"] == "b.csv: it has no column “t”; its columns are id, x"
+    assert "it has no column “t”; its columns are id, x" in refused["error"]
     _, row = rows_of(base64.b64decode(scored["data"]))
     (expected,) = Classifier.load(model).predict(['{"t":"good","t":"bad"}'])
     assert same(row[3], expected.probability)
