@@ -26,7 +26,6 @@ from edge_lstm.core.decide import (
     not_probabilities,
 )
 from edge_lstm.core.engine import Engine, chosen_engine
-from edge_lstm.core.fields import RowText
 from edge_lstm.core.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.core.native import NativeSession
 from edge_lstm.core.onnx_runtime import OnnxRuntime
@@ -181,11 +180,10 @@ class Classifier:
 
     def _texts(self, texts: Any, kinds: tuple[type, ...] = (str,)) -> list[Any]:
         """Return texts as the text rule reads them; missing ones stay None."""
-        if self.model.fields is None:
-            texts = _check_texts(texts, kinds)
-            return [self.model.as_text(text) if type(text) is RowText else text for text in texts]
-        rows = _check_texts(texts, (*kinds, Mapping))
-        return [None if row is None else self.model.as_text(row) for row in rows]
+        if self.model.fields is not None:
+            kinds = (*kinds, Mapping)
+        as_text = self.model.as_text
+        return [None if row is None else as_text(row) for row in _check_texts(texts, kinds)]
 
     def _read(
         self,

@@ -224,10 +224,8 @@ class Fields:
         """
         if isinstance(row, RowText):
             return row if row.fields is self else self.read(row.row)
-        if isinstance(row, str) and row.startswith(READ_MARK):
-            text = RowText(row.removeprefix(READ_MARK))
-        else:
-            text = RowText(self._text(self.object_of(row)))
+        is_read = isinstance(row, str) and row.startswith(READ_MARK)
+        text = RowText(row[1:] if is_read else self._text(self.object_of(row)))
         text.row = row
         text.fields = self
         return text
@@ -301,10 +299,15 @@ class Fields:
 
         Raises ValueError or TypeError.
         """
-        made = []
-        for plain in values["fields"]:
-            known = tuple(plain.get("edges", plain.get("values", ())))
-            made.append(Field(plain["name"], plain["kind"], plain.get("part", "value"), known))
+        made = (
+            Field(
+                name=plain["name"],
+                kind=plain["kind"],
+                part=plain.get("part", "value"),
+                known=tuple(plain.get("edges", plain.get("values", ()))),
+            )
+            for plain in values["fields"]
+        )
         fields = cls(tuple(made), tuple(map(tuple, values["pairs"])))
         _require(fields.to_dict() == values, "its fields have a setting that is not supported")
         return fields

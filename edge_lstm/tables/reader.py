@@ -163,9 +163,8 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
         try:
             schema = reading.schema(source, stream, options)
             if schema.text == WHOLE_ROW:
-                is_open = not reading.has_fixed_columns
-                names = options.fields or ()
-                schema = schema.with_fields(names, source.name, may_lack=is_open)
+                may_lack = not reading.has_fixed_columns
+                schema = schema.with_fields(options.fields or (), source.name, may_lack=may_lack)
             schemas.append(schema)
         finally:
             if stream is not None and stream.once:

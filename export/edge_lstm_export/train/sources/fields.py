@@ -6,6 +6,7 @@ their values. Two numbers of which now the one and now the other is larger are c
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -45,6 +46,8 @@ MOST_PAIRS = 16
 _MOST_OF_ONE_ORDER = 0.95
 _NAME_WIDTH = 26  # of a field in the plan
 
+_KIND = re.compile(f":({'|'.join(get_args(Kind))})$")  # behind a name
+
 _Row = Mapping[str, Values]  # by path
 
 
@@ -67,9 +70,8 @@ def field_options(
     """
     if not fields and not every and len(texts) < 2:
         return replace(options, text_column=texts[0] if texts else None)
-    kinds = [f"{name}:text" for name in texts]
-    kinds += [given for given in fields if given.rpartition(":")[2] in get_args(Kind)]
-    names = [*texts, *(given.rpartition(":")[0] if given in kinds else given for given in fields)]
+    kinds = [*(f"{name}:text" for name in texts), *filter(_KIND.search, fields)]
+    names = [*texts, *(_KIND.sub("", given) for given in fields)]
     if "" in names:
         raise DataError("a --field has no name; give the name of a column, as in amount")
     if every and len(kinds) < len(names):
@@ -105,7 +107,7 @@ def row_text(
             (name, value)
             for name, value in request_of(parse_object(row))
             if name not in left_out
-            and (_is_wanted(name, options) or any(is_under(name, each) for each in options.wanted))
+            and (not options.wanted or any(is_under(name, each) for each in options.wanted))
         )
     )
 

@@ -50,7 +50,8 @@ def dataset_from(
         dataset = dataset_from(plain, labels, groups=groups)
         dataset = with_fields(dataset, DataOptions(fields=()))
         assert dataset.fields is not None
-        return replace(dataset, unlabelled=tuple(map(dataset.fields.read, unlabelled)))
+        more = map(dataset.fields.read, objects(unlabelled) or unlabelled)
+        return replace(dataset, unlabelled=tuple(more))
     read = _read_labels(labels)
     names = read.names
     columns = read.columns
