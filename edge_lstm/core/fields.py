@@ -60,11 +60,19 @@ class RowText(str):
     """What the text rule reads of a row: its texts, then its field words.
 
     row: the object, or its JSON.
-    fields: the fields that read it.
+    fields: the fields that read it; None for a text that stands for the row in models without.
     """
 
     row: Any
-    fields: Fields
+    fields: Fields | None
+
+    @classmethod
+    def of(cls, text: str, row: Any, fields: Fields | None = None) -> RowText:
+        """Return the text of a row."""
+        made = cls(text)
+        made.row = row
+        made.fields = fields
+        return made
 
 
 @dataclass(frozen=True)
@@ -225,10 +233,8 @@ class Fields:
         if isinstance(row, RowText):
             return row if row.fields is self else self.read(row.row)
         is_read = isinstance(row, str) and row.startswith(READ_MARK)
-        text = RowText(row[1:] if is_read else self._text(self.object_of(row)))
-        text.row = row
-        text.fields = self
-        return text
+        text = row[1:] if is_read else self._text(self.object_of(row))
+        return RowText.of(text, row, self)
 
     def object_of(self, row: Any) -> Any:
         """Return a row as :func:`parse_object` does. Raises DataError as :meth:`read`."""

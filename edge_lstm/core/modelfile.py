@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.core import model_checks, onnx_file
-from edge_lstm.core.fields import Fields, RowText
+from edge_lstm.core.fields import Fields
 from edge_lstm.core.layers import NetworkConfig, padding_in_words, sentinels
 from edge_lstm.core.model_checks import Room
 from edge_lstm.core.question import ANY_CHOICE, CHOICE, SCORE, Question
@@ -149,7 +149,7 @@ class ModelFile:
         """
         if self.fields is not None:
             return self.fields.read(row)
-        return str(row.row if isinstance(row, RowText) else row)
+        return str(row)
 
     @property
     def is_score(self) -> bool:

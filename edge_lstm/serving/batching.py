@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge_lstm.serving.models import Asked
+from edge_lstm.core.fields import RowText
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ _MOST_CHARACTERS = 50_000
 
 @dataclass
 class _Waiting(Generic[T]):
-    text: Asked
+    text: RowText
     names: frozenset[str]
     future: asyncio.Future[T]
 
@@ -31,14 +31,14 @@ class Batcher(Generic[T]):
     """
 
     def __init__(
-        self, classify: Callable[[Sequence[Asked], Sequence[frozenset[str]]], Sequence[T]]
+        self, classify: Callable[[Sequence[RowText], Sequence[frozenset[str]]], Sequence[T]]
     ) -> None:
         """classify: texts, and the questions of each → the result of each text."""
         self._classify = classify
         self._waiting: list[_Waiting[T]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def submit(self, text: Asked, names: frozenset[str]) -> T:
+    async def submit(self, text: RowText, names: frozenset[str]) -> T:
         """Return the result for a text. names: its questions. Raises what ``classify`` raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -50,7 +50,7 @@ class Batcher(Generic[T]):
     def _flush(self) -> None:
         batch = self._waiting
         self._waiting = []
-        characters = sum(len(each.text.text) for each in batch)
+        characters = sum(len(each.text) for each in batch)
         if len(batch) <= _MOST_TEXTS and characters <= _MOST_CHARACTERS:
             _settle(batch, self._run(batch))
             return

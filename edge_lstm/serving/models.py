@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from edge_lstm.core.classifier import Classifier, Row
 from edge_lstm.core.decide import Policy, Prediction
 from edge_lstm.core.engine import Engine
+from edge_lstm.core.fields import RowText
 from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.questions import Questions
 from edge_lstm.errors import DataError, EdgeLSTMError, RequestError
@@ -56,17 +56,6 @@ class ServedModel:
     def is_always_sure(self) -> bool:
         """Whether every answer counts as sure, for lack of a threshold."""
         return not self.policy.threshold and self.policy.unfamiliar is None
-
-
-class Asked(NamedTuple):
-    """A text, in the two forms that files read.
-
-    text: for files that read a text.
-    row: for files with fields.
-    """
-
-    text: str
-    row: Row
 
 
 class Answer(NamedTuple):
@@ -169,7 +158,7 @@ class Models:
                 raise RequestError(f"question {shorten(name)}: {error}") from None
 
     def classify(
-        self, texts: Sequence[Asked], names: Sequence[frozenset[str]]
+        self, texts: Sequence[RowText], names: Sequence[frozenset[str]]
     ) -> list[dict[str, Answer]]:
         """Classify texts.
 
@@ -182,16 +171,9 @@ class Models:
         groups: dict[frozenset[str], list[int]] = {}
         for i, asked in enumerate(names):
             groups.setdefault(asked, []).append(i)
-        for (asked, rows), has_fields in product(groups.items(), (False, True)):
-            policies = {
-                name: each.policy
-                for name, each in served.items()
-                if name in asked and (each.classifier.model.fields is not None) == has_fields
-            }
-            if not policies:
-                continue
-            read = [texts[i].row if has_fields else texts[i].text for i in rows]
-            answers = questions.classify(read, policies)
+        for asked, rows in groups.items():
+            policies = {name: each.policy for name, each in served.items() if name in asked}
+            answers = questions.classify([texts[i] for i in rows], policies)
             for name, decisions in answers.items():
                 for i, prediction in zip(rows, decisions.predictions):
                     found[i][name] = Answer(served[name], prediction)

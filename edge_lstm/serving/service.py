@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_lstm._version import __version__
+from edge_lstm.core.fields import RowText
 from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import decisions_api, protocol
 from edge_lstm.serving.batching import Batcher
 from edge_lstm.serving.log import SHADOW, Because, DecisionLog
 from edge_lstm.serving.metrics import Metrics
-from edge_lstm.serving.models import Answer, Asked, Models
+from edge_lstm.serving.models import Answer, Models
 from edge_lstm.serving.protocol import AskedQuestion, Decision
 from edge_lstm.serving.upstream import Reply, Upstream
 
@@ -154,7 +155,7 @@ class Service:
         names = frozenset(self.models.served)
         for text in texts:
             self.models.check(text, names)
-        asked = [Asked(protocol.text_of(text), text) for text in texts]
+        asked = [RowText.of(protocol.text_of(text), text) for text in texts]
         found = await asyncio.gather(*[self._batcher.submit(each, names) for each in asked])
         return {
             "predictions": [
@@ -221,7 +222,7 @@ class Service:
         answers: dict[str, Answer] = {}
         if names:
             self.models.check(decision.row, names)
-            answers = await self._batcher.submit(Asked(decision.text, decision.row), names)
+            answers = await self._batcher.submit(RowText.of(decision.text, decision.row), names)
         return [self._found(each, answers.get(each.name)) for each in decision.questions]
 
     def _found(self, question: AskedQuestion, answer: Answer | None) -> _Found:

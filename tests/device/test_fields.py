@@ -55,12 +55,10 @@ def test_the_rows_of_the_format_page_become_their_texts() -> None:
 @pytest.mark.parametrize(
     ("number", "word"),
     [
-        (0.9, 0),
         (1, 0),
         (1.0000000000000002, 1),
         ("1", 0),
         ("2.5000000000000000000000000000000001", 2),
-        (2.5, 1),
         (float("inf"), 2),
         (float("nan"), 3),
         (-0.0, 0),
@@ -69,9 +67,7 @@ def test_the_rows_of_the_format_page_become_their_texts() -> None:
         ("1e99999999", 2),
         ("1e999999999", 4),
         ("NaN", 4),
-        ("1,5", 4),
         ("1" * 65, 4),
-        (True, 4),
         ("", 3),
         (None, 3),
         ("1969-12-31", 0),

@@ -50,8 +50,8 @@ def dataset_from(
         dataset = dataset_from(plain, labels, groups=groups)
         dataset = with_fields(dataset, DataOptions(fields=()))
         assert dataset.fields is not None
-        more = map(dataset.fields.read, objects(unlabelled) or unlabelled)
-        return replace(dataset, unlabelled=tuple(more))
+        unlabelled = map(dataset.fields.read, objects(unlabelled) or unlabelled)
+        return replace(dataset, unlabelled=tuple(unlabelled))
     read = _read_labels(labels)
     names = read.names
     columns = read.columns
