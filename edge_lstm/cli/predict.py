@@ -81,7 +81,7 @@ def _notes_texts(questions: Questions) -> Callable[[str], None]:
     from edge_lstm.core.fields import is_object
 
     fields = [each.model.fields for each in questions.classifiers.values()]
-    names = {each.texts[0].name for each in fields if each is not None and each.texts}
+    names = {each.texts[0].name for each in fields if each and each.texts}
 
     def note(text: str) -> None:
         if names and not is_object(text):

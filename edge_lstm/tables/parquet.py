@@ -63,16 +63,12 @@ class ParquetFormat(Format):
             count = file.metadata.num_rows
         columns = tuple(types.names)
         text = options.find_text(columns, source)
-        if text == WHOLE_ROW:
-            return Schema(
-                self.name, columns, text, rows=count, types=types.serialize().to_pybytes()
-            )
         # By its index, because names may repeat.
         field = types.field(text)
         kind = field.type
         if pyarrow().types.is_dictionary(kind):
             kind = kind.value_type
-        if str(kind) not in _TEXT_TYPES:
+        if text != WHOLE_ROW and str(kind) not in _TEXT_TYPES:
             raise DataError(
                 f"{source.path}: column {field.name!r} holds {field.type}, not text; "
                 "choose another --text-column"

@@ -76,7 +76,7 @@ class ReadOptions:
     encoding: of text files: a name that Python has for it. None: UTF-8, or UTF-16 with a mark. A
         row with bytes that cannot be decoded has no text.
     fields: names of fields, such as ``amount`` or ``order.lines``; the text of a row is then an
-        object with their columns, as JSON. Empty: with all columns. None: it is one column's.
+        object as JSON, a line of JSONL or these columns. Empty: all columns. None: a text column.
     """
 
     text_column: str | None = None
@@ -102,7 +102,7 @@ class ReadOptions:
 
         Raises DataError that lists the columns.
         """
-        if self.fields is not None:
+        if columns and self.fields is not None:
             return WHOLE_ROW
         return find_column(columns, self.text_column, source.name, "text", self.label_column)
 

@@ -242,13 +242,13 @@ def _number(path: str, part: Part, values: Sequence[Values], why: str) -> tuple[
 
 def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of numbers whose order differs most between the rows."""
-    numbers = {i: each for i, each in enumerate(fields.fields) if each.kind == "number"}
     values = {
         i: np.array([each.value(row[each.name]) for row in rows], float)
-        for i, each in numbers.items()
+        for i, each in enumerate(fields.fields)
+        if each.kind == "number"
     }
     shares: dict[tuple[int, int], float] = {}
-    for a, b in combinations(numbers, 2):
+    for a, b in combinations(values, 2):
         difference = values[a] - values[b]
         orders = np.sign(difference[~np.isnan(difference)])
         if len(orders) >= max(2 * FEWEST_ROWS, 0.2 * len(rows)):
