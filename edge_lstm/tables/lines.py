@@ -258,7 +258,7 @@ def _read_row(
     try:
         if gap is not None:
             raise RowError(gap)
-        row = dict(json_object(line, parse_object if is_whole else None))
+        row = dict(json_object(line, parse_object if is_whole else json_value))
         keys.check(row)
     except (RowError, DataError) as error:
         raw = json_text(None if gap else replaced(line))

@@ -47,30 +47,6 @@ _KINDS = {
 }
 
 
-def json_object(line: str, read: Callable[[str], Any] | None = None) -> Any:
-    """Return the object that a line of JSON holds, its numbers as :class:`Number`.
-
-    read: parses the line; None for :func:`json_value`.
-
-    Raises RowError if the line holds something else, is nested too deep or is not UTF-8.
-    """
-    where = utf8_error(line)
-    if where:
-        raise RowError(f"the row {where}")
-    try:
-        row = (read or json_value)(line)
-    except RecursionError:
-        raise RowError(_TOO_DEEP) from None
-    except ValueError as error:
-        raise RowError(f"the row is not JSON: {error}") from None
-    # Counting brackets is fast, and few lines have enough of them.
-    if line.count("{") + line.count("[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
-        raise RowError(_TOO_DEEP)
-    if not isinstance(row, (dict, Pairs)):
-        raise RowError(f"the row is {kind_of(row)}, not an object")
-    return row
-
-
 def json_value(text: str) -> Any:
     """Return the value of JSON, its numbers as :class:`Number`.
 
@@ -84,6 +60,30 @@ def json_value(text: str) -> Any:
         pass
     # The decoder skips the spaces around a value, and its errors describe the text.
     return _DECODER.decode(text)
+
+
+def json_object(line: str, read: Callable[[str], Any] = json_value) -> Any:
+    """Return the object that a line of JSON holds, its numbers as :class:`Number`.
+
+    read: parses the line.
+
+    Raises RowError if the line holds something else, is nested too deep or is not UTF-8.
+    """
+    where = utf8_error(line)
+    if where:
+        raise RowError(f"the row {where}")
+    try:
+        row = read(line)
+    except RecursionError:
+        raise RowError(_TOO_DEEP) from None
+    except ValueError as error:
+        raise RowError(f"the row is not JSON: {error}") from None
+    # Counting brackets is fast, and few lines have enough of them.
+    if line.count("{") + line.count("[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
+        raise RowError(_TOO_DEEP)
+    if not isinstance(row, (dict, Pairs)):
+        raise RowError(f"the row is {kind_of(row)}, not an object")
+    return row
 
 
 def kind_of(value: Any) -> str:
