@@ -141,7 +141,7 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
     if dropped:
         warnings.append(
             f"left out of the fields: {listed(sorted(dropped))} (fewer than {FEWEST_ROWS} rows "
-            f"have it, all rows have the same, or {len(kept)} others are there)"
+            "have it, all have the same, or it is one too many)"
         )
     reasons = [(shorten(each.title, _NAME_WIDTH), why[each]) for each in kept]
     reasons += [("compared", f"{kept[a].title} and {kept[b].title}") for a, b in fields.pairs]
