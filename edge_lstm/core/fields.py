@@ -266,10 +266,12 @@ class Fields:
         return " ".join([text, *(chr(FIRST_WORD + word) for word in words)])
 
     def below(self) -> Iterator[tuple[str, str]]:
-        """Yield the word of each bin of a number, and the words of the bins up to it."""
+        """Yield each field word twice; then a bin's word and the words of the bins up to it."""
+        words = "".join(self._says)
+        yield from zip(words, words)
         for each, first in zip(self.fields, self._firsts):
             if each.kind == "number":
-                bins = "".join(chr(FIRST_WORD + first + i) for i in range(len(each.known) + 1))
+                bins = words[first : first + len(each.known) + 1]
                 yield from zip(bins, accumulate(bins))
 
     @cached_property

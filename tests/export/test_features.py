@@ -47,7 +47,7 @@ def read(labels: int, each: int, slots: int = 100) -> tuple[Tokenizer, Examples,
 
 def chosen(examples: Examples, slots: int, tokenizer: Tokenizer) -> Features:
     words = tokenizer.num_ids - 2
-    return with_characters(choose_ngrams(examples, words, slots), tokenizer, 2, {})
+    return with_characters(choose_ngrams(examples, words, slots), tokenizer, 2)
 
 
 def answers(weights: SparsePart, features: Features, examples: Examples) -> Any:

@@ -40,7 +40,7 @@ class TrainingData:
 
     @cached_property
     def letters(self) -> dict[str, str]:
-        """The letters of each word of a number: one for each edge that it exceeds.
+        """The letters of each field word: itself; of a number, one for each edge that it exceeds.
 
         Neighbouring words share letters, as words of one stem do, so they share their weights.
         """

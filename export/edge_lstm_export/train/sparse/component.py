@@ -27,14 +27,16 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
     if options.selection == "telling":
         examples = data.row_examples
         targets = data.row_targets()
-    words = plan.network.ngram_words
-    features = ngrams.choose_ngrams(examples, words, plan.network.ngram_slots, targets)
+    sizes = plan.network.ngram_words, plan.network.ngram_slots
+    words = enumerate(data.tokenizer.words, FIRST_WORD_ID)
+    of_fields = [i for i, word in words if word in data.letters]
+    features = ngrams.choose_ngrams(examples, *sizes, targets, of_fields)
     features = replace(features, counts=plan.network.ngram_counts)
-    if options.characters or data.letters:
-        letters = data.letters
-        if not options.characters:
-            letters = {**dict.fromkeys(data.tokenizer.entries, ""), **letters}
-        features = ngrams.with_characters(features, data.tokenizer, options.shortest, letters)
+    if options.characters:
+        features = ngrams.with_characters(features, data.tokenizer, options.shortest)
+    if data.letters:
+        spelling = [data.letters.get(word, "") for word in data.tokenizer.words]
+        features = replace(features, letters=ngrams.spelled(features, spelling, (1, 1)))
     if embeddings is not None and options.embeddings:
         features = ngrams.with_embeddings(features, embeddings.weighted)
     return features

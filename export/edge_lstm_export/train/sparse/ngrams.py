@@ -9,9 +9,10 @@ characters say.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from scipy.optimize import minimize
 from torch.nn import functional
 
 from edge_lstm.core.decide import apply_thresholds
+from edge_lstm.core.fields import FIELD_WORDS
 from edge_lstm.core.text import FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm_export.arrays import Bools, Doubles, Floats, Ints, Matrix
 from edge_lstm_export.network import (
@@ -38,6 +40,7 @@ _TEXTS_AT_A_TIME = 20_000  # memory only
 _PAIR_BASE = 2**31  # a pair's key is left id · _PAIR_BASE + right id
 _SMALLEST = 1e-9  # divisors are at least this
 BAYES = 0.3  # standard deviation of naive Bayes' scores, in the SVMs'
+LETTERS = 2.0  # norm of the letters of a row's fields, in norms of its n-grams
 # Texts that hold a pair or a character n-gram, at least.
 _FEWEST_TEXTS = 2
 
@@ -49,15 +52,17 @@ class Features:
     words: ids that are n-grams, from OOV_ID on. table: of the pairs; they are the n-grams that
         follow, by slot. pairs: int64 [slots, 2], the pair in each slot, 0 in an empty one.
     characters: float32 [n, m], CSR: how often an n-gram holds a character n-gram; None for long
-        texts, which hold enough words. embeddings: float32 [n, width], what a word adds to the
-        meaning of a text; None if nothing is known. counts: what an n-gram counts by its
-        occurrences, as the network has it.
+        texts, which hold enough words. letters: float32 [n, k], CSR: the letters of a field word,
+        which are read instead of it; None without fields. embeddings: float32 [n, width], what a
+        word adds to the meaning of a text; None if nothing is known. counts: what an n-gram counts
+        by its occurrences, as the network has it.
     """
 
     words: int
     table: PairTable
     pairs: Ints
     characters: Matrix | None = None
+    letters: Matrix | None = None
     embeddings: Floats | None = None
     counts: tuple[int, ...] = (1,)
 
@@ -97,7 +102,7 @@ class Features:
         return sparse.vstack(blocks, "csr")
 
     def matrix(self, counts: Matrix) -> Matrix:
-        """Return all columns of the fit: float32 [texts, n + m + width], CSR.
+        """Return all columns of the fit: float32 [texts, n + m + k + width], CSR.
 
         counts: float32 [texts, n].
         """
@@ -107,25 +112,24 @@ class Features:
     def folded(self, weights: Floats) -> Floats:
         """Return the weights of the n-grams, float32 [n, outputs].
 
-        The characters' and embeddings' weights are added into the words'.
+        The other columns' weights are added into the words'.
 
-        weights: float32 [n + m + width, outputs], of the columns of :meth:`matrix`.
+        weights: float32 [n + m + k + width, outputs], of the columns of :meth:`matrix`.
         """
-        start = len(self)
-        total = weights[:start]
-        for part in self._parts():
-            end = start + part.shape[1]
-            total = total + part @ weights[start:end]
-            start = end
+        total, *blocks = np.split(weights, self.ends[:-1])
+        for part, block in zip(self._parts(), blocks):
+            total = total + part @ block
         return np.asarray(total, np.float32)
 
     @property
-    def width(self) -> int:
-        """Columns of the embeddings, the last ones of :meth:`matrix`."""
-        return 0 if self.embeddings is None else self.embeddings.shape[1]
+    def ends(self) -> list[int]:
+        """The ends of the blocks of :meth:`matrix`: n-grams, characters, letters, embeddings."""
+        return [*accumulate((part.shape[1] for part in self._parts()), initial=len(self))]
 
     def _parts(self) -> list[Any]:
-        return [part for part in (self.characters, self.embeddings) if part is not None]
+        parts = self.characters, self.letters, self.embeddings
+        none = sparse.csr_matrix((len(self), 0), dtype=np.float32)
+        return [none if part is None else part for part in parts]
 
 
 def choose_ngrams(
@@ -133,6 +137,7 @@ def choose_ngrams(
     words: int,
     most_slots: int,
     targets: Floats | None = None,
+    without: Sequence[int] = (),
 ) -> Features:
     """Choose the n-grams that get a vector.
 
@@ -140,11 +145,12 @@ def choose_ngrams(
     most_slots: slots of word pairs; as many pairs are chosen as find room.
     targets: float32 [texts, L]; the pairs that tell labels apart come first. None: the most
         frequent pairs do.
+    without: ids that are the second of no pair.
     """
     counts, keys = _pairs_of(examples)
     texts = counts.getnnz(axis=0)
     worth = texts.astype(np.float64) if targets is None else _log_count_ratios(counts, targets)
-    worth[texts < _FEWEST_TEXTS] = -1
+    worth[(texts < _FEWEST_TEXTS) | np.isin(keys % _PAIR_BASE, without)] = -1
     best = np.argsort(-worth, kind="stable")
     chosen = keys[best[worth[best] > 0]]
     pairs = np.stack([chosen // _PAIR_BASE, chosen % _PAIR_BASE], axis=1)
@@ -165,29 +171,27 @@ def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
     return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
 
 
-def with_characters(
-    features: Features, tokenizer: Tokenizer, shortest: int, letters: Mapping[str, str]
-) -> Features:
+def with_characters(features: Features, tokenizer: Tokenizer, shortest: int) -> Features:
     """Add the character n-grams of words, read as ``<word>``, and of subwords.
 
     shortest: of the n-grams, in characters.
-    letters: of entries that are not read as they are spelled.
     """
+    words = ["" if FIELD_WORDS.fullmatch(word) else f"<{word}>" for word in tokenizer.words]
+    sizes = shortest, LONGEST_CHARACTERS
+    return replace(features, characters=spelled(features, [*words, *tokenizer.pieces], sizes))
+
+
+def spelled(features: Features, entries: Sequence[str], sizes: tuple[int, int]) -> Matrix:
+    """Return how often an n-gram holds a character n-gram of these sizes, in the entries' texts."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    entries = [letters.get(word, f"<{word}>") for word in tokenizer.words]
-    entries += [letters.get(piece, piece) for piece in tokenizer.pieces]
     # Pairs have no characters of their own, nor has an unknown word, the first id.
     unknown = [""] * (FIRST_WORD_ID - OOV_ID)
     texts = [*unknown, *entries][: features.words]
     texts += [""] * (len(features) - len(texts))
-    counter = CountVectorizer(
-        analyzer="char",
-        ngram_range=(shortest, LONGEST_CHARACTERS),
-        lowercase=False,
-        dtype=np.float32,
-    )
-    return replace(features, characters=counter.fit_transform([*texts, "<>"])[:-1])
+    counter = CountVectorizer(analyzer="char", ngram_range=sizes, lowercase=False, dtype=np.float32)
+    # The vectorizer refuses texts without any.
+    return counter.fit_transform([*texts, "<>".ljust(sizes[0], ">")])[:-1]
 
 
 def with_embeddings(features: Features, embeddings: Floats) -> Features:
@@ -282,21 +286,23 @@ class SparseData:
 
         The weights are float32 [columns]. The columns are multiplied by inverse document frequency
         over the root of the text's length. Each block of columns is scaled so that a mean text has
-        length 1 in it, else the many characters would drown the n-grams.
+        length 1 in it, else the many characters would drown the n-grams; in the letters, LETTERS. A
+        word that has letters is read by these alone, and rare letters count as others do.
         """
         x = self.features.matrix(self.held)
-        n = len(self.features)
-        dense = x.shape[1] - self.features.width
+        n, characters, *_ = ends = self.features.ends
         texts = np.bincount(x.indices, minlength=x.shape[1])
         weights = np.log(len(self.examples) / np.maximum(1, texts)) + 1
         weights[texts == 0] = 0
         weights[n:][texts[n:] < _FEWEST_TEXTS] = 0
-        weights[dense:] = 1
+        weights[characters:] = 1
+        if self.features.letters is not None:
+            weights[:n][self.features.letters.getnnz(axis=1) > 0] = 0
         by_length = self.examples.by_length @ x
         scaled = (by_length @ sparse.diags(weights)).tocsr()
         squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / len(self.examples)
-        ends = [0, n, dense, len(weights)]
-        for start, end, length in zip(ends, ends[1:], (1.0, 1.0, self.options.embeddings)):
+        lengths = 1.0, 1.0, LETTERS, self.options.embeddings
+        for start, end, length in zip([0, *ends], ends, lengths):
             square = float(squares[start:end].sum())
             weights[start:end] *= length / max(square, _SMALLEST) ** 0.5
         scaled = (by_length @ sparse.diags(weights)).tocsr()
@@ -306,21 +312,20 @@ class SparseData:
 def fit_svm(data: SparseData) -> SparsePart:
     """Fit a linear SVM for each label against the rest: one column per logit.
 
-    If a text has one label, naive Bayes is added. Its scores of each label get the mean 0 and
-    BAYES of the SVM's standard deviation, however rare the label.
+    If a text has one label, and no fields, naive Bayes is added. Its scores of each label get the
+    mean 0 and BAYES of the SVM's standard deviation, however rare the label.
     """
     x, weights = data.weighted()
     c = data.options.regularization
     coefficients, bias = svm_weights(x, data.labels, data.multi_label, c)
-    if not data.multi_label:
-        counted = x[:, : x.shape[1] - data.features.width]
+    if not data.multi_label and data.features.letters is None:
+        counted = x[:, : data.features.ends[1]]
         naive = bayes_weights(counted, data.labels)
-        naive = np.pad(naive, ((0, data.features.width), (0, 0)))
-        scores = x @ naive
+        scores = counted @ naive
         spreads = (x @ coefficients).std(axis=0)
         factors = BAYES * spreads / np.maximum(_SMALLEST, scores.std(axis=0))
         bias = bias - factors * scores.mean(axis=0)
-        coefficients = coefficients + np.asarray(factors, np.float32) * naive
+        coefficients[: len(naive)] += np.asarray(factors, np.float32) * naive
     return data.by_logit(coefficients * weights[:, None], bias)
 
 
