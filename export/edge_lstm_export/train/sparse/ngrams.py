@@ -52,10 +52,10 @@ class Features:
     words: ids that are n-grams, from OOV_ID on. table: of the pairs; they are the n-grams that
         follow, by slot. pairs: int64 [slots, 2], the pair in each slot, 0 in an empty one.
     characters: float32 [n, m], CSR: how often an n-gram holds a character n-gram; None for long
-        texts, which hold enough words. letters: float32 [n, k], CSR: the letters of a field word,
-        which are read instead of it; None without fields. embeddings: float32 [n, width], what a
-        word adds to the meaning of a text; None if nothing is known. counts: what an n-gram counts
-        by its occurrences, as the network has it.
+        texts, which hold enough words. letters: float32 [n, k], CSR: the letters of a field word;
+        the fit reads them, not the word; None without fields. embeddings: float32 [n, width], what
+        a word adds to the meaning of a text; None if nothing is known. counts: what an n-gram
+        counts by its occurrences, as the network has it.
     """
 
     words: int
