@@ -23,7 +23,7 @@ from edge_lstm.tables.labelled import LabelOptions
 
 Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
-SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
+SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm"]
 PresetName = Literal["tiny", "small", "medium", "base", "seed"]
 Kind = Literal["long", "topics", "short", "many labels", "unsegmented"]
 TeacherKind = Literal["linear", "model", "probe", "fine-tuned"]
@@ -255,8 +255,7 @@ class SparseOptions(Options):
     """The n-gram part: its columns, and how they are fitted.
 
     fit: ``svm``: linear SVMs on the rows' labels. ``logistic``: a logistic regression on soft
-        targets. ``residual``: the same on what the trained LSTM leaves of them, with n-grams chosen
-        for that. These have a column per logit. ``low-rank``: vectors of a lower rank by gradient
+        targets. These have a column per logit. ``low-rank``: vectors of a lower rank by gradient
         steps. ``low-rank+svm``: the same, merged with SVMs.
     selection: which word pairs get a vector: the most ``frequent``, or the most ``telling``, by
         their log-count ratio of a label.
@@ -278,11 +277,6 @@ class SparseOptions(Options):
     def is_low_rank(self) -> bool:
         """Whether an n-gram has a vector of a lower rank, not a column per logit."""
         return self.fit in ("low-rank", "low-rank+svm")
-
-    @property
-    def is_residual(self) -> bool:
-        """Whether the logits are fitted to what the LSTM leaves, and added to its own."""
-        return self.fit == "residual"
 
 
 @dataclass(frozen=True)
@@ -435,8 +429,6 @@ class Plan(Options):
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if network.ngrams and low_rank and network.logits == 1:
             raise DataError(f"sparse fit {fit} needs three labels or more; use svm or logistic")
-        if self.sparse.is_residual and (self.validation.folds or not network.ngrams):
-            raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
     @property
     def is_long(self) -> bool:

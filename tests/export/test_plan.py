@@ -110,7 +110,6 @@ MEANINGLESS = r"""
 "network__ngram_dim": 0 | its ngram_dim is 0, and it has n-grams
 "network__pooling": "sum" | pooling must be one of last, mean
 "network__ngram_dim": 7 | sparse fit svm needs ngram_dim = 1, one per logit
-"sparse__fit": "residual" | residual needs n-grams, and a validation without folds
 "validation__folds": 3, "validation__share": 0.1 | by share or by folds
 "teachers": "linear" | teachers must be a list, not
 "teachers": [{"source": "x.onnx", "sha256": "", "kind": "linear"}] | linear alone has none

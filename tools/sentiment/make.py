@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
-from edge_lstm_export.options import Plan, SparseOptions, TrainingRequest
+from edge_lstm_export.network import Examples
+from edge_lstm_export.options import Plan, TrainingRequest
 from edge_lstm_export.train.fit import fit, quiet_thread
 from edge_lstm_export.train.lstm.loop import Callbacks
 from edge_lstm_export.train.plan.decisions import make_plan
@@ -24,9 +25,9 @@ from edge_lstm_export.train.plan.stats import dataset_stats
 from edge_lstm_export.train.sources.dataset import Dataset
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
+from residual import with_ngrams
 from sentences import labelled_sentences
 
-from edge_lstm.core.text import OOV_ID
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.system.atomic import check_writable
 
@@ -35,12 +36,12 @@ from edge_lstm.system.atomic import check_writable
 class Recipe:
     """What differs from the preset, which is for any data: many labels bear less dropout.
 
-    pairs: slots of word pairs, at most; None: as many as the preset's file holds; 0: an LSTM
-        without n-grams, in both directions, on
-    short texts, in a larger file. sentences, products: whether these teach too (README.md).
+    pairs: slots of word pairs; 0: an LSTM without n-grams, in both directions, on short texts, in
+        a larger file.
+    sentences, products: whether these teach too (README.md).
     """
 
-    pairs: int | None
+    pairs: int
     words: int
     hidden: int
     dropout: float
@@ -50,7 +51,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "tiny": Recipe(None, 2000, 46, 0.05),
+    "tiny": Recipe(2473, 2000, 46, 0.05),
     "small": Recipe(0, 16_000, 30, 0.05, sentences=True),
     "base": Recipe(20_887, 16_000, 94, 0.1, sentences=True, products=True),
 }
@@ -68,18 +69,15 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     network = replace(
         plan.network,
         num_words=recipe.words,
-        ngram_words=recipe.words - OOV_ID,
         hidden=recipe.hidden,
         dropout=recipe.dropout,
+        bidirectional=plan.network.bidirectional or not recipe.pairs,
+        ngram_words=0,
+        ngram_slots=0,
+        ngram_dim=0,
     )
-    sparse = replace(plan.sparse, fit="residual")
-    plan = replace(plan, network=network, sparse=sparse, teachers=(), hard_label_weight=1.0)
-    if recipe.pairs == 0:
-        network = replace(network, bidirectional=True, ngram_words=0, ngram_slots=0, ngram_dim=0)
-        return replace(plan, network=network, sparse=SparseOptions(), max_kilobytes=500)
-    if recipe.pairs is not None:
-        return replace(plan, network=replace(network, ngram_slots=recipe.pairs))
-    return plan
+    size = plan.max_kilobytes if recipe.pairs else 500
+    return replace(plan, network=network, teachers=(), hard_label_weight=1.0, max_kilobytes=size)
 
 
 def main() -> None:
@@ -98,7 +96,7 @@ def main() -> None:
     more = [*texts.spans, *negated]
     soft = [of_spans, turned]
     recipe = RECIPES[arguments.recipe]
-    if recipe.pairs != 0:
+    if recipe.pairs:
         more = [*texts.unlabelled, *more]
         soft = [unlabelled, *soft]
     if recipe.sentences:
@@ -111,7 +109,13 @@ def main() -> None:
     with quiet_thread():
         dataset = replace(texts.dataset, unlabelled=tuple(more))
         result = fit(dataset, plan, soft_labels=labels, callbacks=told)
-    save_checkpoint(result.checkpoint, arguments.output)
+    checkpoint = result.checkpoint
+    if recipe.pairs:
+        read = [*texts.train.texts, *more]
+        targets = np.concatenate([texts.train.labels.astype(np.float32), labels])
+        learnt = Examples.from_texts(checkpoint.tokenizer, read, targets)
+        checkpoint = with_ngrams(checkpoint, learnt, recipe.pairs)
+    save_checkpoint(checkpoint, arguments.output)
 
 
 if __name__ == "__main__":

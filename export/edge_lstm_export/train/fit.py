@@ -61,7 +61,6 @@ from edge_lstm_export.train.sparse import (
     SparsePart,
     choose_features,
     fit_baselines,
-    fit_ngrams,
     fit_sparse,
     with_codes,
     within_size,
@@ -135,12 +134,12 @@ def fit(
     network, loop = _fit_lstm(data, network, callbacks, stages)
 
     say("fitting n-grams and calibrating")
-    sparse = fit_ngrams(data, features, network)
+    sparse = None if features is None else fit_sparse(data, features)
     validation = data.validation_examples
     if validation is not None:
         unseen = component_logits(network, sparse, validation)
     calibration = _calibrate(data, unseen, has_sparse=sparse is not None)
-    if sparse is not None and validation is not None and not plan.sparse.is_residual:
+    if sparse is not None and validation is not None:
         sparse = fit_sparse(data, sparse.features, more=validation)
     made = partial(_checkpoint, dataset, plan, data, Measured(loop, calibration))
     later = 0 if dataset.test is None else test_bytes(len(dataset.labels))
@@ -253,8 +252,7 @@ def _calibrate(
     plan = data.plan
     multi_label = plan.network.multi_label
     stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits)
-    if not has_sparse or plan.sparse.is_residual or not plan.network.hidden:
-        # The logits of a residual fit are added to the LSTM's own, and one part needs no weights.
+    if not has_sparse or not plan.network.hidden:  # one part needs no weights
         stack = Stack(float(plan.network.hidden > 0), float(has_sparse), stack.bias)
     elif unseen is not None:
         stack = calibrate.fit_stack(unseen, stack, multi_label=multi_label)

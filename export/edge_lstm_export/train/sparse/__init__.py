@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edge_lstm_export.train.sparse.component import (
     choose_features,
-    fit_ngrams,
     fit_sparse,
     with_codes,
     within_size,
@@ -26,7 +25,6 @@ __all__ = [
     "choose_features",
     "counters",
     "fit_baselines",
-    "fit_ngrams",
     "fit_sparse",
     "svm_weights",
     "with_codes",

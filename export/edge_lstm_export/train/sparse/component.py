@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_lstm.core.text import FIRST_WORD_ID
-from edge_lstm_export.network import Examples, Network, predict_logits
+from edge_lstm_export.network import Examples
 from edge_lstm_export.onnx import coded, pair_bytes
 from edge_lstm_export.train.data import TrainingData, WordEmbeddings
 from edge_lstm_export.train.sparse import ngrams
@@ -94,37 +94,6 @@ def _low_rank(
     rows = learnt.subset(np.arange(len(data.rows_without(fold))))
     labelled = SparseData(features, rows, plan.sparse, multi_label)
     return ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
-
-
-def fit_ngrams(
-    data: TrainingData, features: Features | None, network: Network
-) -> SparsePart | None:
-    """Fit the planned n-gram part, if there is one; a residual fit chooses other n-grams.
-
-    network: whose LSTM is trained.
-    """
-    if features is None:
-        return None
-    if data.plan.sparse.is_residual:
-        return _fit_residual(data, features, network)
-    return fit_sparse(data, features)
-
-
-def _fit_residual(data: TrainingData, features: Features, network: Network) -> SparsePart:
-    """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""
-    plan = data.plan
-    options = plan.sparse
-    learnt = data.learnt()
-    lstm = predict_logits(network, learnt).numpy()
-    slots = len(features.pairs)
-    # Four n-grams are tried for each one that gets a vector.
-    tries = 4 * len(features)
-    candidates = ngrams.choose_ngrams(learnt, features.words, tries, learnt.targets)
-    if len(candidates.pairs) > slots:  # else there is nothing to choose from
-        tried = SparseData(candidates, learnt, options, plan.network.multi_label)
-        features = ngrams.fit_logistic(tried, lstm).with_best_pairs(tried.held, slots).features
-    fitted = SparseData(features, learnt, options, plan.network.multi_label)
-    return ngrams.fit_logistic(fitted, lstm)
 
 
 def within_size(
