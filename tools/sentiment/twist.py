@@ -2,11 +2,11 @@
 
     python tools/sentiment/twist.py base FILE -o out/model/base.safetensors
 
-The training goes on from the weights of FILE, a model file in int8 or a checkpoint. An epoch reads
-a few thousand reviews, sentences that people or an encoder labelled, many of them with a negation
-as people use it, and sentences of the grammar. That is done from three seeds. The weights of the
-result lie between those of FILE and the mean of the trained ones: nearer to FILE, less is
-forgotten. The vocabulary and the n-grams stay.
+The training goes on from the weights of FILE, a checkpoint. An epoch reads a few thousand reviews,
+sentences that people or an encoder labelled, many of them with a negation as people use it, and
+sentences of the grammar. That is done from three seeds. The weights of the result lie between those
+of FILE and the mean of the trained ones: nearer to FILE, less is forgotten. The vocabulary and the
+n-grams stay.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from edge_lstm_export.arrays import Floats
-from edge_lstm_export.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
+from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
 from edge_lstm_export.checkpoint.checkpoint import save_checkpoint
 from edge_lstm_export.network import (
     Examples,
@@ -36,18 +35,14 @@ from edge_lstm_export.network import (
     tried_rows,
     with_headroom,
 )
-from edge_lstm_export.onnx import SENTINELS, unpacked
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.calibrate import score
-from edge_lstm_export.train.lstm.start import lstm_weights
 from edge_lstm_export.train.sources.read import read_dataset
 from grammar import make_sentences
 from labels import KEPT, load_labels, read_imdb
 from negation import negated_clauses
-from onnx import load_model_from_string, numpy_helper
 from sentences import LONGEST, labelled_sentences
 
-from edge_lstm.core.modelfile import ModelFile, open_model
 from edge_lstm.core.text import Tokenizer
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.system.atomic import check_writable
@@ -160,57 +155,6 @@ def read_texts() -> dict[str, Texts]:
             negations |= {text: share for text, share in said.items() if NEGATION.search(text)}
     kinds["negations"] = list(negations), np.array(list(negations.values()), np.float32)
     return kinds
-
-
-def network_of(model: ModelFile) -> Network:
-    """Return the network of an int8 model file, with its weights in float32."""
-    graph = load_model_from_string(model.data).graph
-    tensors = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
-    config = model.network
-    weights = lstm_weights(model)
-    lstm = config.lstms[0]
-    for direction in ("forwards", "backwards")[: lstm.directions]:
-        name = f"lstms.0.{direction}.bias"
-        weights[f"{name}_hh_l0"] = np.zeros_like(weights[f"{name}_ih_l0"])
-    head = (tensors["head_w"] * tensors["head_w_scales"]).astype(np.float32)
-    read = head[: (lstm.units + SENTINELS) * lstm.blocks].reshape(lstm.blocks, -1)
-    of_lstm = read[:, : lstm.units].reshape(-1)
-    rest = head[(lstm.units + SENTINELS) * lstm.blocks :, 0]
-    weights["head.weight"] = np.concatenate([of_lstm, rest])[None]
-    weights["head.bias"] = tensors["head_b"]
-    network = Network(config)
-    table = weights["embedding.weight"]
-    whole = network.embedding.weight.detach().numpy().copy()
-    whole[: len(table)] = table
-    weights["embedding.weight"] = whole
-    if network.ngrams is not None:
-        vectors = unpacked(tensors["ngram_vectors_q"], tensors["ngram_vectors_m"], 16)
-        vectors = vectors.reshape(-1)[: config.ngrams, None] * tensors["ngram_scales"]
-        weights["ngrams.vectors.weight"] = np.pad(vectors, ((1, 0), (0, 0))).astype(np.float32)
-        weights["ngrams.displacements"] = tensors["pair_displacements"].astype(np.int64)
-        weights["ngrams.fingerprints"] = tensors["pair_fingerprints"].astype(np.int64)
-        network.ngrams.silent = False
-    network.load_state_dict(
-        {name: torch.from_numpy(value.copy()) for name, value in weights.items()}
-    )
-    return network
-
-
-def checkpoint_of(path: Path) -> Checkpoint:
-    """Read a checkpoint, or make one of an int8 model file."""
-    if is_checkpoint(path):
-        checkpoint = load_checkpoint(path)
-        return replace(checkpoint, training=_before(checkpoint.training))
-    model = open_model(path)
-    training = _before(model.training)
-    texts = training["data"]["train_texts"]
-    training["data"] = {**training["data"], "train_texts": dict(zip(model.labels, texts))}
-    return Checkpoint(network_of(model), model.tokenizer, model.labels, training, {"kind": "long"})
-
-
-def _before(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of a training without what it says of the network as it was."""
-    return {name: said for name, said in training.items() if name not in ("validation", "test")}
 
 
 def epoch_of(
@@ -336,25 +280,30 @@ def learn(checkpoint: Checkpoint, texts: Mapping[str, Texts], recipe: Recipe) ->
 
 
 def tested(checkpoint: Checkpoint) -> Checkpoint:
-    """Return the checkpoint with its scores on IMDB's test reviews in its record."""
+    """Return the checkpoint with its scores on IMDB's test reviews in its record.
+
+    Those of its validation part are of the network as it was.
+    """
     reviews = read_dataset(["imdb"], DataOptions()).test
     assert reviews is not None
     examples = Examples.from_texts(
         checkpoint.tokenizer, reviews.texts, targets(reviews.labels[:, 1])
     )
     scores = score(predict_logits(checkpoint.network, examples), reviews.labels, checkpoint.labels)
-    return replace(checkpoint, training={**checkpoint.training, "test": scores.to_dict()})
+    record = {**checkpoint.training, "test": scores.to_dict()}
+    record.pop("validation", None)
+    return replace(checkpoint, training=record)
 
 
 def main() -> None:
     """Train on and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=RECIPES)
-    parser.add_argument("model", type=Path, help="a model file in int8, or a checkpoint")
+    parser.add_argument("model", type=Path, help="a checkpoint")
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     check_writable(asked.output, parents=True)
-    checkpoint = checkpoint_of(asked.model)
+    checkpoint = load_checkpoint(asked.model)
     recipe = RECIPES[asked.recipe]
     texts = read_texts()
     with threads(1):
