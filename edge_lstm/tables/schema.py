@@ -162,9 +162,10 @@ class Schema:
         may_lack: whether a row may lack some of them.
         Raises DataError that lists the columns.
         """
-        columns = {name: [each for each in self.columns if is_under(each, name)] for name in names}
-        missing = [name for name in names if not columns[name]]
-        if missing and (not may_lack or len(missing) == len(names)):
+        wanted = [*map(str, names)]
+        columns = {name: [each for each in self.columns if is_under(each, name)] for name in wanted}
+        missing = [name for name in wanted if not columns[name]]
+        if missing and (not may_lack or len(missing) == len(wanted)):
             column_index(self.columns, missing[0], where)
         return replace(self, fields=tuple(chain(*columns.values())) or self.columns)
 
