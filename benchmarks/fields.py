@@ -69,8 +69,7 @@ state's task is judged on {TESTED} states. "Orders" counts the shuffles of the r
 most accurate other tool on the same shuffles. The difference has its 95 % interval over the rows,
 whose answers are averaged over the shuffles. Bytes are those of the
 int8 file and of the pickle. µs are CPU time for a row, and s to learn, on one thread of a machine
-that was busy: only their ratios say something. Ours on the columns of movies, airlines, cancer and
-wine are from before the fit read a field word by its letters alone."""
+that was busy: only their ratios say something."""
 HEADS = (
     "set", "read", "orders", "other", "its %", "ours %", "difference", "kB: other", "ours",
     "µs: other", "ours", "s: other", "ours",
