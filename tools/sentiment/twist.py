@@ -282,7 +282,7 @@ def learn(checkpoint: Checkpoint, texts: Mapping[str, Texts], recipe: Recipe) ->
 def tested(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint with its scores on IMDB's test reviews in its record.
 
-    Those of its validation part are of the network as it was.
+    The scores on its validation part go: they are of the network as it was.
     """
     reviews = read_dataset(["imdb"], DataOptions()).test
     assert reviews is not None
