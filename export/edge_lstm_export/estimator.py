@@ -152,7 +152,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
-        texts = map(checkpoint.as_text, objects(X) or X)
+        given = objects(X)
+        texts = map(checkpoint.as_text, X if given is None else given)
         rows = [checkpoint.tokenizer.encode_text(text).ids for text in texts]
         with quiet_thread():
             return predict_probabilities(checkpoint.network, rows)

@@ -183,6 +183,7 @@ def test_dicts_and_data_frames_train_from_python() -> None:
     model = TextClassifier("tiny", teacher="none", epochs=1).fit(frame, labels)
     assert model.score(table, labels) > 0.9
     assert (model.predict_proba(frame) == model.predict_proba(table)).all()
+    assert len(model.predict_proba(frame[:0])) == 0
 
 
 def test_a_model_of_one_text_column_is_as_before(folder: Path) -> None:

@@ -260,6 +260,6 @@ def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
 def objects(rows: Any) -> list[Any] | None:
     """Return the rows of a table of pandas, or a list of objects; None for other things."""
     if hasattr(rows, "columns"):
-        rows = rows.to_dict("records")
+        return [*rows.to_dict("records")]
     are_objects = isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows)
     return [*rows] if are_objects and rows else None

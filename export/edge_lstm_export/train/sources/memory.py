@@ -50,8 +50,9 @@ def dataset_from(
         dataset = dataset_from(plain, labels, groups=groups)
         dataset = with_fields(dataset, DataOptions(fields=()))
         assert dataset.fields is not None
-        unlabelled = map(dataset.fields.read, objects(unlabelled) or unlabelled)
-        return replace(dataset, unlabelled=tuple(unlabelled))
+        others = objects(unlabelled)
+        texts = map(dataset.fields.read, unlabelled if others is None else others)
+        return replace(dataset, unlabelled=tuple(texts))
     read = _read_labels(labels)
     names = read.names
     columns = read.columns
