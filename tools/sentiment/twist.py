@@ -261,11 +261,13 @@ def mixed(before: Network, trained: Sequence[Network], share: float) -> Network:
     return network.eval()
 
 
-def learn(checkpoint: Checkpoint, texts: Mapping[str, Texts], recipe: Recipe) -> Checkpoint:
-    """Train on from several seeds, and return the checkpoint with the new network."""
+def learn(
+    checkpoint: Checkpoint, texts: Mapping[str, Texts], recipe: Recipe, seeds: Sequence[int]
+) -> Checkpoint:
+    """Train on from each seed, and return the checkpoint with the new network."""
     before = checkpoint.network.eval()
     networks = []
-    for seed in SEEDS:
+    for seed in seeds:
         kinds = drawn(texts, checkpoint.tokenizer, recipe, np.random.default_rng(seed))
         networks.append(deepcopy(before))
         train(networks[-1], kinds, checkpoint.tokenizer, recipe, seed)
@@ -300,6 +302,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("model", type=Path, help="a checkpoint")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     check_writable(asked.output, parents=True)
@@ -307,7 +310,7 @@ def main() -> None:
     recipe = RECIPES[asked.recipe]
     texts = read_texts()
     with threads(1):
-        learnt = learn(checkpoint, texts, recipe)
+        learnt = learn(checkpoint, texts, recipe, asked.seeds)
         save_checkpoint(tested(learnt), asked.output)
 
 
