@@ -69,8 +69,9 @@ def print_report(job: Job, result: Fitted) -> None:
     if result.baseline is not None and scores is not None:
         kilobytes = result.checkpoint.plan["max_kilobytes"]
         print(wrapped(baseline_line(result.baseline, scores, kilobytes)))
-    for part in result.parts:
-        print(f"linear, {part.name}: {part.scores.micro_f1:.2%}")
+    for each in result.linear:
+        if each.part:
+            print(f"linear, {each.part}: {each.scores.micro_f1:.2%}")
 
 
 def score_line(name: str, scores: SetScores, rows: str) -> str:

@@ -75,8 +75,7 @@ class Fitted:
     validation: of texts that no component had learnt from; None without any.
     test: None without test texts.
     remarks: for a person, a line each.
-    baseline: a linear model on the rows that judge; None if nothing does, or it would take long.
-    parts: linear models on the texts of rows with fields alone, on the fields alone, and on both.
+    linear: linear models on the rows that judge, see :func:`fit_baselines`; empty if nothing does.
     """
 
     checkpoint: Checkpoint
@@ -84,8 +83,12 @@ class Fitted:
     validation: SetScores | None
     test: SetScores | None
     remarks: tuple[str, ...] = ()
-    baseline: Baseline | None = None
-    parts: tuple[Baseline, ...] = ()
+    linear: tuple[Baseline, ...] = ()
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """The linear model on whole rows; None without any."""
+        return self.linear[-1] if self.linear else None
 
     @property
     def linear_model(self) -> dict[str, Any] | None:
@@ -158,13 +161,12 @@ def fit(
 
     checkpoint, test = made(network, data.test_examples)
     scores = calibration.scores
-    linear: list[Baseline | None] = [None]
+    linear: tuple[Baseline, ...] = ()
     if test is not None or scores is not None:
         say("fitting a linear model to compare with")
         linear = fit_baselines(dataset, data)
     remarks = (*_teacher_remarks(data, scores), *result_warnings(scores))
-    parts = tuple(each for each in linear[1:] if each is not None)
-    return Fitted(checkpoint, loop, scores, test, remarks, linear[0], parts)
+    return Fitted(checkpoint, loop, scores, test, remarks, linear)
 
 
 def _checkpoint(

@@ -107,14 +107,16 @@ PASSES = 5  # of liblinear; more change no more labels than another order of the
 class Baseline:
     """A linear model, judged by the rows that judge the network.
 
-    name: for people.
     scores: of those rows.
     size: bytes of its weights as float32 and of its vocabulary, a byte between two entries.
+    part: of the parts of rows with fields, the one that it reads, for people; else empty.
+    name: for people.
     """
 
-    name: str
     scores: SetScores
     size: int
+    part: str
+    name: str = "linear SVM on TF-IDF"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -129,7 +131,7 @@ def fit_baseline(
     *,
     characters: bool = True,
     read: Callable[[str], str] = str,
-    name: str = "linear SVM on TF-IDF",
+    part: str = "",
 ) -> Baseline | None:
     """Fit a linear SVM on TF-IDF of words, pairs of words and characters, and judge it.
 
@@ -137,7 +139,7 @@ def fit_baseline(
     scikit-learn.
 
     read: makes the read form of a text.
-    name: for people.
+    part: see Baseline.
     characters: see counters. None if that would take long, or texts are blank.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -166,32 +168,32 @@ def fit_baseline(
     truth = np.concatenate([judged.labels for _, judged in rounds])
     scores = set_scores(truth, given, dataset.labels)
     entries = sum(len(entry.encode()) + 1 for each in made for entry in each.vocabulary_)
-    return Baseline(name, scores, entries + FLOAT32_BYTES * (weights.size + bias.size))
+    return Baseline(scores, entries + FLOAT32_BYTES * (weights.size + bias.size), part)
 
 
-def fit_baselines(dataset: Dataset, data: TrainingData) -> list[Baseline | None]:
-    """Judge a linear model on the texts; of rows with fields, on each half alone and on both, too.
+def fit_baselines(dataset: Dataset, data: TrainingData) -> tuple[Baseline, ...]:
+    """Judge a linear model; of rows with fields, on the texts alone, on the fields alone, on both.
 
-    The words of numbers are read by their letters, as the n-gram part reads them. None for a fit
-    that would take long, and for blank texts.
+    The words of numbers are read by their letters, as the n-gram part reads them. A fit that would
+    take long, or of blank texts, is left out.
     """
-    shared = data.letters
-
-    def of_fields(text: str) -> str:
-        words = FIELD_WORDS.findall(text)
-        return " ".join(letter for word in words for letter in shared.get(word, word))
+    letters = data.letters
 
     def of_both(text: str) -> str:
-        return f"{without_fields(text)} {of_fields(text)}"
+        return FIELD_WORDS.sub(lambda word: " ".join(letters[word[0]]), text)
 
-    readings: dict[str, Callable[[str], str]] = {"linear SVM on TF-IDF": str}
+    def of_fields(text: str) -> str:
+        return " ".join(FIELD_WORDS.findall(of_both(text)))
+
+    readings: dict[str, Callable[[str], str]] = {"": str}
     if dataset.fields is not None:
-        readings |= {"text alone": without_fields, "fields alone": of_fields, "both": of_both}
+        readings = {"text alone": without_fields, "fields alone": of_fields, "both": of_both}
     has_characters = dataset.fields is None and not data.plan.is_long
-    return [
-        fit_baseline(dataset, data.rows, characters=has_characters, read=read, name=name)
-        for name, read in readings.items()
-    ]
+    found = (
+        fit_baseline(dataset, data.rows, characters=has_characters, read=read, part=part)
+        for part, read in readings.items()
+    )
+    return tuple(filter(None, found))
 
 
 def _rounds(dataset: Dataset, rows: LabelledRows) -> list[tuple[Split, Split]]:
