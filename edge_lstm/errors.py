@@ -95,5 +95,6 @@ def first_line(error: Exception) -> str:
 
 def read_error(path: object, error: OSError) -> DataError:
     """Return the error for an input file that cannot be read, with advice."""
-    reason = error.strerror or error
-    return DataError(f"cannot read {path}: {reason}; check the path and its permissions")
+    return DataError(
+        f"cannot read {path}: {error.strerror or error}; check the path and its permissions"
+    )

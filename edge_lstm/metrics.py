@@ -159,9 +159,10 @@ def set_scores(truth: Bools, given: Bools, names: tuple[str, ...]) -> SetScores:
     right = (truth & given).sum(axis=0).tolist()
     support = truth.sum(axis=0).tolist()
     predicted = given.sum(axis=0).tolist()
-    rows = tuple(map(LabelScores.of, names, right, support, predicted))
     exact = int((truth == given).all(axis=1).sum())
-    return SetScores(len(truth), exact, rows)
+    return SetScores(
+        len(truth), exact, tuple(map(LabelScores.of, names, right, support, predicted))
+    )
 
 
 def auroc(negative: Floats, positive: Floats) -> float:

@@ -117,8 +117,7 @@ class Classifier:
     def batch_size(self) -> int:
         """Texts in one run by default: the fastest number for a network of this width."""
         widths = [lstm.units * lstm.directions for lstm in self.model.network.lstms]
-        units = max(widths, default=0)
-        return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
+        return BATCH_SIZE_OF_WIDE if max(widths, default=0) > WIDE else BATCH_SIZE_OF_NARROW
 
     def probabilities(
         self, texts: Sequence[Row], *, batch_size: int | None = None, windows: bool = False
@@ -211,8 +210,9 @@ class Classifier:
         rows = np.frombuffer(answers, np.float32).reshape(len(texts), -1).copy()
         long = [i for i, code in enumerate(read) if code == TRUNCATED]
         whole = [well_formed(texts[i]).encode() for i in long]
-        is_multi_label = self.model.thresholds is not None
-        rows[long] = classify_in_windows(whole, classify, is_multi_label=is_multi_label)
+        rows[long] = classify_in_windows(
+            whole, classify, is_multi_label=self.model.thresholds is not None
+        )
         return rows.tobytes(), read.replace(bytes([TRUNCATED]), bytes([OK]))
 
     def _run_all(

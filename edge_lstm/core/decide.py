@@ -351,7 +351,7 @@ def apply_thresholds(
     if thresholds is None:
         best = probabilities.argmax(axis=1)
         return np.asarray(best[:, None] == np.arange(probabilities.shape[1]))
-    return np.asarray(probabilities >= np.array(thresholds))
+    return probabilities >= np.array(thresholds)
 
 
 def are_probabilities(values: npt.NDArray[np.float32]) -> bool:

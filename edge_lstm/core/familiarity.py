@@ -29,7 +29,7 @@ RARITY = 0.5  # weight of the tokens; the labels have 1
 def level(ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return half of the bits of each id, rounded up: 1 for 1 to 3, 2 up to 15, 3 up to 63."""
     bits = np.frexp(ids)[1].astype(np.int64)
-    return np.asarray((bits + 1) // 2)
+    return (bits + 1) // 2
 
 
 def unfamiliarity(

@@ -242,8 +242,9 @@ class Fields:
             return parse_object(row)
         if isinstance(row, str) and self.texts:
             return Pairs([(self.texts[0].name, row)])
-        names = listed(self.names, most=8)
-        raise DataError(f"the model reads an object with {names}, not a text; give JSON")
+        raise DataError(
+            f"the model reads an object with {listed(self.names, most=8)}, not a text; give JSON"
+        )
 
     def _text(self, row: Any) -> str:
         found = collected(row)

@@ -281,8 +281,11 @@ class NetworkConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON values, as a model file has them."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        layers = [layer.to_dict() for layer in self.layers]
-        return {**values, "layers": layers, "ngram_counts": list(self.ngram_counts)}
+        return {
+            **values,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "ngram_counts": list(self.ngram_counts),
+        }
 
     @property
     def lstms(self) -> list[Lstm]:
@@ -378,9 +381,12 @@ def padding_in_words(network: NetworkConfig, length: int, rows: int, more: int =
             return ""
         units = sum((lstm.units + more) * lstm.directions for lstm in network.lstms)
         size = rows * units * 2 * 4  # an output and a cell for each unit, as float32
-        table = f"a table holds the states after up to {rows - 1:,} steps of padding"
-        return f"{table} ({size:,} bytes), and none of them is run"
+        return (
+            f"a table holds the states after up to {rows - 1:,} steps of padding ({size:,} bytes), "
+            "and none of them is run"
+        )
     side = "in front of" if network.padding == "front" else "behind"
-    steps = f"each text runs {length:,} steps, with padding {side} its tokens"
-    anew = "trained anew with a mask, or with 'edge-lstm train', it runs the tokens alone"
-    return f"{steps}; {anew}"
+    return (
+        f"each text runs {length:,} steps, with padding {side} its tokens; "
+        "trained anew with a mask, or with 'edge-lstm train', it runs the tokens alone"
+    )

@@ -278,8 +278,7 @@ def check_metadata(
         network.num_words == tokenizer.num_ids,
         "the vocabulary has another size than the network's",
     )
-    words = tokenizer.num_ids - OOV_ID
-    require(network.ngram_words <= words, "its ngram_words is out of range")
+    require(network.ngram_words <= tokenizer.num_ids - OOV_ID, "its ngram_words is out of range")
 
 
 def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple[GoldenRow, ...]:
@@ -334,8 +333,7 @@ def check_graph(onnx: OnnxFile, graph: Graph) -> None:
             raise ValueError(f"operator {name[:60]!r} is unexpected")
     # The export's largest graph has 130.
     require(len(graph.nodes) <= 160, "it has too many operators")
-    size = sum(node.nbytes for node in graph.nodes)
-    require(size <= 2**16, "its operators are far too large")
+    require(sum(node.nbytes for node in graph.nodes) <= 2**16, "its operators are far too large")
     for name, constant in graph.constants.items():
         for start in range(0, len(constant.raw), _CHECKED_AT_ONCE):
             raw = bytes(constant.raw[start : start + _CHECKED_AT_ONCE])

@@ -159,8 +159,7 @@ class ModelFile:
     @property
     def name(self) -> str:
         """Its name for people: the path, or words for the model in the package."""
-        is_embedded = self.path == embedded_model()
-        return "the embedded sentiment model" if is_embedded else str(self.path)
+        return "the embedded sentiment model" if self.path == embedded_model() else str(self.path)
 
     @property
     def padding_line(self) -> str:
@@ -336,8 +335,7 @@ def _read_metadata(
     values: dict[str, Any] = {}
     for key, room in _ROOM.items():
         if key in metadata and key != KEY_LABELS:
-            name = key.removeprefix("edge_lstm.")
-            room.check(name, metadata[key], labels_json, len(labels))
+            room.check(key.removeprefix("edge_lstm."), metadata[key], labels_json, len(labels))
             values[key] = model_checks.load_json(metadata[key])
     tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
     if graph.inputs[0].shape[1] != tokenizer.length:

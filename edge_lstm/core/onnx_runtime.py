@@ -146,11 +146,12 @@ class OnnxSession:
                 providers = [(provider, {"intra_op_num_threads": str(threads)})]
             # For the operators that the provider does not take.
             providers.append(DEFAULT_PROVIDER)
-        data = self._model.data
         path = self._model.path
         try:
             with gate.passed():
-                self._session = onnxruntime.InferenceSession(data, options, providers=providers)
+                self._session = onnxruntime.InferenceSession(
+                    self._model.data, options, providers=providers
+                )
         # ONNX Runtime raises its own types, which differ between releases.
         except Exception as error:
             reason = first_line(error)

@@ -182,8 +182,9 @@ class RiskCoverage:
             raise ValueError("its default --abstain is not above 0 and below 1")
         if digest is not None and type(digest) is not str:
             raise ValueError("the digest of its risk-coverage curve's texts is not a string")
-        unfamiliar = check_thresholds(values.get("unfamiliar", []))
-        return cls(data, texts, points, default, digest, unfamiliar)
+        return cls(
+            data, texts, points, default, digest, check_thresholds(values.get("unfamiliar", []))
+        )
 
 
 def _may_follow(before: Point, point: Point) -> bool:

@@ -75,13 +75,14 @@ def _models(evaluation: Evaluation) -> Table:
 
 def _scales(evaluation: Evaluation) -> Table:
     """Return a row for each model that gives scores: how far they are from the truth."""
-    header = ("model", "mean abs. error", "within one step", "in the interval")
     rows = [
         (result.name, f"{score.mae:.4f}", score.within_one, score.in_interval)
         for result in evaluation.results
         if result.one_label is not None and (score := result.one_label.score) is not None
     ]
-    return Table(header, rows, title="scores")
+    return Table(
+        ("model", "mean abs. error", "within one step", "in the interval"), rows, title="scores"
+    )
 
 
 def _operating_points(name: str, one_label: OneLabel) -> Table:
@@ -103,21 +104,24 @@ def _operating_points(name: str, one_label: OneLabel) -> Table:
     notes = [f"Thresholds from {counted(curve.texts, 'text')} ({curve.data}){too_few}."]
     if any(point.same_texts for point in one_label.operating_points):
         notes.append("* the threshold was chosen on these texts; on others more may be wrong.")
-    title = f"{name} with abstention: answered, and wrong among these"
-    return Table(header, rows, " ".join(notes), title=title)
+    return Table(
+        header,
+        rows,
+        " ".join(notes),
+        title=f"{name} with abstention: answered, and wrong among these",
+    )
 
 
 def _foreign(evaluation: Evaluation) -> Table:
     """Return a row for each model that read foreign texts: how well it tells them apart."""
     found = f"found with --unfamiliar {USUAL_SHARE}"
     header = ("model", "AUROC", "found at 1 % lost", found, "lost")
-    rows = []
-    for result in evaluation.results:
-        if (scores := result.foreign) is not None:
-            auroc = f"{scores.auroc:.4f}"
-            rows.append((result.name, auroc, scores.recall, scores.found, scores.lost))
-    title = f"{len(evaluation.foreign):,} foreign texts against these"
-    return Table(header, rows, title=title)
+    rows = [
+        (result.name, f"{scores.auroc:.4f}", scores.recall, scores.found, scores.lost)
+        for result in evaluation.results
+        if (scores := result.foreign) is not None
+    ]
+    return Table(header, rows, title=f"{len(evaluation.foreign):,} foreign texts against these")
 
 
 def _labels(result: ModelResult) -> Table:
@@ -142,8 +146,11 @@ def _labels(result: ModelResult) -> Table:
 def _confusions(result: ModelResult, confusion: npt.NDArray[np.int64]) -> Table:
     """Return a row for each true label and a column for each predicted one."""
     rows = [[label, *counts] for label, counts in zip(result.labels, confusion.tolist())]
-    title = f"{result.name}: texts by true label (row) and predicted label (column)"
-    return Table(("true label", *result.labels), rows, title=title)
+    return Table(
+        ("true label", *result.labels),
+        rows,
+        title=f"{result.name}: texts by true label (row) and predicted label (column)",
+    )
 
 
 def _confused_pairs(result: ModelResult, confusion: npt.NDArray[np.int64]) -> Table:
@@ -154,10 +161,13 @@ def _confused_pairs(result: ModelResult, confusion: npt.NDArray[np.int64]) -> Ta
     pairs.sort(key=lambda pair: -mistakes[tuple(pair)])
     rows = []
     for true, predicted in pairs[:20]:
-        count = int(mistakes[true, predicted])
-        rows.append((result.labels[true], result.labels[predicted], count))
-    title = f"{result.name}: most frequent confusions"
-    return Table(("true label", "predicted", "texts"), rows, text=(0, 1), title=title)
+        rows.append((result.labels[true], result.labels[predicted], int(mistakes[true, predicted])))
+    return Table(
+        ("true label", "predicted", "texts"),
+        rows,
+        text=(0, 1),
+        title=f"{result.name}: most frequent confusions",
+    )
 
 
 def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
@@ -180,8 +190,9 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     ]
     if evaluation.multi_label:
         rows.insert(0, ("micro F1", f"{comparison.micro_f1 * 100:+.2f} points"))
-    title = f"{comparison.second} against {comparison.first}"
-    return Table(("", ""), rows, text=(0, 1), title=title)
+    return Table(
+        ("", ""), rows, text=(0, 1), title=f"{comparison.second} against {comparison.first}"
+    )
 
 
 def write_mistakes(evaluation: Evaluation, path: Path) -> None:
@@ -209,7 +220,7 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> None:
 def _confident_mistakes(result: ModelResult) -> npt.NDArray[np.int64]:
     """Return int64 [mistakes], the rows of the wrong texts, the most confident first."""
     wrong = np.flatnonzero(~result.correct)
-    return np.asarray(wrong[np.argsort(-result.confidence[wrong], kind="stable")])
+    return wrong[np.argsort(-result.confidence[wrong], kind="stable")]
 
 
 def _label_names(result: ModelResult, text: int) -> tuple[str, str]:

@@ -56,9 +56,9 @@ class ForeignScores:
             threshold = Policy.of(model, unfamiliar=USUAL_SHARE).highest_score
             found = float((foreign > threshold).mean())
             lost = float((own > threshold).mean())
-        auroc = metrics.auroc(own, foreign)
-        recall = metrics.recall_at(own, foreign, FALSE_ALARMS)
-        return cls(auroc, recall, found, lost)
+        return cls(
+            metrics.auroc(own, foreign), metrics.recall_at(own, foreign, FALSE_ALARMS), found, lost
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,7 @@ def load_labelled(source: str, *, options: LabelOptions = DEFAULT_LABEL_OPTIONS)
     if options.format is not None:
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
-        labelled = _test_texts(source)
-        return replace(labelled, multi_label=bool(options.multi_label))
+        return replace(_test_texts(source), multi_label=bool(options.multi_label))
     part = path / "test"
     return read_labelled([part if part.is_dir() else path], options=options)
 

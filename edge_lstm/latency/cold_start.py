@@ -127,9 +127,11 @@ def child() -> None:
     memory = sizes(read_text(Path("/proc/self/status")))
     # The spans leave out imported → begun: a program has no request to read.
     spans = [imported - _ENTERED, loaded - begun, answered - loaded]
-    reported = {
-        "entered": _ENTERED,
-        "spans": spans,
-        "memory": [memory.get("VmRSS"), memory.get("VmHWM")],
-    }
-    json.dump(reported, sys.stdout)
+    json.dump(
+        {
+            "entered": _ENTERED,
+            "spans": spans,
+            "memory": [memory.get("VmRSS"), memory.get("VmHWM")],
+        },
+        sys.stdout,
+    )

@@ -70,8 +70,9 @@ def find_meter(root: Path = Path("/")) -> tuple[Meter | None, str]:
             return meter, f"energy from {meter.name} ({meter.scope})"
     if candidates:
         first = candidates[0]
-        advice = f"run as root or allow reading {first.files[0]}"
-        return None, f"no energy: {first.name} cannot be read; {advice}"
+        return None, (
+            f"no energy: {first.name} cannot be read; run as root or allow reading {first.files[0]}"
+        )
     return None, "no energy: this machine has no meter under /sys (RAPL, power sensor)"
 
 

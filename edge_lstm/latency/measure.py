@@ -74,8 +74,9 @@ def measure(
     if meter is not None and settings.energy_s > 0 and not interrupted:
         for recording in recordings:
             tell(f"energy of {recording.setting.name}", 0.0)
-            run = _endless_run(recording, sample)
-            recording.energy = measure_energy(meter, run, settings.energy_s)
+            recording.energy = measure_energy(
+                meter, _endless_run(recording, sample), settings.energy_s
+            )
 
     recordings = [recording for recording in recordings if recording.runs]
     machine = this_machine()
@@ -139,8 +140,9 @@ def _warnings(recordings: Sequence[Recording], interrupted: bool) -> Iterator[Co
         yield ConditionWarning("interrupted", "interrupted: the results are of the runs until then")
     unsteady = [each.setting.name for each in recordings if not is_steady(each.warm_up)]
     if unsteady:
-        text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
-        yield ConditionWarning("unsteady", text)
+        yield ConditionWarning(
+            "unsteady", f"times were not steady after the warm-up ({listed(unsteady, 2)})"
+        )
 
 
 def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], Sample]:

@@ -78,8 +78,7 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
     count = max(len(setting.cold_starts) for setting in settings)
     processes = counted(count, "process", "processes")
-    note = f"(median of {processes}; memory after all texts, MiB)"
-    return Table(header, rows, note)
+    return Table(header, rows, f"(median of {processes}; memory after all texts, MiB)")
 
 
 def _mib(size: int | None) -> str | None:
@@ -121,8 +120,9 @@ def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
         run = ms(setting.run.p50_us, setting.batch_size)
         cpu = ms(setting.cpu_us_per_text)
         rows.append((setting.name, encode, run, cpu, round(setting.texts_per_second), line))
-    header = ("breakdown, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
-    return Table(header, rows)
+    return Table(
+        ("breakdown, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens"), rows
+    )
 
 
 def _ratios(settings: Sequence[SettingResult]) -> Table:
@@ -132,8 +132,11 @@ def _ratios(settings: Sequence[SettingResult]) -> Table:
         for setting in settings
         if (ratio := setting.ratio) is not None
     ]
-    note = f"(time over that of {settings[0].name}, same texts, alternating runs)"
-    return Table(("ratio", "ratio", "95 % CI"), rows, note)
+    return Table(
+        ("ratio", "ratio", "95 % CI"),
+        rows,
+        f"(time over that of {settings[0].name}, same texts, alternating runs)",
+    )
 
 
 def _energies(settings: Sequence[SettingResult]) -> Table:

@@ -88,8 +88,13 @@ def plan_output(
         # The input has several labels per text. Without a prefix, evaluate would take the
         # predictions for more of them.
         prefixes = (PREFIX,)
-    added = _without_clash(_added_columns(models, resolved), columns, prefixes)
-    output = OutputColumns(schema=schema, format=format, kept=None, columns=columns, added=added)
+    output = OutputColumns(
+        schema=schema,
+        format=format,
+        kept=None,
+        columns=columns,
+        added=_without_clash(_added_columns(models, resolved), columns, prefixes),
+    )
     if options.only_columns is not None:
         output = _only(output, tuple(map(str, options.only_columns)))
     return resolved, output
@@ -122,8 +127,7 @@ def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
     Nobody chose this model, and it is for other texts. A column with a single value holds
     something else.
     """
-    rows = inputs.parse(chunk)
-    labels = sorted(labels_in(rows, inputs.schema))
+    labels = sorted(labels_in(inputs.parse(chunk), inputs.schema))
     if len(labels) > 1 and not set(labels) & set(model.labels):
         shown = listed([shorten(label) for label in labels], 3)
         raise DataError(

@@ -233,8 +233,10 @@ class FileOutput:
                     try:
                         lock(file.fileno())
                     except BlockingIOError:
-                        hint = "wait for it or choose another output"
-                        raise OutputError(f"another run is writing {self.path}; {hint}") from None
+                        raise OutputError(
+                            f"another run is writing {self.path}; "
+                            "wait for it or choose another output"
+                        ) from None
                 # Another run may have finished before the lock. Then this is its output by now.
                 if leads_to(self.partial, file.fileno()):
                     if os.fstat(file.fileno()).st_nlink > 1:

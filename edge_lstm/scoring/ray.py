@@ -82,17 +82,14 @@ def score_on_cluster(
     options = resolved[""]
     if model is None and (chunk := next(first.chunks(run.limits), None)) is not None:
         check_default_model(chunk, first, opened)
-    local = RunOptions(workers=1, checkpoint_seconds=None)
-    classifier = Classifier(opened, chosen_engine(run.engine))
     arguments = {
-        "model": classifier,
+        "model": Classifier(opened, chosen_engine(run.engine)),
         "options": options,
         "reading": reading,
-        "run": local,
+        "run": RunOptions(workers=1, checkpoint_seconds=None),
         "format": format,
     }
-    facts = [opened.sha256(), asdict(options), asdict(reading)]
-    identity = json.loads(json.dumps(facts))
+    identity = json.loads(json.dumps([opened.sha256(), asdict(options), asdict(reading)]))
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
         started = time.monotonic()

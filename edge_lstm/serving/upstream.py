@@ -83,8 +83,10 @@ class Upstream:
         if self._is_openai:
             body = decisions_api.write_request(decision, questions)
         else:
-            asked = {each.name: each.raw for each in questions}
-            body = {"state": decision.state, "questions": asked}
+            body = {
+                "state": decision.state,
+                "questions": {each.name: each.raw for each in questions},
+            }
         if decision.model is not None:
             body["model"] = decision.model
         # A few compressed bytes may be gigabytes.
@@ -162,8 +164,9 @@ def _reply(data: bytes, questions: Sequence[AskedQuestion], is_openai: bool) -> 
     except (KeyError, TypeError, ValueError) as error:
         raise _unavailable(f"its answer has the wrong shape: {error}", "shape") from None
     model = body.get("model")
-    usage = body.get("usage") or NO_TOKENS
-    return Reply(model if isinstance(model, str) else "", answers, chosen, usage)
+    return Reply(
+        model if isinstance(model, str) else "", answers, chosen, body.get("usage") or NO_TOKENS
+    )
 
 
 def _unavailable(what: str, reason: str) -> RequestError:

@@ -324,7 +324,7 @@ def write_error(path: str | Path, error: OSError, room: str = _ROOM) -> OutputEr
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OutputError(f"no space left for {path}; {room}")
-    reason = error.strerror or str(error)
     return OutputError(
-        f"cannot write {path}: {reason}; check the folder, its permissions and the disk"
+        f"cannot write {path}: {error.strerror or error}; "
+        "check the folder, its permissions and the disk"
     )

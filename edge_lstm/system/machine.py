@@ -127,8 +127,9 @@ def read_text(path: Path) -> str:
 
 def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
     """Parse /proc/cpuinfo into the CPU's name and its features; the keys differ by architecture."""
-    lines = re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", cpuinfo, re.MULTILINE)
-    fields = dict(reversed(lines))  # reversed: the first CPU's lines win
+    fields = dict(
+        reversed(re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", cpuinfo, re.MULTILINE))
+    )  # reversed: the first CPU's lines win
     name = fields.get("model name") or fields.get("Model")
     # Big and little cores: one line "CPU part" each.
     parts = dict.fromkeys(re.findall(r"^CPU part[ \t]*:[ \t]*(\S+)", cpuinfo, re.MULTILINE))

@@ -59,8 +59,7 @@ def read_examples(path: str | Path) -> tuple[str, ...]:
 
     Raises DataError, also for a file without texts; see checked_examples.
     """
-    reading = ReadOptions(format=format_of(str(path)) or TEXT.name)
-    rows = read_rows([path], options=reading)
+    rows = read_rows([path], options=ReadOptions(format=format_of(str(path)) or TEXT.name))
     texts = (text for row in rows if (text := row.required_text()).strip())
     examples = checked_examples(texts)
     if not examples:

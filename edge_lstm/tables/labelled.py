@@ -105,8 +105,10 @@ class LabelledTexts:
         if self.left_out:
             yield f"{source}: no label, or NaN, in {self.left_out:,} of {rows}: they are left out"
         if empty := sum(not text.strip() for text in self.texts):
-            how = "they count as empty texts; remove them if their texts were lost"
-            yield f"{source}: no text in {empty:,} of {rows}: {how}"
+            yield (
+                f"{source}: no text in {empty:,} of {rows}: they count as empty texts; "
+                "remove them if their texts were lost"
+            )
 
 
 def read_labelled(
@@ -199,8 +201,9 @@ def group_in(row: Row, column: str) -> str:
     """
     group = _label(row.values[column])
     if not group:
-        how = "fill it in, or remove the row"
-        raise DataError(f"{row.source} row {row.number}: no group in {column!r}; {how}")
+        raise DataError(
+            f"{row.source} row {row.number}: no group in {column!r}; fill it in, or remove the row"
+        )
     return group
 
 
@@ -236,14 +239,13 @@ def _label_column(schema: Schema) -> int | None:
 
 def _check_options(options: LabelOptions) -> None:
     """Raise DataError if options exclude each other, or one cannot be."""
-    column = options.label_column
     separator = options.label_separator
     flags = options.indicator_columns
     if separator is not None and not separator.strip():
         raise DataError(
             "the label separator is empty or blank; give a character that no label holds"
         )
-    if flags and (column is not None or separator is not None):
+    if flags and (options.label_column is not None or separator is not None):
         raise DataError(
             "--indicator-columns name columns of 0 and 1; leave out --label-column and "
             "--label-separator"
@@ -266,8 +268,10 @@ def _check_no_columns(options: LabelOptions, what: str) -> None:
     """Raise DataError if options name columns of a format that has none."""
     is_separated = options.label_separator is not None or options.confidence_column is not None
     if options.indicator_columns or is_separated:
-        hint = "leave --indicator-columns, --label-separator and --confidence-column out"
-        raise DataError(f"{what} no label columns; {hint}")
+        raise DataError(
+            f"{what} no label columns; "
+            "leave --indicator-columns, --label-separator and --confidence-column out"
+        )
     if options.group_column is not None:
         raise DataError(f"{what} no columns; leave --group-column out")
 
@@ -303,9 +307,8 @@ class _LabelReader:
         if flags:
             indexes = [column_index(schema.columns, name, where) for name in flags]
         else:
-            asked = options.label_column
             text = None if schema.text == WHOLE_ROW else schema.text
-            indexes = [find_column(schema.columns, asked, where, "label", text)]
+            indexes = [find_column(schema.columns, options.label_column, where, "label", text)]
         names = tuple(schema.columns[i] for i in indexes)
         if schema.text in indexes:
             raise DataError(

@@ -99,8 +99,9 @@ class TextFormat(Format):
         self, rows: Rows, added: Sequence[Column], columns: OutputColumns
     ) -> list[Iterable[str]]:
         """Return the added columns alone; a tab or a line end in a value becomes a space."""
-        cells = [cells_of(column, one_line) for column in added]
-        return separated(cells, "\t", "\n", len(rows.texts))
+        return separated(
+            [cells_of(column, one_line) for column in added], "\t", "\n", len(rows.texts)
+        )
 
 
 class JsonlFormat(TextFormat):

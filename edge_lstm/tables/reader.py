@@ -163,8 +163,9 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
         try:
             schema = reading.schema(source, stream, options)
             if schema.text == WHOLE_ROW:
-                may_lack = not reading.has_fixed_columns
-                schema = schema.with_fields(options.fields or (), source.name, may_lack=may_lack)
+                schema = schema.with_fields(
+                    options.fields or (), source.name, may_lack=not reading.has_fixed_columns
+                )
             schemas.append(schema)
         finally:
             if stream is not None and stream.once:
@@ -255,8 +256,10 @@ def _source(path: str, format: str | None) -> Source:  # noqa: A002
         raise read_error(path, error) from None
     if stat.S_ISDIR(mode):
         if format not in (None, folder.FOLDER.name):
-            hint = f"name its files, as in '{path}/*.{format}'"
-            raise DataError(f"{path} is a folder, not a {format} file; {hint}")
+            raise DataError(
+                f"{path} is a folder, not a {format} file; name its files, as in "
+                f"'{path}/*.{format}'"
+            )
         return folder.folder_source(path)
     if format == folder.FOLDER.name:
         raise DataError(f"{path} is a file, not a folder; leave the format out or name a folder")

@@ -249,8 +249,10 @@ def with_fields(options: Options, models: Sequence[Fields | None]) -> Options:
     if len(reading) < len(models):
         raise DataError("some models read fields and others a text; ask them one after the other")
     if options.text_column is not None:
-        names = listed(reading[0].names, most=8)
-        raise DataError(f"the model reads the fields {names}; leave --text-column out")
+        raise DataError(
+            f"the model reads the fields {listed(reading[0].names, most=8)}; "
+            "leave --text-column out"
+        )
     return replace(options, fields=[name for each in reading for name in each.names])
 
 

@@ -205,8 +205,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from edge_lstm_export.onnx import export
 
         check_is_fitted(self)
-        checkpoint = self.result_.checkpoint
-        exported = export(checkpoint, quantize=quantize, examples=examples)
+        exported = export(self.result_.checkpoint, quantize=quantize, examples=examples)
         write_atomically(exported.data, Path(path), parents=True)
         return Path(path)
 

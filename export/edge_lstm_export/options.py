@@ -447,8 +447,10 @@ class Plan(Options):
         """
         values = dict(values) if isinstance(values, Mapping) else {}
         if values.pop("format", None) != PLAN_FORMAT:
-            how = "write it with 'edge-lstm train --dry-run --json'"
-            raise DataError(f"the plan does not have format {PLAN_FORMAT}; {how}")
+            raise DataError(
+                f"the plan does not have format {PLAN_FORMAT}; "
+                "write it with 'edge-lstm train --dry-run --json'"
+            )
         return from_plain(cls, values, "the plan")
 
 

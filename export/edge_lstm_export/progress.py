@@ -125,6 +125,7 @@ class EpochLines:
         self._seconds.append(record.seconds)
         measured = f"training accuracy {record.accuracy:.2%}"
         if record.validation_accuracy is not None:
-            judged = f"validation {record.validation_accuracy:.2%}"
-            measured = f"accuracy {record.accuracy:.2%}  {judged}"
+            measured = (
+                f"accuracy {record.accuracy:.2%}  validation {record.validation_accuracy:.2%}"
+            )
         return f"{self.which(record)}  {measured}{self.left(record.epoch)}"

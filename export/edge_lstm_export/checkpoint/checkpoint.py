@@ -97,8 +97,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     description, tensors = read_sealed(path)
     if "stages" in description:
-        how = "continue it with 'edge-lstm train ... --resume'"
-        raise DataError(f"{path} belongs to an unfinished training; {how}")
+        raise DataError(
+            f"{path} belongs to an unfinished training; "
+            "continue it with 'edge-lstm train ... --resume'"
+        )
     with damage(path, "train it again"):
         return _checkpoint(description, tensors, path)
 

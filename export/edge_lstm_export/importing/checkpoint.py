@@ -97,13 +97,12 @@ def _network(model: ImportedModel, tokenizer: Tokenizer, rows: Sequence[int]) ->
 
     model = _as_files_read_it(model)
     reading = model.reading
-    kind = model.pooling.kind
     padding: file_layers.Padding = "none"
     if reading.reads_padding and reading.padding is not None:
         padding = reading.padding
     # Then the states after padding are the same for all texts, and a table holds them.
     one_way = all(lstm.directions == 1 for lstm in model.lstms)
-    has_table = padding == "front" and one_way and kind == "last"
+    has_table = padding == "front" and one_way and model.pooling.kind == "last"
     config = network_config(
         num_words=tokenizer.num_ids,
         embedding_dim=model.embedding.weights.shape[1],
@@ -141,8 +140,9 @@ def _as_files_read_it(model: ImportedModel) -> ImportedModel:
     if kind == "end":
         lstms = (*lstms[:-1], _one_way(lstms[-1]))
         kind = "last"
-    pooling = replace(model.pooling, kind=kind)
-    return replace(model, lstms=lstms, pooling=pooling, dense=tuple(dense))
+    return replace(
+        model, lstms=lstms, pooling=replace(model.pooling, kind=kind), dense=tuple(dense)
+    )
 
 
 def _one_way(lstm: LSTM) -> LSTM:

@@ -109,8 +109,9 @@ def read_live(module: Any, options: ImportOptions) -> ImportedModel:
     if isinstance(module, torch.nn.Module):
         module = module.state_dict()
     if not isinstance(module, Mapping):
-        kind = type(module).__name__
-        raise DataError(f"a {kind} is no model; give a path, a keras.Model or an nn.Module")
+        raise DataError(
+            f"a {type(module).__name__} is no model; give a path, a keras.Model or an nn.Module"
+        )
     return model_of_state(_arrays_of(module), options, "PyTorch")
 
 

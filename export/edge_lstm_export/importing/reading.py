@@ -145,8 +145,10 @@ def _finished(model: ImportedModel, rule: ImportedRule, options: ImportOptions) 
     missing = []
     # The side makes no difference to a network that passes over padding.
     if reading.padding is None and not reading.masked:
-        usual = "Keras's pad_sequences: pre, unless it is told otherwise"
-        missing.append(f"the model does not say which side was padded; give --padding ({usual})")
+        missing.append(
+            "the model does not say which side was padded; give --padding "
+            "(Keras's pad_sequences: pre, unless it is told otherwise)"
+        )
     if reading.reads_padding and reading.length is None:
         missing.append("the model does not say how long its input is; give --length")
     if not says_answer:

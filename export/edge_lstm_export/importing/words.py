@@ -363,8 +363,7 @@ def _without_marks(words: Iterable[str]) -> str:
 
     Then the texts had none when the words were made of them.
     """
-    marks = set(KERAS_FILTERS)
-    return KERAS_FILTERS if all(map(marks.isdisjoint, words)) else ""
+    return KERAS_FILTERS if all(map(set(KERAS_FILTERS).isdisjoint, words)) else ""
 
 
 def _imdb_offset(words: Mapping[str, int]) -> int | None:

@@ -100,8 +100,7 @@ def cropped(ids: Tensor, lengths: Tensor, share: float) -> tuple[Tensor, Tensor]
     # A shorter run than this, or one of fewer than 30 tokens, does not bear the label.
     least = 0.4
     part = least + (1 - least) * torch.rand(rows)
-    fewest = lengths.clamp_max(30)
-    left = torch.maximum((part * lengths).ceil().long(), fewest)
+    left = torch.maximum((part * lengths).ceil().long(), lengths.clamp_max(30))
     left = torch.where(torch.rand(rows) < share, left, lengths)
     first = (torch.rand(rows) * (lengths - left + 1)).long()
     step = torch.arange(int(left.max())).unsqueeze(0)
@@ -118,8 +117,7 @@ def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int)
     Texts are sorted by length within a chunk of 50 batches: a larger chunk has less padding and a
     less random order.
     """
-    rng = np.random.default_rng([seed, epoch])
-    return random_batches(examples.lengths, batch_size, 50, rng)
+    return random_batches(examples.lengths, batch_size, 50, np.random.default_rng([seed, epoch]))
 
 
 def random_batches(

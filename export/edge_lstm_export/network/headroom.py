@@ -111,8 +111,7 @@ def with_headroom(network: Network, learnt: Examples, rows: Rows) -> Network:
         ]
         again = [batch for batch, units in zip(batches, near) if any(map(np.any, units))]
         if again:
-            of_layers = [np.any(units, axis=0) for units in zip(*near)]
-            close(network, of_layers, closed)
+            close(network, [np.any(units, axis=0) for units in zip(*near)], closed)
         elif len(batches) < len(every):  # closed units change the other texts a little, too
             again = every
         batches = again

@@ -85,8 +85,7 @@ def cross_entropy(logits: Floats, targets: Floats, *, multi_label: bool) -> tupl
     if multi_label:
         nats = np.logaddexp(0, logits) - targets * logits
         return float(nats.sum()), expit(logits) - targets
-    both = two_columns(logits)
-    logs = log_softmax(both, axis=1)
+    logs = log_softmax(two_columns(logits), axis=1)
     slope = np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets
     nats = -(targets * logs).sum()
     return float(nats), slope[:, -logits.shape[1] :]

@@ -42,14 +42,13 @@ class Draft:
         self.int8 = int8
         self.packs = packs
         self.tokenizer = checkpoint.tokenizer
-        long = checkpoint.plan.get("kind") in ("long", "topics")
         weights = weights_from_network(checkpoint.network, typical)
         self._graph = graph.build(
             weights,
             checkpoint.network.config,
             self.tokenizer.length,
             int8=int8,
-            long=long,
+            long=checkpoint.plan.get("kind") in ("long", "topics"),
             may_be_empty=self.tokenizer.rule.start_id is None,
             packs=packs,
         )

@@ -228,8 +228,10 @@ def _check_size(size: int, max_kilobytes: object) -> None:
     A training keeps within them. Examples, another curve and a plan that was edited later may not.
     """
     if isinstance(max_kilobytes, int) and size > max_kilobytes * 1000:
-        large = f"the file takes {size:,} bytes, more than its plan's {max_kilobytes:,} kB"
-        raise CheckError(f"{large}; no file was written: train with a larger --preset")
+        raise CheckError(
+            f"the file takes {size:,} bytes, more than its plan's {max_kilobytes:,} kB; "
+            "no file was written: train with a larger --preset"
+        )
 
 
 def _truth(checkpoint: Checkpoint, labelled: LabelledTexts | None) -> Bools | None:

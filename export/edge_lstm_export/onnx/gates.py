@@ -171,8 +171,9 @@ def headroom(model: bytes, rows: Rows, length: int) -> list[Floats]:
     if not layers:
         return []
     for name in layers:
-        info = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        graph.graph.output.append(info)
+        graph.graph.output.append(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        )
     session = _session(graph.SerializeToString(), onnxruntime.SessionOptions())
     of_rows = []
     for row in rows:

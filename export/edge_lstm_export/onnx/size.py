@@ -117,8 +117,10 @@ def fitted(
             slots = slots_in(room + figures, network)
             return tokenizer, replace(network, ngram_slots=min(network.ngram_slots, slots))
         ranked = _without_last_words(ranked, network, -room)
-    reason = f"network and labels leave no room for words in {plan.max_kilobytes:,} kB"
-    raise DataError(f"the plan's {reason}; give a larger max_kilobytes, or fewer hidden units")
+    raise DataError(
+        f"the plan's network and labels leave no room for words in {plan.max_kilobytes:,} kB; "
+        "give a larger max_kilobytes, or fewer hidden units"
+    )
 
 
 def in_groups(tokenizer: Tokenizer) -> Tokenizer:

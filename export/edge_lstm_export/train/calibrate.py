@@ -174,8 +174,7 @@ def rarity_offset(logits: Floats, labels: Bools, *, balance: bool) -> Floats:
     names = tuple(map(str, range(labels.shape[1])))
 
     def f1(share: float) -> float:
-        predicted = apply_thresholds(both + share * rarity)
-        return metrics.set_scores(labels, predicted, names).macro_f1
+        return metrics.set_scores(labels, apply_thresholds(both + share * rarity), names).macro_f1
 
     multiple = 0.15  # a little, unless recall comes first
     if balance:
@@ -243,12 +242,11 @@ def result_warnings(scores: SetScores | None) -> Iterator[str]:
         frequent = max(scores.labels, key=lambda row: row.support)
         share = frequent.support / scores.texts
         if scores.interval.low <= share:
-            better = (
+            yield (
                 "accuracy is not significantly better than always predicting "
-                f"{shorten(frequent.label)}"
+                f"{shorten(frequent.label)} ({scores.subset_accuracy:.1%} against {share:.1%}): "
+                "collect more texts"
             )
-            shares = f"({scores.subset_accuracy:.1%} against {share:.1%})"
-            yield f"{better} {shares}: collect more texts"
     if never := [shorten(row.label) for row in scores.labels if row.support and not row.predicted]:
         verb = "is" if len(never) == 1 else "are"
         yield f"{listed(never)} {verb} never predicted: collect more such texts"

@@ -31,8 +31,7 @@ def new_network(
     plan = data.plan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        config = network_config(data, features)
-        network = Network(config, dropout=plan.network.dropout)
+        network = Network(network_config(data, features), dropout=plan.network.dropout)
     if network.ngrams is not None and features is not None:
         network.ngrams.choose(features.table)
     if not network.layers:

@@ -213,13 +213,11 @@ def _fit_lstm(
 
     Return the network with the trained LSTM, and how that went.
     """
-    plan = data.plan
     callbacks.started(network, data.tokenizer, len(data.all_examples))
     keeping = replace(callbacks, keep=partial(stages.keep, LOOP))
     loop = fit_lstm(data, network, callbacks=keeping, resume=stages.get(LOOP))
-    examples = lstm_examples(data)
-    network = with_headroom(network, examples, tried_rows(data.tokenizer))
-    if plan.network.multi_label:
+    network = with_headroom(network, lstm_examples(data), tried_rows(data.tokenizer))
+    if data.plan.network.multi_label:
         network = rounded_to_int8(network)
     return network, loop
 
@@ -324,12 +322,10 @@ def _teacher_remarks(data: TrainingData, scores: SetScores | None) -> Iterator[s
     reached = scores.subset_accuracy
     # Accuracy that the network lost to its teachers; it decides a remark alone.
     if teachers.accuracy - reached >= 0.03:
-        rates = (
-            f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
-        )
         yield (
-            f"{rates}: give texts without labels (--unlabelled); the teachers label them, and the "
-            "network learns from these"
+            f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network "
+            f"{reached:.1%}: give texts without labels (--unlabelled); the teachers label them, "
+            "and the network learns from these"
         )
 
 

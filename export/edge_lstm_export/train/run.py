@@ -131,9 +131,7 @@ def run_job(
         inputs = plan_job(job)
         stages.check(inputs.identity)
         planned(inputs)
-        dataset = inputs.dataset
-        plan = inputs.plan
-        result = fit(dataset, plan, callbacks=callbacks, stages=stages)
+        result = fit(inputs.dataset, inputs.plan, callbacks=callbacks, stages=stages)
         save_checkpoint(result.checkpoint, job.output)
         write_history(
             result.loop.history,
@@ -160,8 +158,9 @@ def only_run(output: Path) -> Iterator[None]:
         while (handle := _lock(path)) is None:
             pass
     except BlockingIOError:
-        other = f"another training is writing {output}"
-        raise OutputError(f"{other}; wait for it, or choose another -o") from None
+        raise OutputError(
+            f"another training is writing {output}; wait for it, or choose another -o"
+        ) from None
     except OSError as error:
         raise write_error(path, error) from None
     try:
@@ -228,8 +227,10 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
             return load_stages(job.partial)
         # The log of the next turn is another one. Nobody may be there to delete the file.
         if not job.data.by_digest:
-            how = f"continue with --resume, or delete {job.partial} to start again"
-            raise DataError(f"{job.output} has an unfinished training; {how}")
+            raise DataError(
+                f"{job.output} has an unfinished training; continue with --resume, "
+                f"or delete {job.partial} to start again"
+            )
         say("an earlier turn was not finished, training from the start")
     elif job.resume:
         say("nothing to resume, training from the start")
@@ -255,6 +256,5 @@ def train_files(
     Raise the errors of :func:`run_job`.
     """
     paths = [sources] if isinstance(sources, (str, Path)) else sources
-    asked = request or TrainingRequest()
-    made = Job(tuple(map(str, paths)), Path(output), request=asked, **job)
+    made = Job(tuple(map(str, paths)), Path(output), request=request or TrainingRequest(), **job)
     return run_job(made, Callbacks(say=callback) if callback else SILENT)

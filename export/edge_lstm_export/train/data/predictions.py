@@ -60,9 +60,9 @@ class EnsemblePredictions:
 
     def stage(self) -> Stage:
         """Return the predictions as a stage of a training that is kept."""
-        members = [*map(astuple, self.members)]
-        arrays = vars(self.predictions)
-        return Stage.of(arrays, members=members, accuracy=self.accuracy)
+        return Stage.of(
+            vars(self.predictions), members=[*map(astuple, self.members)], accuracy=self.accuracy
+        )
 
     @classmethod
     def from_stage(cls, stage: Stage) -> EnsemblePredictions:

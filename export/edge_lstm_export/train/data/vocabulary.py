@@ -189,8 +189,7 @@ def choose_vocabulary(
     if words is not None and plan.vocabulary.expansion:
         related = partial(words.related, texts)
     marks = informative_marks(rows.learnt.texts, rows.learnt.labels)
-    num_words = plan.network.num_words
     log = transfer.texts[: transfer.from_log]
     return build_vocabulary(
-        texts, log, plan.text, num_words, plan.vocabulary.subword_share, marks, related
+        texts, log, plan.text, plan.network.num_words, plan.vocabulary.subword_share, marks, related
     )

@@ -48,8 +48,10 @@ def lstm_shape(model: ModelFile) -> LstmShape:
         raise DataError(f"{model.path} has no LSTM to start from; use it as --teacher")
     first = lstms[0]
     if first.hard_sigmoid is not None:
-        gates = "gates of a hard sigmoid, which a new network does not have"
-        raise DataError(f"{model.path} has {gates}; use it as --teacher instead of --start")
+        raise DataError(
+            f"{model.path} has gates of a hard sigmoid, which a new network does not have; "
+            "use it as --teacher instead of --start"
+        )
     return LstmShape(model.network.embedding_dim, first.units, first.bidirectional)
 
 

@@ -78,11 +78,12 @@ class Split:
 
     def subset(self, rows: Ints) -> Split:
         """Return the given rows, in the given order, with their keys and strata."""
-        groups = None if self.groups is None else self.groups[rows]
-        shares = None if self.shares is None else self.shares[rows]
-        weights = None if self.weights is None else self.weights[rows]
+
+        def of(values: Any) -> Any:
+            return None if values is None else values[rows]
+
         texts = tuple(self.texts[i] for i in rows)
-        part = Split(texts, self.labels[rows], groups, shares, weights)
+        part = Split(texts, self.labels[rows], of(self.groups), of(self.shares), of(self.weights))
         vars(part).update(keys=self.keys[rows], strata=self.strata[rows])
         return part
 
@@ -155,9 +156,10 @@ def make_split(
     """
     index = {label: i for i, label in enumerate(labels)}
     if unknown := sorted(set(all_names(names, shares)) - index.keys()):
-        name = shorten(unknown[0])
-        same = f"use the same labels in both: {', '.join(map(shorten, labels))}"
-        raise DataError(f"{where} has the label {name}, which the training texts lack; {same}")
+        raise DataError(
+            f"{where} has the label {shorten(unknown[0])}, which the training texts lack; "
+            f"use the same labels in both: {', '.join(map(shorten, labels))}"
+        )
     matrix = np.zeros((len(names), len(labels)), np.bool_)
     for row, text_labels in zip(matrix, names):
         row[[index[name] for name in text_labels]] = True
@@ -271,8 +273,9 @@ def _units(split: Split) -> tuple[Ints, Ints, Ints]:
     return first, of_row, texts
 
 
-def _shuffled(units: Ints, strata: Ints, rng: np.random.Generator) -> Ints:
+def _shuffled(units: Ints, strata: Ints, seed: Sequence[int]) -> Ints:
     """Return the units in a random order within each stratum; strata: int64 [units]."""
+    rng = np.random.default_rng(seed)
     parts = [rng.permutation(units[strata == each]) for each in np.unique(strata)]
     return np.concatenate([units[:0], *parts])
 
@@ -283,10 +286,9 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     At least one unit is held out of each label that has two or more, and one stays. A unit is the
     rows of a group, or else a text with its duplicates. The order is kept.
     """
-    rng = np.random.default_rng([seed, 0x5F1D])
     first, of_row, texts = _units(split)
     by_row = np.argsort(first)
-    order = _shuffled(by_row, split.strata[first[by_row]], rng)
+    order = _shuffled(by_row, split.strata[first[by_row]], [seed, 0x5F1D])
     total = texts.sum(axis=0)
     left = (texts > 0).sum(axis=0)
     wanted = np.clip(np.rint(share * total), 1, np.maximum(1, total - 1))
@@ -317,9 +319,8 @@ def folds_of(split: Split, folds: int, seed: int) -> Ints:
     Labels are spread evenly. Rows of a group, or else duplicates, share a fold. There are fewer
     folds than asked for if no label has as many groups.
     """
-    rng = np.random.default_rng([seed, 0xCF])
     first, of_row, texts = _units(split)
-    order = _shuffled(np.arange(len(first)), split.strata[first], rng)
+    order = _shuffled(np.arange(len(first)), split.strata[first], [seed, 0xCF])
     total = np.maximum(1, texts.sum(axis=0))
     held = np.zeros((folds, len(total)))
     fold = np.zeros(len(first), np.int64)

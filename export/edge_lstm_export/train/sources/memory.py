@@ -98,9 +98,9 @@ def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
     checked = tuple(texts)
     for i, text in enumerate(checked):
         if not isinstance(text, str):
-            kind = type(text).__name__
             raise DataError(
-                f"{where}: text {i} is {kind}, not str; convert it, or remove it if missing"
+                f"{where}: text {i} is {type(text).__name__}, not str; "
+                "convert it, or remove it if missing"
             )
     return tuple(well_formed(str(text)) for text in checked)  # an np.str_ becomes a str
 
@@ -141,15 +141,16 @@ def _read_labels(labels: Any) -> _Labels:
                     f"{NAME}: label {i} is missing ({value!r}); label the text, or remove it"
                 )
             if (first := values.setdefault(str(value), value)) != value:
-                both = f"{value!r} and {first!r}"
-                raise DataError(f"{NAME}: {both} are two labels with the same name; use one type")
+                raise DataError(
+                    f"{NAME}: {value!r} and {first!r} are two labels with the same name; "
+                    "use one type"
+                )
         names.append(tuple(sorted(map(str, row))))  # a set has another order in each process
         if len(set(names[-1])) < len(row):
             raise DataError(
                 f"{NAME}: label {i} names a label twice; give a matrix of 0 and 1 as an array"
             )
-    is_set = any(isinstance(label, _COLLECTIONS) for label in labels)
-    return _Labels(names, multi_label=is_set)
+    return _Labels(names, multi_label=any(isinstance(label, _COLLECTIONS) for label in labels))
 
 
 def _read_distributions(labels: Iterable[Mapping[Any, Any]]) -> _Labels:

@@ -274,8 +274,12 @@ def _without_fifth(dataset: Dataset) -> Dataset:
     if is_held.all() or not is_held.any():
         raise DataError(f"{dataset.name} has too few texts to hold out a fifth; add more")
     test = dataset.train.subset(np.flatnonzero(is_held))
-    train = dataset.train.subset(np.flatnonzero(~is_held))
-    return replace(dataset, train=train, test=test.subset(test.traffic), test_rows="digest")
+    return replace(
+        dataset,
+        train=dataset.train.subset(np.flatnonzero(~is_held)),
+        test=test.subset(test.traffic),
+        test_rows="digest",
+    )
 
 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
@@ -287,11 +291,14 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
             f"{path} has several labels per text, the training texts one; label both alike"
         )
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    columns = _distinct((*dataset.columns, part.columns))
     test = make_split(part.texts, part.labels, dataset.labels, str(path), shares=part.shares)
-    warnings = (*dataset.warnings, *part.notes(path.name))
     return replace(
-        dataset, test=test, digest=both, warnings=warnings, columns=columns, test_rows="file"
+        dataset,
+        test=test,
+        digest=both,
+        warnings=(*dataset.warnings, *part.notes(path.name)),
+        columns=_distinct((*dataset.columns, part.columns)),
+        test_rows="file",
     )
 
 

@@ -30,8 +30,10 @@ def checked(dataset: Dataset) -> Dataset:
     different = len(np.unique(train.keys))
     but = "(ignoring case, punctuation and spaces)"
     if different == 1:
-        same = f"all training texts of {dataset.name} are the same {but}"
-        raise DataError(f"{same}; name the column that holds the texts (--text-column)")
+        raise DataError(
+            f"all training texts of {dataset.name} are the same {but}; "
+            "name the column that holds the texts (--text-column)"
+        )
     repeated = texts - different
     conflicts = _conflicting(train)
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
@@ -48,8 +50,10 @@ def checked(dataset: Dataset) -> Dataset:
         )
     if shared:
         verb = "is also a training text" if shared == 1 else "are also training texts"
-        so = "which inflates the test accuracy: remove each from one of the two"
-        warnings.append(f"{counted(shared, 'test text')} {verb}, {so}")
+        warnings.append(
+            f"{counted(shared, 'test text')} {verb}, which inflates the test accuracy: "
+            "remove each from one of the two"
+        )
     checks = {
         "repeated_texts": repeated,
         "contradictory_texts": conflicts,
@@ -82,8 +86,10 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
     for name in names:
         alike[" ".join(normalize("NFC", name).lower().split())].append(ascii(name))
     if twins := [" and ".join(group) for group in alike.values() if len(group) > 1]:
-        how = "differ in capitals, spaces or Unicode form (NFC) only"
-        yield f"the labels {listed(twins)} {how}: write them the same way"
+        yield (
+            f"the labels {listed(twins)} differ in capitals, spaces or Unicode form (NFC) only: "
+            "write them the same way"
+        )
 
 
 def scale_notes(dataset: Dataset) -> Iterator[str]:
@@ -91,8 +97,10 @@ def scale_notes(dataset: Dataset) -> Iterator[str]:
     names = dataset.labels
     numbers = {number(name) for name in names} - {None}
     if len(numbers) == len(names) >= _FEWEST_LEVELS and not dataset.multi_label:
-        labels = f"the labels are numbers from {shorten(names[0])} to {shorten(names[-1])}"
-        yield f"{labels}, read as names of classes: if they are a scale, give --question score"
+        yield (
+            f"the labels are numbers from {shorten(names[0])} to {shorten(names[-1])}, "
+            "read as names of classes: if they are a scale, give --question score"
+        )
 
 
 def _group_warnings(dataset: Dataset) -> Iterator[str]:
@@ -105,14 +113,20 @@ def _group_warnings(dataset: Dataset) -> Iterator[str]:
         return
     column = dataset.group_column
     if dataset.groups < 2:
-        how = "name a column that tells authors, documents or days apart, or leave it out"
-        raise DataError(f"all {len(groups):,} training texts have the same {column!r}; {how}")
+        raise DataError(
+            f"all {len(groups):,} training texts have the same {column!r}; "
+            "name a column that tells authors, documents or days apart, or leave it out"
+        )
     of_label = [len(np.unique(groups[has])) for has in dataset.train.labels.T]
     if max(of_label) < 2:
-        how = "name another --group-column, or leave it out"
-        raise DataError(f"no label has texts of two values of {column!r}; {how}")
+        raise DataError(
+            f"no label has texts of two values of {column!r}; "
+            "name another --group-column, or leave it out"
+        )
     names = [shorten(name) for name, count in zip(dataset.labels, of_label) if count == 1]
     if names:
         verb = "has" if len(names) == 1 else "have"
-        lack = f"texts of only one {column!r}, so no other can judge it"
-        yield f"{listed(names)} {verb} {lack}: collect more of them"
+        yield (
+            f"{listed(names)} {verb} texts of only one {column!r}, so no other can judge it: "
+            "collect more of them"
+        )

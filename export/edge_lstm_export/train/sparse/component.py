@@ -27,10 +27,11 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
     if options.selection == "telling":
         examples = data.row_examples
         targets = data.row_targets()
-    sizes = plan.network.ngram_words, plan.network.ngram_slots
     words = enumerate(data.tokenizer.words, FIRST_WORD_ID)
     of_fields = [i for i, word in words if word in data.letters]
-    features = ngrams.choose_ngrams(examples, *sizes, targets, of_fields)
+    features = ngrams.choose_ngrams(
+        examples, plan.network.ngram_words, plan.network.ngram_slots, targets, of_fields
+    )
     features = replace(features, counts=plan.network.ngram_counts)
     if options.characters:
         features = ngrams.with_characters(features, data.tokenizer, options.shortest)

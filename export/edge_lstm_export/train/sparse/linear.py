@@ -38,8 +38,7 @@ def counters(
     settings["dtype"] = np.float32
     made = [vectorizer(token_pattern=token, ngram_range=(1, 2), **settings)]
     if characters:
-        sizes = 2, LONGEST_CHARACTERS
-        made.append(vectorizer(analyzer="char_wb", ngram_range=sizes, **settings))
+        made.append(vectorizer(analyzer="char_wb", ngram_range=(2, LONGEST_CHARACTERS), **settings))
     return made
 
 

@@ -241,8 +241,11 @@ class SparsePart:
         vectors[:words] = self.vectors[:words]
         slots, is_kept = self.features.table.find(kept[:, 0], kept[:, 1])
         vectors[words:][is_kept] = self.vectors[words:][slots[is_kept]]
-        features = Features(words, table, kept, counts=self.features.counts)
-        return replace(self, features=features, vectors=vectors)
+        return replace(
+            self,
+            features=Features(words, table, kept, counts=self.features.counts),
+            vectors=vectors,
+        )
 
 
 @dataclass(frozen=True)
@@ -264,7 +267,7 @@ class SparseData:
         """The labels by the targets, bool [texts, L]: the largest, or all above one half."""
         targets = self.examples.targets
         if self.multi_label:
-            return np.asarray(targets > 0.5)
+            return targets > 0.5
         return apply_thresholds(targets)
 
     @property
@@ -316,8 +319,7 @@ def fit_svm(data: SparseData) -> SparsePart:
     mean 0 and BAYES of the SVM's standard deviation, however rare the label.
     """
     x, weights = data.weighted()
-    c = data.options.regularization
-    coefficients, bias = svm_weights(x, data.labels, data.multi_label, c)
+    coefficients, bias = svm_weights(x, data.labels, data.multi_label, data.options.regularization)
     if not data.multi_label and data.features.letters is None:
         counted = x[:, : data.features.ends[1]]
         naive = bayes_weights(counted, data.labels)
@@ -354,8 +356,7 @@ def fit_logistic(data: SparseData, other_logits: Floats | None = None) -> Sparse
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         w, bias = split(flat)
         logits = x @ w + bias + fixed
-        targets = data.examples.targets
-        nats, slope = cross_entropy(logits, targets, multi_label=data.multi_label)
+        nats, slope = cross_entropy(logits, data.examples.targets, multi_label=data.multi_label)
         slope = slope.astype(np.float32)
         of_columns = transposed @ slope / texts + ridge * w
         of_bias = slope.sum(axis=0) / texts
