@@ -53,6 +53,12 @@ class Range:
             raise DataError(f"{name} must be {self}, not {value!r:.40}")
 
 
+def require(holds: object, reason: str) -> None:
+    """Raise ValueError with a reason unless something holds."""
+    if not holds:
+        raise ValueError(reason)
+
+
 def whole(name: str, value: Any, least: float = 1, most: float = math.inf) -> int:
     """Return a whole number as Python's int; NumPy's integers are accepted, bool is not.
 

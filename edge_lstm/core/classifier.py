@@ -319,9 +319,7 @@ class Classifier:
             unfamiliar=unfamiliar,
             windows=windows,
         )
-        texts = self._texts(texts)
-        answers, read = self._read(texts, policy, optional_whole("batch_size", batch_size))
-        return decide(self.model, policy, answers, read, self._native).predictions
+        return self.classify(self._texts(texts), policy, batch_size=batch_size).predictions
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """Run the session once. ids: int32 [batch, length]. Returns float32 [batch, labels]."""

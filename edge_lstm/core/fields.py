@@ -21,7 +21,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, NoReturn, TypeAlias
 
-from edge_lstm.checked import check_fields, depth
+from edge_lstm.checked import check_fields, depth, require
 from edge_lstm.errors import DataError
 from edge_lstm.printable import CONTROL_CHARACTER, Number, Pairs, listed, shorten, well_formed
 
@@ -95,17 +95,17 @@ class Field:
 
     def __post_init__(self) -> None:
         check_fields(self, ValueError)
-        _require(0 < len(self.name) <= 1000, "a field's name is empty or too long")
-        _require(not CONTROL_CHARACTER.search(self.name), "a field's name has a control character")
-        _require(self.kind == "number" or self.part == "value", "only numbers have parts")
+        require(0 < len(self.name) <= 1000, "a field's name is empty or too long")
+        require(not CONTROL_CHARACTER.search(self.name), "a field's name has a control character")
+        require(self.kind == "number" or self.part == "value", "only numbers have parts")
         if self.kind == "number":
             numbers = not any(map(Decimal.is_nan, self._edges))
             rising = numbers and self._edges == sorted({*self._edges})
-            _require(rising, "a field's edges are not rising numbers")
+            require(rising, "a field's edges are not rising numbers")
         else:
             differ = len({*self.known}) == len(self.known)
             texts = {*map(type, self.known)} <= {str}
-            _require(texts and differ, "a field's values are not different texts")
+            require(texts and differ, "a field's values are not different texts")
 
     @property
     def title(self) -> str:
@@ -189,18 +189,18 @@ class Fields:
     pairs: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        _require(self.fields, "it has no fields")
+        require(self.fields, "it has no fields")
         named = {(each.name, each.kind, each.part) for each in self.fields}
-        _require(len(named) == len(self.fields), "a field is there twice")
-        _require(len(self.pairs) <= MOST_PAIRS, f"it compares more than {MOST_PAIRS} pairs")
+        require(len(named) == len(self.fields), "a field is there twice")
+        require(len(self.pairs) <= MOST_PAIRS, f"it compares more than {MOST_PAIRS} pairs")
         numbers = {i for i, each in enumerate(self.fields) if each.kind == "number"}
         of_numbers = (
             len(pair) == 2 and {*map(type, pair)} == {int} and numbers.issuperset(pair)
             for pair in self.pairs
         )
-        _require(all(of_numbers), "a pair of fields is not of two numbers")
-        _require(self.width <= MOST_FIELDS, f"it has more than {MOST_FIELDS} field words")
-        _require(self._firsts[-1] + 3 * len(self.pairs) <= MOST_WORDS, "its fields have many words")
+        require(all(of_numbers), "a pair of fields is not of two numbers")
+        require(self.width <= MOST_FIELDS, f"it has more than {MOST_FIELDS} field words")
+        require(self._firsts[-1] + 3 * len(self.pairs) <= MOST_WORDS, "its fields have many words")
 
     @property
     def width(self) -> int:
@@ -318,7 +318,7 @@ class Fields:
             for plain in values["fields"]
         )
         fields = cls(tuple(made), tuple(map(tuple, values["pairs"])))
-        _require(fields.to_dict() == values, "its fields have a setting that is not supported")
+        require(fields.to_dict() == values, "its fields have a setting that is not supported")
         return fields
 
 
@@ -503,8 +503,3 @@ def collected(row: Any) -> defaultdict[str, Values]:
 
     collect(row, "")
     return found
-
-
-def _require(holds: object, reason: str) -> None:
-    if not holds:
-        raise ValueError(reason)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
-from edge_lstm.checked import Range, check_fields
+from edge_lstm.checked import Range, check_fields, require
 
 Gives = Literal["steps", "last", "mean", "max", "mean+max"]
 Activation = Literal["relu", "tanh", "sigmoid", "linear"]
@@ -55,12 +55,6 @@ def is_whole(value: Any, least: int, most: int) -> bool:
 def sentinels(quantized: bool) -> int:
     """Return the columns of an int8 embedding, and units of an int8 direction, that fix a range."""
     return 2 if quantized else 0
-
-
-def require(holds: object, reason: str) -> None:
-    """Raise ValueError with a reason unless something holds."""
-    if not holds:
-        raise ValueError(reason)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
-from edge_lstm.checked import depth
+from edge_lstm.checked import depth, require
 from edge_lstm.core.layers import (
     MAX_IDS,
     MAX_LABELS,
@@ -29,7 +29,6 @@ from edge_lstm.core.layers import (
     Constants,
     NetworkConfig,
     is_whole,
-    require,
 )
 from edge_lstm.core.onnx_file import Graph, OnnxFile, Tensor, ValueInfo
 from edge_lstm.core.text import (

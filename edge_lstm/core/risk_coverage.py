@@ -143,16 +143,16 @@ class RiskCoverage:
         return float(math.ceil(least * scale) / scale)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        values: dict[str, Any] = {"data": self.data, "texts": self.texts}
-        if self.sha256 is not None:
-            values["sha256"] = self.sha256
-        if self.default is not None:
-            values["default"] = self.default
-        values["points"] = [[p.threshold, p.answered, p.wrong] for p in self.points]
-        if self.unfamiliar:
-            values["unfamiliar"] = [list(pair) for pair in self.unfamiliar]
-        return values
+        """Return plain values, for JSON, of what the curve has."""
+        values: dict[str, Any] = {
+            "data": self.data,
+            "texts": self.texts,
+            "sha256": self.sha256,
+            "default": self.default,
+            "points": [[p.threshold, p.answered, p.wrong] for p in self.points],
+            "unfamiliar": [list(pair) for pair in self.unfamiliar] or None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from edge_lstm.checked import require
 from edge_lstm.printable import well_formed
 
 if TYPE_CHECKING:
@@ -77,11 +78,6 @@ Lowercase = Literal["unicode", "ascii", "none"]
 Keeps = Literal["last", "first"]
 
 
-def _require(holds: object, reason: str) -> None:
-    if not holds:
-        raise ValueError(reason)
-
-
 @dataclass(frozen=True)
 class TextRule:
     """How a text becomes words, and words become ids.
@@ -112,24 +108,24 @@ class TextRule:
     def __post_init__(self) -> None:
         parts = {"separators": self.separators, "removed": self.removed, "marks": self.marks}
         for name, characters in parts.items():
-            _require(isinstance(characters, str), f"its {name} are not a text")
-            _require(well_formed(characters) == characters, f"its {name} hold a surrogate")
+            require(isinstance(characters, str), f"its {name} are not a text")
+            require(well_formed(characters) == characters, f"its {name} hold a surrogate")
         each = "".join(parts.values())
-        _require(len(set(each)) == len(each), "a character is in its text rule twice")
-        _require(set(self.marks) <= set(MARKS), "a mark is no ASCII punctuation")
-        _require(self.lowercase in get_args(Lowercase), "its lower-casing is not supported")
-        _require(self.keeps in get_args(Keeps), "its truncation is not supported")
-        _require(
+        require(len(set(each)) == len(each), "a character is in its text rule twice")
+        require(set(self.marks) <= set(MARKS), "a mark is no ASCII punctuation")
+        require(self.lowercase in get_args(Lowercase), "its lower-casing is not supported")
+        require(self.keeps in get_args(Keeps), "its truncation is not supported")
+        require(
             type(self.first_word_id) is int and START_ID <= self.first_word_id <= FIRST_WORD_ID,
             f"its first word's id is not between 1 and {FIRST_WORD_ID}",
         )
         has_start = self.start_id == START_ID and type(self.start_id) is int
-        _require(
+        require(
             self.start_id is None or (has_start and self.first_word_id > START_ID),
             "its start's id is not supported",
         )
         oov = self.oov_id
-        _require(
+        require(
             oov is None or (type(oov) is int and oov > (self.start_id or PAD_ID)),
             "its id of unknown words is not supported",
         )
@@ -296,11 +292,11 @@ class Tokenizer:
     def __post_init__(self) -> None:
         rule = self.rule
         usual = (START_ID, OOV_ID, FIRST_WORD_ID)
-        _require(
+        require(
             not self.pieces or (rule.start_id, rule.oov_id, rule.first_word_id) == usual,
             "a rule with subwords has other ids",
         )
-        _require((rule.oov_id or 0) < self.num_ids, "its id of unknown words is too large")
+        require((rule.oov_id or 0) < self.num_ids, "its id of unknown words is too large")
 
     @cached_property
     def _ids(self) -> dict[bytes, int]:

@@ -75,12 +75,13 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        values = asdict(self)
-        values["labels"] = dict(sorted(self.labels.items()))
-        values["statuses"] = dict(sorted(self.statuses.items()))
-        values["seconds"] = round(self.seconds, 3)
-        values["rows_per_second"] = round(self.rows_per_second, 1)
-        return values
+        return {
+            **asdict(self),
+            "labels": dict(sorted(self.labels.items())),
+            "statuses": dict(sorted(self.statuses.items())),
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rows_per_second, 1),
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:

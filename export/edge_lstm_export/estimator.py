@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +24,10 @@ from edge_lstm_export.progress import Display
 from edge_lstm_export.train.fit import fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT
 from edge_lstm_export.train.plan import plan_training
-from edge_lstm_export.train.sources import checked, dataset_from, objects
+from edge_lstm_export.train.sources import checked, dataset_from, rows_of
 
 
+@dataclass(eq=False, repr=False)
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A small LSTM with n-grams, trained on labelled texts and exported to one ONNX file.
 
@@ -52,30 +54,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     :meth:`predict_proba`; ``plan_``, the plan that was run; ``report``, the results.
     """
 
-    def __init__(
-        self,
-        preset: PresetName = "small",
-        *,
-        teacher: str | None = None,
-        start: str | None = None,
-        balance: bool = False,
-        question: QuestionType | None = None,
-        plan: Plan | None = None,
-        epochs: int | None = None,
-        validation: float | None = None,
-        random_state: int = 0,
-        verbose: bool = False,
-    ) -> None:
-        self.preset = preset
-        self.teacher = teacher
-        self.start = start
-        self.balance = balance
-        self.question = question
-        self.plan = plan
-        self.epochs = epochs
-        self.validation = validation
-        self.random_state = random_state
-        self.verbose = verbose
+    preset: PresetName = "small"
+    _: KW_ONLY
+    teacher: str | None = None
+    start: str | None = None
+    balance: bool = False
+    question: QuestionType | None = None
+    plan: Plan | None = None
+    epochs: int | None = None
+    validation: float | None = None
+    random_state: int = 0
+    verbose: bool = False
 
     def fit(
         self,
@@ -152,8 +141,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         checkpoint = self.result_.checkpoint
-        given = objects(X)
-        texts = map(checkpoint.as_text, X if given is None else given)
+        texts = map(checkpoint.as_text, rows_of(X))
         rows = [checkpoint.tokenizer.encode_text(text).ids for text in texts]
         with quiet_thread():
             return predict_probabilities(checkpoint.network, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_lstm_export.train.sources.dataset import Dataset, Split, few_groups, folds_of, hold_out
-from edge_lstm_export.train.sources.fields import ALL, field_options, objects
+from edge_lstm_export.train.sources.fields import ALL, field_options, rows_of
 from edge_lstm_export.train.sources.imdb import read_reviews
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import check_sources, read_dataset
@@ -20,8 +20,8 @@ __all__ = [
     "field_options",
     "folds_of",
     "hold_out",
-    "objects",
     "read_dataset",
     "read_reviews",
+    "rows_of",
     "scale_notes",
 ]

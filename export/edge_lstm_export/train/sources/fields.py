@@ -257,9 +257,6 @@ def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(sorted(differing, key=shares.__getitem__)[:MOST_PAIRS]))
 
 
-def objects(rows: Any) -> list[Any] | None:
-    """Return the rows of a table of pandas, or a list of objects; None for other things."""
-    if hasattr(rows, "columns"):
-        return [*rows.to_dict("records")]
-    are_objects = isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows)
-    return [*rows] if are_objects and rows else None
+def rows_of(given: Any) -> Any:
+    """Return the rows of a table of pandas as objects; anything else as it is."""
+    return given.to_dict("records") if hasattr(given, "columns") else given

@@ -17,7 +17,7 @@ from edge_lstm_export.arrays import Names
 from edge_lstm_export.digests import labelled_digest
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, all_names, label_names, make_split
-from edge_lstm_export.train.sources.fields import objects, row_text, with_fields
+from edge_lstm_export.train.sources.fields import row_text, rows_of, with_fields
 
 NAME = "texts"  # of the data set
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
@@ -44,15 +44,14 @@ def dataset_from(
 
     Raise DataError if texts and labels do not fit together or cannot train a classifier.
     """
-    rows = objects(texts)
-    if rows is not None:
-        plain = [row_text(row, DataOptions()) for row in rows]
+    texts = rows_of(texts)
+    if isinstance(texts, Sequence) and texts and all(isinstance(row, Mapping) for row in texts):
+        plain = [row_text(row, DataOptions()) for row in texts]
         dataset = dataset_from(plain, labels, groups=groups)
         dataset = with_fields(dataset, DataOptions(fields=()))
         assert dataset.fields is not None
-        others = objects(unlabelled)
-        texts = map(dataset.fields.read, unlabelled if others is None else others)
-        return replace(dataset, unlabelled=tuple(texts))
+        others = map(dataset.fields.read, rows_of(unlabelled))
+        return replace(dataset, unlabelled=tuple(others))
     read = _read_labels(labels)
     names = read.names
     columns = read.columns
