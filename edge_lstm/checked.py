@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from numbers import Real
@@ -191,6 +191,23 @@ def _checked_tuple(name: str, value: Any, kind: Any, limits: list[Range]) -> tup
             raise DataError(f"{name} must be {count.least} to {count.most} numbers")
         kind = Annotated[kind, numbers]
     return tuple(_checked(f"one of {name}", each, kind) for each in value)
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], kept: object) -> None:
+    """Check that a resumed run is of the same values, by name, as its beginning.
+
+    kept: the file that the beginning has left.
+
+    Raises DataError for the first value that is another one.
+    """
+    for name in {**before, **now}:
+        then = before.get(name)
+        value = now.get(name)
+        if then != value:
+            raise DataError(
+                f"cannot resume: {name} was {then!r:.200} and is {value!r:.200}; "
+                f"use that again, or delete {kept} and start again"
+            )
 
 
 def depth(value: Any) -> int:

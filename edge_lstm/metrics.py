@@ -57,10 +57,14 @@ class LabelScores:
     @classmethod
     def of(cls, label: str, right: int, support: int, predicted: int) -> LabelScores:
         """Compute the scores from counts. right: texts that have the label and were given it."""
-        precision = _ratio(right, predicted)
-        recall = _ratio(right, support)
-        f1 = _ratio(2 * right, support + predicted)
-        return cls(label, precision, recall, f1, support, predicted)
+        return cls(
+            label=label,
+            precision=_ratio(right, predicted),
+            recall=_ratio(right, support),
+            f1=_ratio(2 * right, support + predicted),
+            support=support,
+            predicted=predicted,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON with the label as the key."""

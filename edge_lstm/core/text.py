@@ -469,25 +469,6 @@ class Tokenizer:
     def _token(self, start: int, end: int, ids: list[int]) -> Token:
         return Token(start, end, ids, any(map(self.is_known, ids)))
 
-    def count_words(self, text: str) -> tuple[int, int]:
-        """Return the number of words of the whole text, and how many the vocabulary has.
-
-        With subwords, each piece of a word in a script without spaces counts as a word.
-        """
-        every = self.rule.split(text)
-        unknown = [word for word in every if word not in self._ids]
-        words = len(every)
-        in_vocabulary = words - len(unknown)
-        if not self.pieces:
-            return words, in_vocabulary
-        for word in unknown:
-            if word.isascii() or not spaceless(decoded := word.decode()):
-                continue
-            parts = self._parts(decoded)
-            words += len(parts) - 1
-            in_vocabulary += sum(ids not in ([], [OOV_ID]) for _, _, ids in parts)
-        return words, in_vocabulary
-
     def to_metadata(self) -> dict[str, Any]:
         """Return the rule as JSON values, for the model file: enough to re-implement it."""
         rule = self.rule

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from edge_lstm.checked import check_same
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.scoring.journal import ROOM, Entry, read_journal, write_journal
 from edge_lstm.system import atomic
@@ -117,14 +118,7 @@ class FileOutput:
                 f"continue with --resume, or delete {self.journal} to start again"
             )
         entry, run = read_journal(self.journal)
-        for key in {**run, **self._run}:
-            then = run.get(key)
-            now = self._run.get(key)
-            if then != now:
-                raise DataError(
-                    f"cannot resume: {key} was {then!r} and is {now!r}; "
-                    f"use that again, or delete {self.journal} and start again"
-                )
+        check_same(run, self._run, self.journal)
         return entry
 
     def begin(self, head: bytes) -> None:

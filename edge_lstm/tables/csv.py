@@ -35,7 +35,6 @@ from edge_lstm.tables.schema import (
     BOM,
     MAX_ROW,
     MAX_ROW_BYTES,
-    WHOLE_ROW,
     Checksum,
     Dialect,
     ReadOptions,
@@ -227,10 +226,7 @@ class CsvFormat(Format):
             if reasons[i] is not None or len(fields) != len(schema.columns):
                 table[i], reasons[i] = fitted(fields, schema, reasons[i])
                 own[i] = delimiter.join(cells(table[i], delimiter))
-        if schema.text == WHOLE_ROW:
-            every = schema.objects(lambda index: [row[index] for row in table])
-        else:
-            every = [row[schema.text] for row in table]
+        every = schema.texts(lambda index: [row[index] for row in table])
         texts = [None if reason else text for text, reason in zip(every, reasons)]
         refuse_bytes(texts, reasons)
         return Rows(texts, reasons, lambda: list(zip(*table)), own)

@@ -106,13 +106,9 @@ class ParquetFormat(Format):
     def parse(self, block: Block, schema: Schema, keys: Keys = ANY_KEYS) -> Rows:
         """Return the rows of an Arrow IPC stream."""
         table = pyarrow().ipc.open_stream(block.rows).read_all()
-        if schema.text == WHOLE_ROW:
-            columns = table.columns
-            texts: list[str | None] = [*schema.objects(lambda index: plain_values(columns[index]))]
-        else:
-            texts = plain_values(table.column(schema.text))
-        reasons = [*map(_reason, texts)]
-        texts = [text if reason is None else None for text, reason in zip(texts, reasons)]
+        every = schema.texts(lambda index: plain_values(table.column(index)))
+        reasons = [*map(_reason, every)]
+        texts = [text if reason is None else None for text, reason in zip(every, reasons)]
         refuse_bytes(texts, reasons)
         return Rows(texts, reasons, lambda: [*map(plain_values, table.columns)], table=table)
 

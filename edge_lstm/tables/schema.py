@@ -169,11 +169,13 @@ class Schema:
             column_index(self.columns, missing[0], where)
         return replace(self, fields=tuple(chain(*columns.values())) or self.columns)
 
-    def objects(self, column: Callable[[int], Iterable[Any]]) -> list[str]:
-        """Return rows as JSON, without NaN.
+    def texts(self, column: Callable[[int], Iterable[Any]]) -> list[Any]:
+        """Return the text of each row: of its column, or the row as JSON, without NaN.
 
         column: returns the values of a column by its index.
         """
+        if self.text != WHOLE_ROW:
+            return [*column(self.text)]
         places = [i for i, name in enumerate(self.columns) if name in self.fields]
         names = [self.columns[i] for i in places]
         rows = (zip(names, row) for row in zip(*map(column, places)))

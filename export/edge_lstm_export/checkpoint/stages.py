@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edge_lstm.checked import check_same
 from edge_lstm.errors import DataError
 from edge_lstm_export.arrays import Floats
 from edge_lstm_export.checkpoint.sealed import read_sealed, write_sealed
@@ -88,15 +89,7 @@ class Stages:
 
         Raise DataError if another training began them.
         """
-        began = identity if self.identity is None else self.identity
-        for name in {**began, **identity}:
-            then = began.get(name)
-            now = identity.get(name)
-            if then != now:
-                raise DataError(
-                    f"cannot resume: {name} was {then!r:.60} and is {now!r:.60}; "
-                    f"use that again, or delete {self.path} and start again"
-                )
+        check_same(identity if self.identity is None else self.identity, identity, self.path)
         self.identity = identity
 
 

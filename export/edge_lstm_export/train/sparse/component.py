@@ -53,47 +53,39 @@ def fit_sparse(
 
     more: labelled texts, as well as the rows.
     """
-    if data.plan.sparse.is_low_rank:
-        return _low_rank(data, features, fold, more)
-    return _columns(data, features, fold, more)
+    plan = data.plan
+    learning = SparseData(features, data.learnt(fold, more), plan.sparse, plan.network.multi_label)
+    fit = _low_rank if plan.sparse.is_low_rank else _columns
+    return fit(data, learning, fold)
 
 
-def _columns(
-    data: TrainingData, features: Features, fold: int | None, more: Examples | None
-) -> SparsePart:
+def _columns(data: TrainingData, learning: SparseData, fold: int | None) -> SparsePart:
     """Fit a column per logit: SVMs, or a logistic regression.
 
     Misspelt copies of the rows change the columns of subwords alone.
     """
-    plan = data.plan
-    options = plan.sparse
+    options = learning.options
     fit = ngrams.fit_svm if options.fit == "svm" else ngrams.fit_logistic
-    learnt = data.learnt(fold, more)
-    weights = fit(SparseData(features, learnt, options, plan.network.multi_label))
-    if not plan.augmentation.typos:
+    weights = fit(learning)
+    if not data.plan.augmentation.typos:
         return weights
     # Each row counts once: half in its own spelling, half in the copy's.
-    options = replace(options, regularization=options.regularization / 2)
-    copied = data.with_typos(learnt, fold)
-    both = fit(SparseData(features, copied, options, plan.network.multi_label))
+    halved = replace(options, regularization=options.regularization / 2)
+    copied = data.with_typos(learning.examples, fold)
+    both = fit(replace(learning, examples=copied, options=halved))
     first_subword = FIRST_WORD_ID + len(data.tokenizer.words)
-    has_subword = np.any(features.ids >= first_subword, axis=1, keepdims=True)
+    has_subword = np.any(learning.features.ids >= first_subword, axis=1, keepdims=True)
     return replace(weights, vectors=np.where(has_subword, both.vectors, weights.vectors))
 
 
-def _low_rank(
-    data: TrainingData, features: Features, fold: int | None, more: Examples | None
-) -> SparsePart:
+def _low_rank(data: TrainingData, learning: SparseData, fold: int | None) -> SparsePart:
     """Fit vectors of a lower rank, by gradient steps; ``+svm``: merged with the rows' SVMs."""
     plan = data.plan
-    multi_label = plan.network.multi_label
-    learnt = data.learnt(fold, more)
-    learning = SparseData(features, learnt, plan.sparse, multi_label)
     weights = ngrams.fit_low_rank(learning, plan.network.ngram_dim, plan.seed)
     if plan.sparse.fit == "low-rank":
         return weights
-    rows = learnt.subset(np.arange(len(data.rows_without(fold))))
-    labelled = SparseData(features, rows, plan.sparse, multi_label)
+    rows = np.arange(len(data.rows_without(fold)))
+    labelled = replace(learning, examples=learning.examples.subset(rows))
     return ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
 
 
