@@ -13,7 +13,7 @@ import json
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Context, Decimal
@@ -266,14 +266,23 @@ class Fields:
         text = FIELD_WORDS.sub(" ", " ".join(texts))
         return " ".join([text, *(chr(FIRST_WORD + word) for word in words)])
 
-    def below(self) -> Iterator[tuple[str, str]]:
-        """Yield each field word twice; then a bin's word and the words of the bins up to it."""
+    def below(self, there: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield each field word twice; then a bin's word and the words of the bins up to it.
+
+        If rows lack a category, its values share the word of an unknown one: so together they stand
+        against the word of a missing one.
+
+        there: the words of the training rows.
+        """
         words = "".join(self._says)
         yield from zip(words, words)
         for each, first in zip(self.fields, self._firsts):
+            own = words[first : first + each.words]
+            known = own[:-2]
             if each.kind == "number":
-                bins = words[first : first + len(each.known) + 1]
-                yield from zip(bins, accumulate(bins))
+                yield from zip(known, accumulate(known))
+            elif each.kind == "category" and own[-2] in there:
+                yield from ((value, own[-1] + value) for value in known)
 
     @cached_property
     def _says(self) -> dict[str, str]:

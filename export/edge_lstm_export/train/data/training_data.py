@@ -40,11 +40,11 @@ class TrainingData:
 
     @cached_property
     def letters(self) -> dict[str, str]:
-        """The letters of each field word: itself; of a number, one for each edge that it exceeds.
+        """The letters of each field word, see :meth:`Fields.below`: of a number, one for each edge.
 
         Neighbouring words share letters, as words of one stem do, so they share their weights.
         """
-        return {} if self.fields is None else dict(self.fields.below())
+        return {} if self.fields is None else dict(self.fields.below({*self.tokenizer.words}))
 
     @cached_property
     def row_examples(self) -> Examples:
