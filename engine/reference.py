@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Context, Decimal
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -219,25 +219,14 @@ MOST_DEPTH = 32
 CUT = Context(prec=28, rounding=ROUND_DOWN, traps=[])
 
 
-class Pairs(list):
-    """An object of JSON, with each key as often as it is there."""
+def decimal(digits: str) -> Decimal:
+    """Return the number that digits spell, NaN for other texts."""
+    return Decimal(digits if NUMBER.fullmatch(digits) else "NaN")
 
 
-class Digits(str):
-    """A number of JSON as it is written."""
-
-
-class Word(str):
-    """True or false, which are no text."""
-
-
-def not_json(name: str) -> None:
-    """Refuse NaN and the like."""
-    raise ValueError(name)
-
-
+# An object is a tuple of its keys and values, each key as often as it is there. int refuses NaN.
 ROW = json.JSONDecoder(
-    object_pairs_hook=Pairs, parse_float=Digits, parse_int=Digits, parse_constant=not_json
+    object_pairs_hook=tuple, parse_float=decimal, parse_int=decimal, parse_constant=int
 )
 
 
@@ -245,69 +234,68 @@ def values(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, An
     """Yield (path, value) of a row in order; of a list also the list itself."""
     if depth == MOST_DEPTH and isinstance(value, list):
         raise ModelError("the row is nested too deep")
-    if isinstance(value, Pairs):
+    if isinstance(value, tuple):
         for key, item in value:
             yield from values(item, f"{path}.{key}" if path else key, depth + 1)
         return
-    yield path, Word(str(value).lower()) if isinstance(value, bool) else value
+    yield path, value
     for item in value if isinstance(value, list) else ():
         yield from values(item, path, depth + 1)
 
 
-def number_of(text: str) -> Decimal | None:
-    """Return the number that a string spells, or the seconds of its date; None for others."""
-    if not isinstance(text, Digits):
-        text = text.strip(" ") if len(text) <= 64 else ""
-    if NUMBER.fullmatch(text):
-        return Decimal(text)
+def number_of(value: Any) -> Decimal:
+    """Return a number, the number that a string spells or the seconds of its date; else NaN."""
+    if isinstance(value, Decimal):
+        return value
+    text = str(value).strip(" ") if len(str(value)) <= 64 else ""
     found = DATE.fullmatch(text)
     if not found:
-        return None
+        return decimal(text)
     day, time, hours, minutes = found.groups()
     zone = f"{hours}:{minutes}" if hours else "+00:00"
     try:
         moment = datetime.fromisoformat(f"{day}T{(time or '00').partition('.')[0]}{zone}")
     except ValueError:
-        return None
+        return Decimal("NaN")
     return Decimal(int(moment.timestamp()))
 
 
-def total(numbers: list[Decimal]) -> Decimal | None:
-    """Return the sum of numbers that are cut to millionths; None if it is too large."""
-    found = Decimal(0)
-    for number in numbers:
-        if number.copy_abs() >= 10**12:
-            return None
-        found += CUT.quantize(number, Decimal("0.000001"))
-        if abs(found) > 8 * 10**12:
-            return None
-    return found
+def total(numbers: list[Decimal]) -> Decimal:
+    """Return the sum of numbers that are cut to millionths; NaN if it is too large."""
+    if max(number.copy_abs() for number in numbers) >= 10**12:
+        return Decimal("NaN")
+    sums = [*accumulate(CUT.quantize(number, Decimal("0.000001")) for number in numbers)]
+    return sums[-1] if max(map(abs, sums)) <= 8 * 10**12 else Decimal("NaN")
 
 
 PARTS = {"value": max, "length": sum, "least": min, "greatest": max, "sum": total}
 
 
-def word_of(field: dict[str, Any], found: list[Any]) -> tuple[int, Decimal | None]:
-    """Return the number of a field's word, from 0, and the number that the word is of."""
-    known = field.get("values") or field.get("edges") or []
-    part = field.get("part", "value")
+def word_of(field: dict[str, Any], found: list[Any]) -> tuple[int, Decimal]:
+    """Return the number of a field's word, from 0, and the number that the word is of, or NaN."""
+    known = known_of(field)
     missing = len(known) + (field["kind"] == "number")
-    kind = {"value": str, "length": list}.get(part, Digits)
-    there = [each for each in found if isinstance(each, kind) and (each or part == "length")]
+    part = field.get("part", "value")
+    kinds = {"value": (str, Decimal, bool), "length": list}.get(part, Decimal)
+    there = [each for each in found if isinstance(each, kinds) and each != ""]
     if not there:
-        return missing, None
-    last = there[-1]
+        return missing, Decimal("NaN")
     if field["kind"] == "category":
-        if isinstance(last, Digits):
-            known = [number_of(each) for each in known]
-            last = number_of(last)
-        return missing + 1 if last is None or last not in known else known.index(last), None
-    there = there[-1:] if part == "value" else there
-    numbers = [Decimal(len(x)) if part == "length" else number_of(x) for x in there]
-    number = None if None in numbers else PARTS[part](numbers)
-    if number is None:
-        return missing + 1, None
-    return sum(number > number_of(str(edge)) for edge in known), number
+        last = str(there[-1]).lower() if isinstance(there[-1], bool) else there[-1]
+        known = known if isinstance(last, str) else [*map(number_of, known)]
+        return known.index(last) if last in known else missing + 1, Decimal("NaN")
+    numbers = [Decimal(len(each)) if part == "length" else number_of(each) for each in there]
+    numbers = numbers[-1:] if part == "value" else numbers
+    is_unknown = any(map(Decimal.is_nan, numbers))
+    number = Decimal("NaN") if is_unknown else PARTS[part](numbers)
+    if number.is_nan():
+        return missing + 1, number
+    return sum(number > number_of(edge) for edge in known), number
+
+
+def known_of(field: dict[str, Any]) -> list[Any]:
+    """Return the values of a category, the edges of a number."""
+    return field.get("values") or field.get("edges") or []
 
 
 def row_text(model: Model, row: str) -> str:
@@ -325,7 +313,7 @@ def row_text(model: Model, row: str) -> str:
         leaves = [(texts[0], row)]
     else:
         raise ModelError("the file reads objects, not texts")
-    parts = [v for name in texts for path, v in leaves if path == name and type(v) is str]
+    parts = [v for name in texts for path, v in leaves if path == name and isinstance(v, str)]
     words = [re.sub("[\U000f0000-\U000fffff]", " ", " ".join(filter(None, parts)))]
     numbers = []
     first = 0xF0000
@@ -334,10 +322,9 @@ def row_text(model: Model, row: str) -> str:
         numbers.append(number)
         if field["kind"] != "text":
             words.append(chr(first + word))
-            known = field.get("values") or field.get("edges") or []
-            first += len(known) + (2 if field["kind"] == "category" else 3)
+            first += len(known_of(field)) + (2 if field["kind"] == "category" else 3)
     for pair, (a, b) in enumerate(model.fields["pairs"]):
-        if numbers[a] is not None and numbers[b] is not None:
+        if not numbers[a].is_nan() and not numbers[b].is_nan():
             order = 1 + (numbers[a] > numbers[b]) - (numbers[a] < numbers[b])
             words.append(chr(first + 3 * pair + order))
     return " ".join(words)
