@@ -125,11 +125,10 @@ class App:
 
 def _error_value(error: RequestError) -> tuple[int, dict[str, Any]]:
     """Return the status of an error, and its JSON."""
-    details = {key: value for key, value in error.details.items() if key != "answers"}
-    value: dict[str, Any] = {"error": {"type": error.kind, "message": str(error), **details}}
-    if "answers" in error.details:
-        value["answers"] = error.details["answers"]
-    return error.status, value
+    details = {**error.details}
+    answers = {"answers": details.pop("answers")} if "answers" in details else {}
+    shown = {"type": error.kind, "message": str(error), **details}
+    return error.status, {"error": shown, **answers}
 
 
 def _headers_of(error: RequestError) -> _Headers:

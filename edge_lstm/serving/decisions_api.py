@@ -65,27 +65,28 @@ def _read_input(given: Any) -> str:
 def _text(content: Any) -> str:
     """Return a text, or the texts and JSON of a list of parts."""
     parts = content if isinstance(content, list) else [{"text": content}]
+    if any(type(part.get("text", "")) is not str for part in parts):
+        raise TypeError
     return "\n".join(text_of(part["data"]) if "data" in part else part["text"] for part in parts)
 
 
 def _read_question(asked: dict[str, Any]) -> dict[str, Any]:
     kind = asked["type"]
     instructions = _text(asked.get("instructions", ""))
-    if not isinstance(asked["name"], str):
+    if type(asked["name"]) is not str:
         raise TypeError
     if kind == _PREDICATE:
         return {"type": NOUL, "instructions": instructions}
     key, name = _KEYS[kind]
     criteria = {option[name]: option.get("description") for option in asked[key]}
     # A value may be true or false.
-    are_names = all(isinstance(each, (str, bool)) for each in criteria)
+    are_names = {*map(type, criteria)} <= {str, bool}
     if not are_names or len({*map(text_of, criteria)}) < len(asked[key]):
         raise ValueError
-    if kind == CHOICE:
-        return {"type": kind, "instructions": instructions, "criteria": criteria}
-    if any(criteria.values()):
+    if kind == SCORE and any(criteria.values()):
         instructions += f"\n{text_of(criteria)}"
-    return {"type": kind, "instructions": instructions, "criteria": list(criteria)}
+    options = criteria if kind == CHOICE else [*criteria]
+    return {"type": kind, "instructions": instructions, "criteria": options}
 
 
 def write_body(decision: Decision, body: dict[str, Any]) -> dict[str, Any]:
@@ -113,9 +114,12 @@ def _write_answer(question: AskedQuestion, given: dict[str, Any] | None) -> dict
         for key, option in options.items()
         if isinstance(shares, dict) and key in shares
     ]
-    confidence = given.get("confidence", 0.0)
-    written = {"type": question.type, question.type: value, "confidence": confidence}
-    return {**written, "probabilities": listed}
+    return {
+        "type": question.type,
+        question.type: value,
+        "confidence": given.get("confidence", 0.0),
+        "probabilities": listed,
+    }
 
 
 def _options(question: AskedQuestion) -> dict[str, dict[str, Any]]:

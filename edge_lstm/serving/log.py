@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import stat
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import OutputError
+from edge_lstm.printable import json_text
 from edge_lstm.system.os_file import lock
 
 # The other keys of a line. A question with one of these names is left out of the log.
@@ -99,7 +99,7 @@ class DecisionLog:
             if probability is not None and column not in answers:
                 line[column] = round(probability, 6)
         line[BECAUSE] = {name: asdict(each) for name, each in because.items()}
-        data = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        data = json_text(line).encode("utf-8", "replace") + b"\n"
         try:
             if not self._is_there():
                 moved = self._file

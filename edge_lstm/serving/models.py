@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from edge_lstm.core.classifier import Classifier, Row
+from edge_lstm.core.classifier import Classifier
 from edge_lstm.core.decide import Policy, Prediction
 from edge_lstm.core.engine import Engine
 from edge_lstm.core.fields import RowText
@@ -148,12 +148,12 @@ class Models:
             self._take(served)
         return changes
 
-    def check(self, row: Row, names: Collection[str]) -> None:
-        """Raise RequestError if a file cannot read a row. names: the questions of the row."""
+    def check(self, text: RowText, names: Collection[str]) -> None:
+        """Raise RequestError if a file cannot read a text. names: its questions."""
         for name in names:
             model = self.served[name].classifier.model
             try:
-                model.as_text(row)
+                model.as_text(text)
             except DataError as error:
                 raise RequestError(f"question {shorten(name)}: {error}") from None
 

@@ -11,13 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import NoneType
 from typing import Any
 
 from edge_lstm.core import question as typed
-from edge_lstm.core.classifier import Row
 from edge_lstm.core.decide import Prediction
+from edge_lstm.core.fields import RowText
 from edge_lstm.errors import RequestError
-from edge_lstm.printable import shorten
+from edge_lstm.printable import Number, json_text, shorten
 
 NOUL = "noul"
 CHOICE = "choice"
@@ -51,9 +52,12 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # Made once: json.loads makes one for each call that has an option.
-_DECODER = json.JSONDecoder(
-    parse_float=_finite, parse_constant=_finite, object_pairs_hook=_object_of
+# The numbers of a request keep their digits: a model compares them as they are written.
+_REQUEST = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=_finite, object_pairs_hook=_object_of
 )
+# A client's library reads the numbers of a reply.
+REPLY = json.JSONDecoder(parse_float=_finite, parse_constant=_finite, object_pairs_hook=_object_of)
 
 
 @dataclass(frozen=True)
@@ -76,20 +80,15 @@ class AskedQuestion:
 class Decision:
     """A request with a text and questions about it.
 
-    text: what the files read of the state.
+    text: what the files read of the state; its row is an object's JSON, for files with fields.
     state: as it came, for the upstream.
     model: the name of the upstream's model; None if the client named none.
     """
 
-    text: str
+    text: RowText
     questions: tuple[AskedQuestion, ...]
     state: Any
     model: str | None
-
-    @property
-    def row(self) -> Row:
-        """What files with fields read: an object as it came, else the text."""
-        return self.state if isinstance(self.state, dict) else self.text
 
 
 @dataclass(frozen=True)
@@ -111,13 +110,13 @@ class AnswerKind:
         return {label: column for column, label in enumerate(self.labels)}
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, decoder: json.JSONDecoder = _REQUEST) -> Any:
     """Parse a body of strict JSON. Raises RequestError."""
     try:
-        return _DECODER.decode(data.decode())
+        return decoder.decode(data.decode())
     except RecursionError:
         reason = "it is nested too deeply"
-    # Numbers of thousands of digits, and bytes that are not UTF-8, are ValueErrors too.
+    # Bytes that are not UTF-8, and in a reply integers of thousands of digits, are ones too.
     except ValueError as error:
         reason = str(error)[:100]
     raise RequestError(
@@ -133,28 +132,30 @@ def read_decision(body: Any) -> Decision:
             "this server cannot read images; send a text as the state, without assets"
         )
     model = body.get("model")
-    if model is not None and not isinstance(model, str):
+    if type(model) not in (str, NoneType):
         raise RequestError("model must be a string; any name will do")
     asked = body.get("questions")
     if not isinstance(asked, dict) or not asked:
         raise RequestError("questions must be an object with at least one question by its name")
     questions = tuple(_question(name, raw) for name, raw in asked.items())
     state = body.get("state")
-    return Decision(_text(state), questions, state, model)
+    text = _text(state)
+    row = text_of(state) if isinstance(state, dict) else text
+    return Decision(RowText.of(text, row), questions, state, model)
 
 
-def parse_texts(data: bytes) -> list[Row]:
+def parse_texts(data: bytes) -> list[RowText]:
     """Parse the body of ``POST /predict``: ``{"texts": [...]}``, with texts or objects of fields.
 
     Raises RequestError.
     """
     body = _object(parse_json(data))
     texts = body.get("texts")
-    if not isinstance(texts, list) or not all(isinstance(text, (str, dict)) for text in texts):
+    if not isinstance(texts, list) or not {*map(type, texts)} <= {str, dict}:
         raise RequestError("texts must be a list of strings, or of objects of fields")
     if len(texts) > MAX_TEXTS:
         raise RequestError(f"a request may have at most {MAX_TEXTS:,} texts, not {len(texts):,}")
-    return texts
+    return [RowText.of(text, text) for text in map(text_of, texts)]
 
 
 def _object(body: Any) -> dict[str, Any]:
@@ -169,13 +170,13 @@ def _text(state: Any) -> str:
     What holds nothing but texts is read as these: an object with one, a list of texts or of the
     parts that Vercel's AI SDK sends. Another object or list is its JSON.
     """
-    if not isinstance(state, (str, dict, list)):
+    if type(state) not in (str, dict, list):
         raise RequestError("state must be a text, an object or a list")
     parts: list[Any] = state if isinstance(state, list) else [state]
     if isinstance(state, dict) and len(state) == 1:
         parts = list(state.values())
     texts = [part["text"] if _is_text(part) else part for part in parts]
-    if texts and all(isinstance(text, str) for text in texts):
+    if {*map(type, texts)} == {str}:
         return "\n".join(texts)
     return text_of(state)
 
@@ -186,7 +187,7 @@ def _is_text(part: Any) -> bool:
 
 def text_of(value: Any) -> str:
     """Return a text as it is, and another value as its JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, str) else json_text(value)
 
 
 def _question(name: str, raw: Any) -> AskedQuestion:
@@ -275,7 +276,7 @@ def answer(
         "type": SCORE,
         "score": round(expected, _DIGITS),
         "confidence": confidence,
-        "legend": dict(zip(levels, question.raw["criteria"])),
+        "legend": dict(zip(levels, question.options)),
         "probabilities": dict(zip(levels, shares)),
     }
 
@@ -318,6 +319,6 @@ def option_of(question: AskedQuestion, given: Any) -> tuple[int, float | None]:
 
 
 def _number(value: Any, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+    if type(value) not in (int, float) or not 0 <= value <= most:
         raise ValueError(f"its value is not a number from 0 to {most}")
     return float(value)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_lstm._version import __version__
-from edge_lstm.core.fields import RowText
 from edge_lstm.errors import OutputError, RequestError, first_line
 from edge_lstm.printable import listed, shorten
 from edge_lstm.serving import decisions_api, protocol
@@ -155,8 +154,7 @@ class Service:
         names = frozenset(self.models.served)
         for text in texts:
             self.models.check(text, names)
-        asked = [RowText.of(protocol.text_of(text), text) for text in texts]
-        found = await asyncio.gather(*[self._batcher.submit(each, names) for each in asked])
+        found = await asyncio.gather(*[self._batcher.submit(text, names) for text in texts])
         return {
             "predictions": [
                 {name: each.prediction.to_json() for name, each in answers.items()}
@@ -221,8 +219,8 @@ class Service:
         names = frozenset(each.name for each in decision.questions if each.name in served)
         answers: dict[str, Answer] = {}
         if names:
-            self.models.check(decision.row, names)
-            answers = await self._batcher.submit(RowText.of(decision.text, decision.row), names)
+            self.models.check(decision.text, names)
+            answers = await self._batcher.submit(decision.text, names)
         return [self._found(each, answers.get(each.name)) for each in decision.questions]
 
     def _found(self, question: AskedQuestion, answer: Answer | None) -> _Found:

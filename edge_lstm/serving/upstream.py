@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,16 @@ from urllib.parse import urlsplit
 
 from edge_lstm.errors import DataError, RequestError, first_line
 from edge_lstm.extras import needs
+from edge_lstm.printable import json_text, well_formed
 from edge_lstm.serving import decisions_api
-from edge_lstm.serving.protocol import NO_TOKENS, AskedQuestion, Decision, option_of, parse_json
+from edge_lstm.serving.protocol import (
+    NO_TOKENS,
+    REPLY,
+    AskedQuestion,
+    Decision,
+    option_of,
+    parse_json,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -93,7 +100,7 @@ class Upstream:
         headers = {b"content-type": b"application/json", b"accept-encoding": b"identity"}
         if authorization is not None:
             headers[b"authorization"] = authorization
-        content = json.dumps(body).encode()
+        content = well_formed(json_text(body)).encode()
         try:
             # A reply that trickles in keeps each wait of the client short.
             status, data, reply_headers = await asyncio.wait_for(
@@ -149,7 +156,7 @@ def endpoint(url: str) -> str:
 def _reply(data: bytes, questions: Sequence[AskedQuestion], is_openai: bool) -> Reply:
     """Return the upstream's answers. Raises RequestError if one is missing or of another shape."""
     try:
-        body = parse_json(data)
+        body = parse_json(data, REPLY)
     except RequestError:
         raise _unavailable("its answer is not JSON", "not_json") from None
     answers = {}
@@ -180,7 +187,7 @@ def _unavailable(what: str, reason: str) -> RequestError:
 
 def _refusal(status: int, data: bytes, headers: Mapping[str, str]) -> RequestError:
     try:
-        said = parse_json(data)
+        said = parse_json(data, REPLY)
     except RequestError:
         said = None
     details: dict[str, Any] = {"reason": f"status_{status}", "upstream": said}

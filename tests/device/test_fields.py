@@ -15,6 +15,7 @@ from model_files import compact, edited, loaded
 from edge_lstm import Classifier, DataError, ModelFileError
 
 PAGE = Path(__file__).parents[2] / "engine" / "vectors.md"
+ROWS = Path(__file__).parents[1] / "data" / "format" / "fields.int8.onnx"
 FIRST_WORD = 0xF0000
 T = '{"name":"t","kind":"text"}'
 N = '{"name":"n","kind":"number","edges":[1.0,2.5]}'
@@ -217,24 +218,21 @@ def test_inspect_lists_edges_and_values(model: Path) -> None:
 
 
 @pytest.mark.needs("httpx")
-def test_a_service_reads_an_object_by_its_fields_and_the_log_keeps_it(folder: Path) -> None:
-    from asked_server import CURVE, RETURNS, SURE, TEAM, UNSURE, Server, replied
+def test_a_service_reads_an_object_with_its_digits_and_the_log_keeps_it(folder: Path) -> None:
+    from asked_server import URGENT, Server, replied, urgent
 
-    labels = compact(("returns", "billing"))
-    values = {"fields": FIELDS, "labels": labels, "abstention": CURVE}
-    Path("rows.onnx").write_bytes(edited(values))
-    server = Server(replied(team=RETURNS))
-    server.answer_with({"team": Path("rows.onnx")}, abstain=0.02)
-    sure = {"t": SURE, "n": 2}
-    unsure = {"t": UNSURE, "n": 2, "c": "a"}
-    (expected,) = loaded(Path("rows.onnx").read_bytes()).predict([sure])
-    assert server.answers(sure, team=TEAM)["team"]["choice"] == expected.label
-    (plain,) = server.ask("/predict", json={"texts": [sure]}).json()["predictions"]
-    assert plain["team"] == expected.to_json()
-    choices = [{"value": label} for label in ("returns", "billing")]
-    asked = {"name": "team", "type": "choice", "instructions": "Whose?", "choices": choices}
-    body = {"model": "m", "input": compact(sure), "questions": [asked]}
-    (decided,) = server.ask("/v1/decisions", json=body).json()["answers"]
-    assert decided["choice"] == expected.label
-    server.decide(unsure, team=TEAM)
-    assert [line["state"] for line in server.logged()] == [unsure]
+    server = Server(replied(urgent=urgent(0.9)))
+    server.answer_with({"team": ROWS})
+    # The edge is 2; a float has fewer digits.
+    row = f'{{"text": "a good film", "size": 2.{"0" * 20}1}}'
+    team = json_of("predict", "-m", ROWS, row)
+    assert team != json_of("predict", "-m", ROWS, '{"text": "a good film", "size": 2}')
+    (plain,) = server.ask("/predict", content=f'{{"texts": [{row}]}}').json()["predictions"]
+    assert plain == {"team": team}
+    choice = {"type": "choice", "criteria": dict.fromkeys(team["probabilities"])}
+    asked = compact({"team": choice, "urgent": URGENT})
+    content = f'{{"state": {row}, "questions": {asked}}}'
+    answers = server.ask("/v1/systemone", content=content).json()["answers"]
+    assert answers["team"]["probabilities"] == pytest.approx(team["probabilities"])
+    (sent,) = server.asked
+    assert row in sent.content.decode() and row in server.log.read_text()

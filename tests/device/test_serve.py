@@ -521,8 +521,7 @@ def test_the_upstream_is_named_with_or_without_its_path(url: str, address: str) 
         400 | not JSON | {{
         400 | not JSON | \xff{{}}
         400 | NaN | {{"state": NaN}}
-        400 | 1e999 is not a finite number | {{"state": [1e999]}}
-        400 | not JSON | {{"state": {"9" * 5000}}}
+        422 | state must be | {{"state": {"9" * 5000}, "questions": {{"q": {{"type": "noul"}}}}}}
         400 | nested | {"[" * 100_000}
         422 | JSON object | []
         422 | state must be | {{"state": null, "questions": {{"q": {{"type": "noul"}}}}}}
