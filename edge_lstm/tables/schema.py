@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from edge_lstm.checked import check_fields
 from edge_lstm.errors import DataError
-from edge_lstm.printable import Pairs, json_text, listed, well_formed
+from edge_lstm.printable import Pairs, cut, json_text, listed, well_formed
 
 if TYPE_CHECKING:
     from edge_lstm.core.fields import Fields
@@ -162,10 +162,9 @@ class Schema:
         may_lack: whether a row may lack some of them.
         Raises DataError that lists the columns.
         """
-        wanted = [*map(str, names)]
-        columns = {name: [each for each in self.columns if is_under(each, name)] for name in wanted}
-        missing = [name for name in wanted if not columns[name]]
-        if missing and (not may_lack or len(missing) == len(wanted)):
+        columns = {name: [each for each in self.columns if is_under(each, name)] for name in names}
+        missing = [name for name in columns if not columns[name]]
+        if missing and (not may_lack or len(missing) == len(columns)):
             column_index(self.columns, missing[0], where)
         return replace(self, fields=tuple(chain(*columns.values())) or self.columns)
 
@@ -285,7 +284,15 @@ def column_index(columns: Sequence[str], column: str, where: str) -> int:
     is_number = column.isascii() and column.isdigit() and len(column) < 9
     if is_number and 1 <= int(column) <= len(columns):
         return int(column) - 1
-    raise DataError(f"{where} has no column {column!r}; its columns are {_names(columns)}")
+    there = _names(nearest(column, columns))
+    raise DataError(f"{where} has no column {column!r}; its columns are {there}")
+
+
+def nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Return names, those first that are spelled nearly as one is."""
+    from difflib import get_close_matches
+
+    return [*dict.fromkeys((*get_close_matches(name, names), *names))]
 
 
 def distinct(columns: Sequence[str]) -> tuple[str, ...]:
@@ -303,5 +310,4 @@ def distinct(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def _names(columns: Sequence[str]) -> str:
-    short = [name if len(name) <= 40 else name[:39] + "…" for name in columns]
-    return listed([repr(name) for name in short], most=20)
+    return listed([repr(cut(name, 40)) for name in columns], most=20)

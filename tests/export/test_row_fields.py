@@ -137,16 +137,19 @@ def test_a_category_without_a_frequent_value_is_one_line() -> None:
     assert "no value of amount is in 5 rows, so it is no category" in done.error
 
 
-def test_a_field_that_no_row_has_names_those_that_are_there() -> None:
+def test_a_field_that_no_row_has_names_the_nearest_first() -> None:
     source = write("rows.csv", rows(20))
-    done = train(source, "-o", "m.safetensors", "--field", "amont")
-    assert "has no column 'amont'; its columns are 'subject'" in done.error
-    done = train(source, "-o", "m.safetensors", "--fields", "some")
-    assert "--fields takes all" in done.error
-    done = train(source, "-o", "m.safetensors", "--fields", "all", "--field", "amont:text")
-    assert "no row has a field 'amont'; the rows have subject" in done.error
-    done = train(source, "-o", "m.safetensors", "--fields", "all", "--field", "paid:nmber")
-    assert "--field takes NAME:KIND with the kind text, number, category" in done.error
+    lines = [json.dumps({**nested(row), "body": "x", "label": row["label"]}) for row in rows(20)]
+    Path("rows.jsonl").write_text("\n".join(lines))
+    for file, options, said in (
+        (source, "--field amont", "rows.csv has no column 'amont'; its columns are 'amount', "),
+        (source, "--fields all --field amont:text", "its columns are 'amount', 'subject'"),
+        (source, "--fields some", "--fields takes all"),
+        (source, "--fields all --field paid:nmber", "NAME:KIND with the kind text, number, cat"),
+        ("rows.jsonl", "--field odrer", "no column 'odrer'; its columns are 'order', "),
+        ("rows.jsonl", "--field order.piad", "'order.piad'; the rows have order.paid, "),
+    ):
+        assert said in train(file, "-o", "m.safetensors", *options.split()).error
 
 
 def test_a_row_that_is_no_object_is_one_line_with_its_number() -> None:

@@ -31,7 +31,7 @@ from edge_lstm.core.fields import (
 from edge_lstm.errors import DataError
 from edge_lstm.printable import Pairs, counted, json_text, listed, shorten
 from edge_lstm.tables.reader import open_inputs
-from edge_lstm.tables.schema import find_column, is_under
+from edge_lstm.tables.schema import find_column, is_under, nearest
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, Split
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, request_of
@@ -79,9 +79,12 @@ def field_options(
             "--fields all has every column; beside it, --field takes NAME:KIND with the kind "
             f"{listed(get_args(Kind))}"
         )
-    columns = open_inputs([source], options=replace(options, fields=())).schema.columns
+    schema = open_inputs([source], options=replace(options, fields=())).schema
+    columns = schema.columns
     # A request of a log stands in a column of its own.
     is_log = {TIME, BECAUSE} <= {*columns}
+    if not is_log:
+        schema.with_fields(names, source, may_lack=False)
     if not texts and not is_log:
         # If one column is clearly the text.
         with suppress(DataError):
@@ -171,8 +174,8 @@ def _found(
     kinds = dict(each.rpartition(":")[::2] for each in options.kinds)
     for name in (*options.wanted, *kinds):
         if not any(is_under(name, path) for path in counts):
-            there = listed([shorten(path) for path in counts], most=20)
-            raise DataError(f"no row has a field {name!r}; the rows have {there}")
+            there = listed([shorten(path) for path in nearest(name, [*counts])], most=20)
+            raise DataError(f"no row has a field {name!r}; the rows have {there or 'no other'}")
     lists = [path for path in counts if any(row[path].number("length") for row in rows)]
     for path, count in counts.items():
         values = [row[path] for row in rows]
@@ -200,20 +203,19 @@ def _field(path: str, values: Sequence[Values], kind: str = "") -> tuple[Field, 
     Raise DataError for a category without a value.
     """
     there = [each.last for each in values if each.last is not None]
-    counts = Counter(map(str, there))
-    ranked = sorted(counts, key=lambda value: (-counts[value], value))
-    often = [value for value in ranked if counts[value] >= FEWEST_ROWS]
+    counts = Counter(sorted(map(str, there)))
+    often = [value for value, count in counts.most_common() if count >= FEWEST_ROWS]
     why = "asked for" if kind else ""
     if not kind and not any(number_of(each).is_nan() for each in there):
         kind = "number"
         why = "all values are numbers"
-    elif not kind and often == ranked and len(often) <= MOST_VALUES:
+    elif not kind and len(often) == len(counts) <= MOST_VALUES:
         kind = "category"
         why = f"each value in {FEWEST_ROWS} rows or more"
     if kind == "number":
         return _number(path, "value", values, why)
     if kind != "category":
-        return Field(path), f"text ({why or f'{len(ranked):,} different values'})"
+        return Field(path), f"text ({why or f'{len(counts):,} different values'})"
     if not often:
         raise DataError(
             f"no value of {path} is in {FEWEST_ROWS} rows, so it is no category; "
@@ -252,9 +254,10 @@ def _pairs(fields: Fields, rows: Sequence[_Row]) -> tuple[tuple[int, int], ...]:
         difference = values[a] - values[b]
         orders = np.sign(difference[~np.isnan(difference)])
         if len(orders) >= max(2 * FEWEST_ROWS, 0.2 * len(rows)):
-            shares[a, b] = max(np.mean(orders == order) for order in (-1, 0, 1))
-    differing = [pair for pair in shares if shares[pair] <= _MOST_OF_ONE_ORDER]
-    return tuple(sorted(sorted(differing, key=shares.__getitem__)[:MOST_PAIRS]))
+            share = max(np.mean(orders == order) for order in (-1, 0, 1))
+            if share <= _MOST_OF_ONE_ORDER:
+                shares[a, b] = share
+    return tuple(sorted(sorted(shares, key=shares.__getitem__)[:MOST_PAIRS]))
 
 
 def rows_of(given: Any) -> Any:
