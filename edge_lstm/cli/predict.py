@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +12,6 @@ from edge_lstm.printable import listed, printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.core.decide import Prediction
-    from edge_lstm.core.questions import Questions
 
 
 def command(
@@ -39,7 +37,8 @@ def command(
     thresholds), probability, probabilities, status, and with --top also top. If the labels are
     numbers on a scale, a line begins with "score <tab> low <tab> high"; with --json these are keys.
 
-    A model with fields takes JSON objects, as in '{"subject": "Late", "amount": 12}'.
+    A model with fields takes JSON objects, as in '{"subject": "Late", "amount": 12}'. If a
+    line begins as one but is not JSON, the command ends there.
 
     Several models can answer one question each, as in -m team=team.onnx -m urgent=urgent.onnx. A
     line then has the fields of all models, one after the other; with --json, each name has an
@@ -47,7 +46,9 @@ def command(
     """
     from edge_lstm.cli.questions import one_or_several
     from edge_lstm.core.decide import Policy
+    from edge_lstm.core.fields import is_object
     from edge_lstm.core.questions import Questions
+    from edge_lstm.errors import DataError
 
     models = one_or_several(model)
     paths = models if isinstance(models, dict) else {"": models}
@@ -63,32 +64,25 @@ def command(
         )
         for name, classifier in questions.classifiers.items()
     }
-    has_text = _notes_texts(questions)
-    for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
-        has_text(text)
-        found = questions.classify([text], policies)
+    fields = [each.model.fields for each in questions.classifiers.values()]
+    first = sorted({each.texts[0].name for each in fields if each and each.texts})
+    lines = texts or map(decoded, standard_input("type one text per line; Ctrl-D ends"))
+    for number, text in enumerate(lines, 1):
+        if first and not is_object(text):
+            say(f"note: a text that is no JSON object is read as {listed(first)}")
+            first.clear()
+        try:
+            found = questions.classify([text], policies)
+        except DataError as error:
+            where = "" if texts else f"standard input line {number}: "
+            raise DataError(f"{where}{error}") from None
         predictions = {name: each.predictions[0] for name, each in found.items()}
         if as_json:
             values = {name: _values(each, top) for name, each in predictions.items()}
-            print(to_json(values if isinstance(models, dict) else values[""]), flush=True)
+            print(to_json(values.get("", values)), flush=True)
         else:
-            fields = [field for each in predictions.values() for field in _fields(each, top)]
-            print("\t".join(fields), flush=True)
-
-
-def _notes_texts(questions: Questions) -> Callable[[str], None]:
-    """Return a function that notes once how a text without an object is read."""
-    from edge_lstm.core.fields import is_object
-
-    fields = [each.model.fields for each in questions.classifiers.values()]
-    names = {each.texts[0].name for each in fields if each and each.texts}
-
-    def note(text: str) -> None:
-        if names and not is_object(text):
-            say(f"note: a text that is no JSON object is read as {listed(sorted(names))}")
-            names.clear()
-
-    return note
+            columns = [field for each in predictions.values() for field in _fields(each, top)]
+            print("\t".join(columns), flush=True)
 
 
 def _values(prediction: Prediction, top: int) -> dict[str, Any]:
@@ -111,8 +105,6 @@ def _fields(prediction: Prediction, top: int) -> list[str]:
         fields = ["" if value is None else f"{value:.6g}" for value in score]
     if top > 1:
         best = prediction.top(top)
-    elif prediction.label is None:
-        best = [("", prediction.probability)]
     else:
         best = [(LABEL_JOINT.join(prediction.labels), prediction.probability)]
     for name, probability in best:

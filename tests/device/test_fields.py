@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from commands import command, json_of
+from hostile import run_here
 from model_files import compact, edited, loaded
 
 from edge_lstm import Classifier, DataError, ModelFileError
@@ -183,9 +184,10 @@ def test_a_line_of_json_has_the_same_answer_in_predict_and_score(model: Path) ->
         assert "NaN is not JSON" in error
 
 
-def test_other_text_is_the_first_text_field_and_said_once(model: Path) -> None:
-    done = command("predict", "-m", model, "a film", "another")
-    assert done.stderr.count("is read as t") == 1 and len(done.stdout.splitlines()) == 2
+def test_other_text_is_the_first_text_field_and_a_bad_line_is_named(model: Path) -> None:
+    done = run_here(["predict", "-m", str(model)], b'a film\nanother\n{"n":\n{}\n')
+    assert done.err.count("is read as t") == 1 and len(done.out.splitlines()) == 2
+    assert done.exit == 1 and 'error: standard input line 3: {"n": is not JSON' in done.err
 
 
 def test_bad_rows_are_one_line_or_an_error_row(model: Path) -> None:
