@@ -162,7 +162,8 @@ class Schema:
         may_lack: whether a row may lack some of them.
         Raises DataError that lists the columns.
         """
-        columns = {name: [each for each in self.columns if is_under(each, name)] for name in names}
+        wanted = map(str, names)
+        columns = {name: [each for each in self.columns if is_under(each, name)] for name in wanted}
         missing = [name for name in columns if not columns[name]]
         if missing and (not may_lack or len(missing) == len(columns)):
             column_index(self.columns, missing[0], where)
