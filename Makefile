@@ -18,7 +18,7 @@ PYTEST_FLAGS ?= -m "not slow"
 TEST_PROCESSES ?= 2
 PYTEST := -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
-.PHONY: demo install test lint types pytest avx2-test ray-test device-test docs outputs release wheels model words bench \
+.PHONY: demo install test breaks lint types pytest avx2-test ray-test device-test docs outputs release wheels model words bench \
 	emulated clean
 
 demo: $(VENV)/demo
@@ -37,6 +37,11 @@ $(VENV)/demo: pyproject.toml
 # what failed.
 test:
 	@$(PYTHON) tools/parts.py "$(MAKE)" install:device-test pytest:lint,types,ray-test
+
+# Whether each promise of tests/promises.toml has a test that goes red if it is broken. FILES: what was touched, files of
+# the packages or tests.
+breaks: install
+	$(BIN)/python tools/breaks.py $(FILES)
 
 # Everything that the tests need.
 install: $(VENV)/ray
