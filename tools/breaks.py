@@ -177,8 +177,8 @@ class Copy:
         self.folder = folder
         (packages / "outcomes.py").write_text(_OUTCOMES, encoding="utf-8")
 
-    def run(self, *tests: str) -> list[Outcome]:
-        """Run tests.
+    def run(self, *tests: str, first: bool = False) -> list[Outcome]:
+        """Run tests, up to the first that fails or all.
 
         A test that is not found, or takes too long, has the outcome "missing" or "endless".
         """
@@ -194,7 +194,7 @@ class Copy:
         if data.is_dir():
             variables.setdefault("EDGE_LSTM_DATA", str(data))
         line = [self.python, "-m", "pytest", "-p", "outcomes", "-p", "no:xdist"]
-        line += ["-x"] if len(tests) == 1 else []
+        line += ["-x"] if first else []
         try:
             done = subprocess.run(
                 [*line, f"--basetemp={self.folder / 'temporary'}", *tests],
@@ -216,14 +216,14 @@ class Copy:
             outcomes += [Outcome(test, "missing", "".join(last)) for test in tests]
         return outcomes
 
-    def try_break(self, each: Break) -> str:
-        """Apply a break and run its test; return what is wrong, or "" if the test goes red."""
+    def try_break(self, each: Break, tests: Sequence[str] = ()) -> str:
+        """Apply a break and run its test, or others; return what is wrong, "" if one is red."""
         path = self.root / each.file
         source = path.read_text(encoding="utf-8")
         try:
             path.write_text(each.applied(source), encoding="utf-8")
             self._forget(path)
-            outcomes = self.run(each.test)
+            outcomes = self.run(*(tests or [each.test]), first=True)
         except (ValueError, OSError) as error:
             return f"does not apply: {error}"
         finally:
