@@ -37,9 +37,13 @@ def test_intervals_and_tests_give_published_figures() -> None:
         interval = metrics.wilson_interval(successes, n)
         assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
     assert metrics.wilson_interval(0, 20).low == 0 and metrics.wilson_interval(20, 20).high == 1
+    # 10 of 10 right: 1 / (1 + z² / n).
+    assert metrics.wilson_interval(10, 10).low == pytest.approx(1 / (1 + 1.959964**2 / 10))
     # Fagerland, Lydersen & Laake 2013: airway hyper-responsiveness, 1 and 7 discordant pairs.
     assert round(exact_p(1, 7), 4) == 0.0703
-    assert exact_p(0, 0) == 1
+    assert exact_p(7, 1) == exact_p(1, 7)
+    assert exact_p(0, 1) == exact_p(4, 4) == exact_p(0, 0) == 1
+    assert exact_p(0, 6) == pytest.approx(2 / 2**6)
     assert exact_p(6000, 6000) == pytest.approx(1)
 
 
@@ -51,6 +55,41 @@ def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -
     counts = np.random.default_rng(7).multinomial(n, [first, second, 1 - first - second], size=4000)
     intervals = [metrics.paired_difference_interval(b, c, n) for b, c, _ in counts.tolist()]
     assert 0.94 <= np.mean([i.low <= second - first <= i.high for i in intervals]) <= 0.97
+
+
+def test_mcnemar_counts_the_texts_that_one_of_both_gets_right() -> None:
+    first = np.array([True, True, True, False, True, False])
+    second = np.array([True, False, False, True, False, False])
+    test = metrics.mcnemar(first, second)
+    assert (test.only_first_right, test.only_second_right) == (3, 1)
+
+
+def test_the_paired_difference_is_bonett_and_prices() -> None:
+    """By hand: 9 and 4 of 50, so that shares are 10/52 and 5/52."""
+    interval = metrics.paired_difference_interval(9, 4, 50)
+    difference = -5 / 52
+    half = 1.959964 * math.sqrt((15 / 52 - difference**2) / 52)
+    assert (interval.low, interval.high) == pytest.approx((difference - half, difference + half))
+
+
+@pytest.mark.needs("sklearn")
+def test_the_area_under_the_curve_counts_ties_half() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(3)
+    positive = rng.integers(2, 9, 40).astype(float)
+    negative = rng.integers(0, 7, 60).astype(float)
+    expected = roc_auc_score([1] * 40 + [0] * 60, [*positive, *negative])
+    assert metrics.auroc(negative, positive) == pytest.approx(expected)
+    assert metrics.auroc(np.array([1.0]), np.array([1.0])) == 0.5
+
+
+def test_recall_is_at_a_threshold_that_no_more_negatives_exceed() -> None:
+    negative = np.arange(10.0)
+    positive = np.array([6.5, 7.5, 8.0, 8.5, 9.5])
+    assert metrics.recall_at(negative, positive, 0.0) == 0.2  # above 9
+    assert metrics.recall_at(negative, positive, 0.1) == 0.4  # above 8, which one exceeds
+    assert metrics.recall_at(negative, positive, 0.2) == 0.8  # above 7
 
 
 @pytest.mark.needs("sklearn")
@@ -72,5 +111,10 @@ def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
     scores = metrics.set_scores(one_hot[truth], one_hot[predicted], tuple(map(str, every)))
     for row, values in zip(scores.labels, zip(*expected)):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(values)
+    seen = sorted({*truth.tolist(), *predicted.tolist()})
+    macro = reference.f1_score(truth, predicted, labels=seen, average="macro", zero_division=0)
+    assert scores.macro_f1 == pytest.approx(macro)
+    assert scores.micro_f1 == pytest.approx((truth == predicted).mean())
+    assert scores.exact == (truth == predicted).sum()
     loss = reference.log_loss(truth, probabilities, labels=every)
     assert metrics.log_loss(truth, probabilities) == pytest.approx(loss, rel=1e-5)

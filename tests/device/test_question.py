@@ -22,6 +22,7 @@ from edge_lstm import (
     score_files,
 )
 from edge_lstm.core.question import Question, yes_label
+from edge_lstm.evaluation.one_label import ScaleMetrics
 
 HERE = Path("stars.onnx")
 GOOD = "A wonderful film, a joy."
@@ -125,6 +126,16 @@ def evaluate(texts: list[str], labels: list[str], *options: str) -> Result:
     rows = [{"text": text, "label": label} for text, label in zip(texts, labels)]
     write_jsonl("data.jsonl", rows)
     return command("evaluate", "data.jsonl", "-m", "stars.onnx", *options)
+
+
+def test_a_score_a_step_away_is_within_one() -> None:
+    """The step is the least distance of two levels; one side of a score or the other."""
+    scale = Question.of("score", ("1", "2", "4"))
+    probabilities = np.array([[0, 1, 0], [0, 1, 0], [1, 0, 0], [0, 0.4, 0.6]], np.float32)
+    truth = np.eye(3, dtype=bool)[[0, 2, 0, 0]]
+    scores = ScaleMetrics.of(scale, probabilities, truth)
+    assert scores.within_one == 2 / 4
+    assert scores.mae == pytest.approx((1 + 2 + 0 + 2.2) / 4)
 
 
 def test_evaluate_says_how_far_scores_are_from_the_truth(classifier: Classifier) -> None:
