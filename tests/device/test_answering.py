@@ -168,6 +168,8 @@ def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
     assert (said["threshold"], said["answered"]) == (0.9, answered.mean())
     assert said["wrong"] == wrong.sum() / answered.sum() > 0
     assert said["wrong_interval"]["low"] < said["wrong"] < said["wrong_interval"]["high"]
+    shares = [point["abstain"] for point in operating_points(TEXTS, LABELS, "--abstain", "0.03")]
+    assert shares == [0.01, 0.02, 0.03, 0.05, 0.1]
     last = operating_points(TEXTS, LABELS, "--threshold", "1")[-1]
     assert (last["answered"], last["wrong"]) == (0, None)
 

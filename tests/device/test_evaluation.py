@@ -63,6 +63,21 @@ def test_models_are_compared_with_the_first_text_by_text(turned: Path) -> None:
     assert comparison["difference"] == pytest.approx(1 - 2 * straight["accuracy"])
     assert comparison["interval"]["low"] < comparison["difference"] < comparison["interval"]["high"]
     assert comparison["disagreements"] == len(TEXTS)
+    assert comparison["micro_f1"] == pytest.approx(comparison["difference"])
+    likely = Classifier.load(SMALL).probabilities(TEXTS)
+    assert comparison["largest_change"] == pytest.approx(abs(likely - likely[:, ::-1]).max())
+
+
+def test_models_of_one_question_stand_side_by_side_and_the_first_reads_the_statuses(
+    turned: Path,
+) -> None:
+    write(["pos", "neg"], ["qwxyzzy", "A wonderful film."])
+    both = measured("-m", SMALL, "-m", EMBEDDED)
+    assert both["statuses"] == {"unknown_words": 1, "ok": 1}
+    assert measured("-m", EMBEDDED, "-m", SMALL)["statuses"] == {"ok": 2}  # which reads pieces
+    turned.write_bytes(edited({"labels": '["pos","bad"]'}))
+    said = command("evaluate", "x.jsonl", "-m", SMALL, "-m", turned).error
+    assert "has the labels pos, bad, " in said and "evaluate them one by one" in said
 
 
 @pytest.mark.parametrize(("texts", "verdict"), [(5, "no significant"), (6, "a significant")])

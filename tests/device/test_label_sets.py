@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cases import rows
 from commands import command, json_of
@@ -83,10 +84,31 @@ def test_evaluate_measures_the_sets() -> None:
     assert [row["support"] for row in first["labels"]] == [1, 1]
     assert (first["labels"][0]["threshold"], values["labels_per_text"]) == (1e-4, 1)
     assert values["comparisons"][0]["disagreements"] == 1
+    gain = second["micro_f1"] - first["micro_f1"]
+    assert values["comparisons"][0]["micro_f1"] == pytest.approx(gain) and gain > 0
+    likely = Classifier.load("two.onnx").probabilities([GOOD, BAD]).astype(float)
+    losses = -np.log(np.where([[False, True], [True, False]], likely, 1 - likely))
+    assert second["log_loss"] == pytest.approx(losses.sum(axis=1).mean(), rel=1e-5)
     assert "micro F1" in command(*asked).stdout
     command("evaluate", "data.jsonl", "-m", "one.onnx", "--mistakes", "m.csv")
     (wrong,) = read_rows("m.csv")  # the text with one label too many
     assert {*wrong["predicted"].split("|")} == {"pos", "neg"}
+
+
+def test_labels_in_another_order_keep_their_thresholds() -> None:
+    Path("one.onnx").write_bytes(edited(multi_label((1e-4, 0.5))))
+    Path("two.onnx").write_bytes(edited(multi_label((1e-4, 0.5), labels='["pos","neg"]')))
+    write_jsonl("data.jsonl", [{"text": GOOD, "labels": ["pos"]}, {"text": BAD, "labels": []}])
+    for first, second in (("one", "two"), ("two", "one")):
+        asked = ("evaluate", "data.jsonl", "-m", f"{first}.onnx", "-m", f"{second}.onnx")
+        values = json_of(*asked)
+        assert values["labels_per_text"] == 0.5
+        for model in values["models"]:
+            found = {row["label"]: row["threshold"] for row in model["labels"]}
+            own = {"one": {"neg": 1e-4, "pos": 0.5}, "two": {"pos": 1e-4, "neg": 0.5}}
+            assert found == own[model["name"].removesuffix(".onnx")]
+            alone = json_of("evaluate", "data.jsonl", "-m", model["name"])["models"][0]
+            assert model["subset_accuracy"] == alone["subset_accuracy"]
 
 
 @pytest.mark.parametrize(

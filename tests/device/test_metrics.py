@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_lstm import metrics
 
@@ -23,6 +25,14 @@ def test_calibration_error_is_the_weighted_gap_between_confidence_and_accuracy()
     filled = [(each.count, each.accuracy, each.confidence) for each in bins if each.count]
     assert filled == [(1, 1.0, pytest.approx(0.6)), (4, 0.75, pytest.approx(0.9))]
     assert metrics.expected_calibration_error(bins) == pytest.approx(0.8 * 0.15 + 0.2 * 0.4)
+
+
+def test_a_bin_of_the_calibration_holds_its_upper_end_and_not_its_lower_one() -> None:
+    # 9/15, and the next number above it; a probability of 1 lies in the last bin.
+    likely = np.array([0.6, np.nextafter(0.6, 1), 1.0])
+    bins = metrics.calibration_bins(np.zeros(3, int), np.stack([likely, 1 - likely], axis=1))
+    assert [(each.low, each.high) for each in bins] == [(i / 15, (i + 1) / 15) for i in range(15)]
+    assert [i for i, each in enumerate(bins) if each.count] == [8, 9, 14]
 
 
 def exact_p(only_first_right: int, only_second_right: int) -> float:
@@ -45,6 +55,40 @@ def test_intervals_and_tests_give_published_figures() -> None:
     assert exact_p(0, 1) == exact_p(4, 4) == exact_p(0, 0) == 1
     assert exact_p(0, 6) == pytest.approx(2 / 2**6)
     assert exact_p(6000, 6000) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 20, 1000])
+def test_an_interval_ends_where_proportions_end(n: int) -> None:
+    none = metrics.wilson_interval(0, n)
+    every = metrics.wilson_interval(n, n)
+    assert (none.low, every.high) == (0, 1)
+    # Which share would show none of n with 2.5 %, by the normal approximation: z² / (n + z²).
+    assert (none.high, 1 - every.low) == pytest.approx([3.841459 / (n + 3.841459)] * 2)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_the_test_of_mcnemar_is_exact_and_does_not_care_which_comes_first(b: int, c: int) -> None:
+    n = b + c
+    tail = sum(math.comb(n, i) for i in range(min(b, c) + 1))
+    assert exact_p(b, c) == pytest.approx(min(1, 2 * tail / 2**n), rel=1e-9)
+    assert exact_p(c, b) == exact_p(b, c) <= 1
+    both = np.ones(3, bool)  # texts on which the two agree say nothing
+    first = np.repeat([True, False], [b, c])
+    test = metrics.mcnemar(np.append(first, both), np.append(~first, both))
+    assert (test.only_first_right, test.only_second_right, test.exact_p) == (b, c, exact_p(b, c))
+
+
+def test_the_mean_f1_is_of_the_labels_that_a_text_has_or_was_given() -> None:
+    # Of a and b one of two is right, c is only given, d is nowhere.
+    truth = np.array([0, 0, 1, 1])
+    given = np.array([0, 2, 1, 2])
+    one_hot = np.eye(4, dtype=bool)
+    scores = metrics.set_scores(one_hot[truth], one_hot[given], tuple("abcd"))
+    assert [row.f1 for row in scores.labels] == [pytest.approx(2 / 3)] * 2 + [0, 0]
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert (scores.micro_f1, scores.subset_accuracy) == (0.5, 0.5)
+    nothing = np.zeros((2, 4), bool)
+    assert metrics.set_scores(nothing, nothing, tuple("abcd")).macro_f1 == 0
 
 
 def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -> None:
