@@ -15,6 +15,7 @@ from model_files import EMBEDDED, SMALL, edited
 from table_files import read_rows, write_jsonl
 
 from edge_lstm import Classifier, Policy
+from edge_lstm.metrics import wilson_interval
 
 MODEL = Classifier.load().model
 TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "好", "bad " * 700, "<b>great</b> & odd"]
@@ -37,6 +38,8 @@ def test_the_metrics_are_those_of_the_predictions_of_the_classifier(classifier: 
     predictions = classifier.predict(TEXTS)
     right = sum(p.label == label for p, label in zip(predictions, LABELS))
     assert model["accuracy"] == right / len(TEXTS)
+    interval = wilson_interval(right, len(TEXTS))
+    assert model["accuracy_interval"] == {"low": interval.low, "high": interval.high}
     losses = [-math.log(p.probabilities[label]) for p, label in zip(predictions, LABELS)]
     assert model["log_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
     confusion = np.array(model["confusion"])
