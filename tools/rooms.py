@@ -1,9 +1,11 @@
 """The rooms of both packages, drawn from their imports into CONTRIBUTING.md.
 
     python tools/rooms.py [--check]
+    python tools/rooms.py ROOM
 
 A room is a folder, or a file beside folders. A floor above the ground is one more than the highest
-floor that a room imports. ``--check`` compares instead, and says what to run.
+floor that a room imports. ``--check`` compares instead, and says what to run. With a ROOM, such as
+``edge_lstm.core``, it prints which names others import of it, and which rooms these are.
 """
 
 from __future__ import annotations
@@ -81,25 +83,28 @@ def drawn(package: str) -> str:
     """Return a package's rooms as a table, the highest floor first."""
     own = {name for name in MODULES if name.split(".")[0] == package}
     graph: dict[str, set[str]] = {room_of(name): set() for name in own}
-    names: dict[str, set[str]] = defaultdict(set)
-    for module in MODULES:
-        for other, name in imports(module):
-            room = room_of(other)
-            if room != room_of(module):
-                names[room].add(name)
-                if module in own and other in own:
-                    graph[room_of(module)].add(room)
-    lines = ["| floor | room | what it is for | what others import of it |", "|---|---|---|---|"]
+    for module in own:
+        for other, _ in imports(module):
+            if other in own and room_of(other) != room_of(module):
+                graph[room_of(module)].add(room_of(other))
+    lines = ["| floor | room | what it is for |", "|---|---|---|"]
     for room, floor in sorted(floors(graph).items(), key=lambda each: (-each[1], each[0])):
         if room in {package, *DIVIDED}:
             continue
         path = room.removeprefix(f"{package}.").replace(".", "/")
         kind = "/" if MODULES[room].name == "__init__.py" else ".py"
-        used = ", ".join(
-            sorted(names[room] - {room.split(".")[-1]}, key=lambda name: (name.lower(), name))
-        )
-        lines.append(f"| {floor} | `{path}{kind}` | {purpose(room)} | {used} |")
+        lines.append(f"| {floor} | `{path}{kind}` | {purpose(room)} |")
     return "\n".join(lines) + "\n"
+
+
+def taken(room: str) -> str:
+    """Return the names that other rooms import of a room, a line each, with these rooms."""
+    users: dict[str, set[str]] = defaultdict(set)
+    for module in MODULES:
+        for other, name in imports(module):
+            if room_of(other) == room and room_of(module) != room:
+                users[name].add(room_of(module))
+    return "\n".join(f"{name}: {', '.join(sorted(users[name]))}" for name in sorted(users))
 
 
 def section() -> str:
@@ -115,7 +120,11 @@ def main() -> None:
     """Write the section, or compare it."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="compare; exit code 1 if it differs")
+    parser.add_argument("room", nargs="?", help="print what others import of it")
     asked = parser.parse_args()
+    if asked.room:
+        print(taken(asked.room) or sys.exit(f"nothing is imported of a room {asked.room!r}"))
+        return
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
