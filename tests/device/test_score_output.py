@@ -14,9 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_files import EMBEDDED, SMALL
 from test_score import PARQUET, Killed, interrupt, names
 
-from edge_lstm import Classifier, DataError, OutputError, RunOptions, Summary, score_files
+from edge_lstm import (
+    Classifier,
+    DataError,
+    OutputError,
+    ReadOptions,
+    RunOptions,
+    ScoreOptions,
+    Summary,
+    score_files,
+)
 from edge_lstm.scoring.output import FileOutput
 
 ROWS = 400
@@ -31,10 +41,9 @@ def run(classifier: Classifier) -> Callable[..., Summary]:
 
     def run(name: str = "out.csv", *, seconds: float | None = 0, **options: Any) -> Summary:
         is_resumed = options.pop("resume", False)
-        run = RunOptions(
-            workers=1, chunk_rows=ROWS // 10, checkpoint_seconds=seconds, resume=is_resumed
-        )
-        return score_files("in.csv", name, model=classifier, run=run, **options)
+        more = {"chunk_rows": ROWS // 10, **options.pop("run", {})}
+        run = RunOptions(workers=1, checkpoint_seconds=seconds, resume=is_resumed, **more)
+        return score_files("in.csv", name, **{"model": classifier, **options, "run": run})
 
     return run
 
@@ -235,6 +244,165 @@ def test_a_run_is_resumed_from_what_it_was_or_not_at_all(
         run(resume=True)
     assert "\n" not in str(caught.value)
     assert contents() == before, "nothing is destroyed"
+
+
+def of_another_version(module: str) -> Callable[[pytest.MonkeyPatch], dict[str, Any]]:
+    """A program of another version, by the module that has it."""
+
+    def change(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+        patch.setattr(f"{module}.__version__", "0.0.1")
+        return {}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("the model", lambda _: {"model": SMALL}),
+        ("edge-lstm", of_another_version("edge_lstm.scoring.files")),
+        ("the engine", of_another_version("onnxruntime")),
+        ("the chunk", lambda _: {"run": {"chunk_rows": 7}}),
+        ("the output format", lambda _: {"format": "jsonl"}),
+        ("top", lambda _: {"options": ScoreOptions(top=2)}),
+        ("all-probabilities", lambda _: {"options": ScoreOptions(all_probabilities=True)}),
+        ("only-columns", lambda _: {"options": ScoreOptions(only_columns=("id",))}),
+        ("windows", lambda _: {"options": ScoreOptions(windows=True)}),
+        ("threshold", lambda _: {"options": ScoreOptions(abstain=0.02)}),
+        ("unfamiliar", lambda _: {"options": ScoreOptions(unfamiliar=0.05)}),
+        ("the input's text", lambda _: {"reading": ReadOptions("id")}),
+        ("the input .*in.csv", lambda _: os.utime("in.csv", (0, 0))),
+    ],
+)
+def test_another_run_is_not_taken_for_the_one_that_was_interrupted(
+    run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch, what: str, change: Any
+) -> None:
+    interrupt(run, after=2)
+    before = {name: Path(name).read_bytes() for name in (PARTIAL, JOURNAL)}
+    with monkeypatch.context() as patch, pytest.raises(DataError, match=f"{what} was .* and is "):
+        run(resume=True, **(change(patch) or {}))
+    assert {name: Path(name).read_bytes() for name in (PARTIAL, JOURNAL)} == before
+
+
+def test_a_file_of_a_folder_that_was_swapped_is_another_input(classifier: Classifier) -> None:
+    Path("in").mkdir()
+    for i in range(8):
+        Path(f"in/{i}.txt").write_text(f"film {i}")
+    scored: dict[str, Any] = {
+        "model": classifier,
+        "run": RunOptions(workers=1, chunk_rows=2, checkpoint_seconds=0),
+    }
+    interrupt(score_files, "in", "out.csv", after=2, **scored)
+    Path("in/7.txt").write_text("film 8")  # which nobody has read yet
+    os.utime("in/7.txt", (0, 0))
+    with pytest.raises(DataError, match=r"the input .*in was .* and is "):
+        score_files("in", "out.csv", model=classifier, run=RunOptions(resume=True, chunk_rows=2))
+
+
+def test_the_model_is_read_once_and_must_be_there_to_go_on(run: Callable[..., Summary]) -> None:
+    model = Path("m.onnx")
+    model.write_bytes(EMBEDDED.read_bytes())
+    run("whole.csv", model="m.onnx")
+
+    def remove(progress: object) -> None:
+        model.unlink(missing_ok=True)
+
+    run("gone.csv", model="m.onnx", on_progress=remove)
+    assert Path("gone.csv").read_bytes() == Path("whole.csv").read_bytes()
+    model.write_bytes(EMBEDDED.read_bytes())
+    interrupt(run, after=5, model="m.onnx")
+    model.unlink()
+    before = contents()
+    with pytest.raises(DataError, match=r"no model file at m\.onnx"):
+        run(resume=True, model="m.onnx")
+    assert contents() == before
+    Path("moved.onnx").write_bytes(EMBEDDED.read_bytes())  # the same file by another name
+    run(resume=True, model="moved.onnx")
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
+
+
+def test_a_run_that_notes_nothing_can_be_started_again(run: Callable[..., Summary]) -> None:
+    interrupt(run, after=5, seconds=None)
+    assert names() == ["in.csv"]
+    interrupt(run, after=5, seconds=1000)
+    assert names() == ["in.csv"], "the first note is later"
+    summary = run(seconds=None)
+    assert (summary.rows, names()) == (ROWS, ["in.csv", "out.csv"])
+
+
+def test_the_summary_of_a_resumed_run_counts_all_of_its_parts(run: Callable[..., Summary]) -> None:
+    Path("in.csv").write_text("id,text\n" + "1,good\n2,\n3,awful\n4\n" * (ROWS // 4))
+    whole = run("whole.csv")
+    interrupt(run, after=5)
+    again = run(resume=True)
+    assert again.resumed_at == ROWS // 2
+    for name in ("rows", "errors", "labels", "statuses", "first_errors", "added_columns"):
+        assert getattr(again, name) == getattr(whole, name), name
+    assert [problem.row for problem in whole.first_errors] == list(range(4, 84, 4))
+
+
+def test_two_runs_cannot_write_one_output(run: Callable[..., Summary]) -> None:
+    run("whole.csv")
+
+    def second(progress: object) -> None:
+        for resume in (False, True):
+            with pytest.raises(OutputError, match=r"another run is writing out\.csv; wait for it"):
+                run(resume=resume)
+
+    run(on_progress=second)
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
+
+
+def test_the_journal_speaks_of_bytes_that_are_on_the_disk(
+    run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut keeps what was synced; a rename of the journal must not come before that."""
+    sizes: dict[int, int] = {}
+    real = os.fsync
+    noted = []
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        state = os.fstat(handle)
+        sizes[state.st_ino] = state.st_size
+
+    real_replace = Path.replace
+
+    def replace(self: Path, target: Any) -> Path:
+        if Path(target).name == JOURNAL:
+            says = json.loads(self.read_bytes())["output_bytes"]
+            noted.append(says <= sizes.get(Path(PARTIAL).stat().st_ino, 0))
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    run()
+    assert len(noted) >= 10 and all(noted)
+
+
+def test_the_names_of_outputs_are_on_the_disk_too(
+    run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """A new name is in the folder, which is synced by itself."""
+    events: list[str] = []
+    real = os.fsync
+    real_replace = Path.replace
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            events.append("folder")
+
+    def replace(self: Path, target: Any) -> Path:
+        events.append(Path(target).name)
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    run()
+    last = len(events) - 1 - events[::-1].index("out.csv")
+    assert events[last : last + 2] == ["out.csv", "folder"]
+    assert events[events.index(JOURNAL) + 1] == "folder"
 
 
 def test_bytes_behind_what_the_journal_speaks_of_are_forgotten(
