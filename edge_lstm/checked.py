@@ -48,13 +48,13 @@ class Range:
         return f"{start} {self.least:,} {end} {self.most:,}"
 
     def check(self, name: str, value: float) -> None:
-        """Raise DataError unless a number is in the range."""
+        """Check that a number is in the range, and raise DataError if not."""
         if value not in self:
             raise DataError(f"{name} must be {self}, not {value!r:.40}")
 
 
 def require(holds: object, reason: str) -> None:
-    """Raise ValueError with a reason unless something holds."""
+    """Check that something holds, and raise ValueError with the reason if not."""
     if not holds:
         raise ValueError(reason)
 

@@ -68,11 +68,12 @@ def install_command(extra: str) -> str:
 
 
 def check_installed(extra: str, what: str) -> None:
-    """Raise MissingPackageError if a package of the extra is not installed.
+    """Check that the packages of an extra are installed.
 
     what: the work that needs it.
 
     No package is imported.
+    Raises MissingPackageError if not.
     """
     from importlib.util import find_spec
 

@@ -27,7 +27,7 @@ class Number(str):
 
 
 class Pairs(list[tuple[str, Any]]):
-    """The names and values of an object of JSON, a repeated name as often as it is there."""
+    """The names and values of a JSON object, repeated names included."""
 
     def items(self) -> Pairs:
         """Return them, as a dict does."""

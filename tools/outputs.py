@@ -1,15 +1,14 @@
 """Runs the commands that README.md and docs/ show, and writes or compares what they print.
 
-    .venv/bin/python tools/outputs.py [PAGE …]            # writes the outputs into the pages
-    .venv/bin/python tools/outputs.py --check [PAGE …]    # compares, writes nothing; exit code 1:
-    they differ .venv/bin/python tools/outputs.py --check --strict    # on a machine like the one
-    that wrote the pages
+    .venv/bin/python tools/outputs.py [PAGE …]             # writes the outputs into the pages
+    .venv/bin/python tools/outputs.py --check [PAGE …]     # compares; exit code 1: they differ
+    .venv/bin/python tools/outputs.py --check --strict     # on the machine that wrote the pages
 
 A fenced ``console`` block holds ``$ command`` lines, each followed by what it prints to standard
 output, or where that is nothing, to standard error. The commands of a page run one after the other
 in one empty folder that has the repository's ``examples``, ``export`` and ``benchmarks``. An output
-that begins with ``…`` shows
-the last lines only, one that ends with it the first ones: as many as it has now. A word behind
+that begins with ``…`` shows the last lines only, one that ends with it the first ones: as many as
+it has now. A word behind
 ``console`` says how an output is compared:
 
 - none: all of it, but for times

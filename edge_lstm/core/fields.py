@@ -472,7 +472,7 @@ def parse_object(row: Mapping[str, Any] | str) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether it is None, NaN, pandas.NaT or pandas.NA. The last has no truth value."""
+    """Return whether a value is missing: None, NaN, pandas.NaT or pandas.NA."""
     try:
         return value is None or bool(value != value)
     except TypeError:

@@ -106,7 +106,7 @@ class Room(NamedTuple):
     each: tuple[int, int, int] = (0, 0, 0)
 
     def check(self, name: str, text: str, labels: str = "", count: int = 0) -> None:
-        """Raise ValueError if an entry is larger.
+        """Check that no entry is larger, and raise ValueError if one is.
 
         name: the entry's name in the error.
         text: the entry's JSON.

@@ -394,7 +394,7 @@ def _digest(data: bytes | memoryview) -> bytes:
 
 
 def _check_format(version: str, path: Path) -> None:
-    """Raise a ModelFileError unless this version reads the file's format."""
+    """Check that this version reads the file's format, and raise ModelFileError if not."""
     if not _FORMAT.fullmatch(version):
         raise DamagedModelFileError(
             f"{path}: format version {version[:20]!r} is not numeric; export it again"

@@ -275,7 +275,7 @@ def choose_unfamiliar_threshold(curve: RiskCoverage | None, model: object, share
 
 
 def check_abstain(share: float) -> None:
-    """Raise DataError unless it can be the share of answers that may be wrong."""
+    """Check a share of answers that may be wrong, and raise DataError for what is none."""
     if not 0 < share < 1:
         raise DataError(f"--abstain must be above 0 and below 1, not {share:g}; for 2 %, give 0.02")
 

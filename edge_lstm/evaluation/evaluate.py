@@ -109,7 +109,10 @@ def _on_scale(labels: Sequence[Sequence[str]], model: ModelFile) -> list[list[st
 
 
 def _check_models(models: Sequence[ModelFile], labelled: LabelledTexts, data: str) -> None:
-    """Raise DataError if the models cannot be evaluated side by side on the data."""
+    """Check that the models can be evaluated side by side on the data.
+
+    Raises DataError if not.
+    """
     if not labelled.texts:
         raise DataError(f"{data} holds no labelled text; give a file with at least one")
     first = models[0]
@@ -132,7 +135,10 @@ def _check_models(models: Sequence[ModelFile], labelled: LabelledTexts, data: st
 def _check_foreign(
     models: Sequence[ModelFile], texts: Sequence[str], foreign: Sequence[str]
 ) -> None:
-    """Raise DataError if the models cannot tell foreign texts, or one of these is labelled."""
+    """Check that the models can tell foreign texts, none of which has a label.
+
+    Raises DataError if not.
+    """
     if not foreign:
         return
     if models[0].thresholds is not None:

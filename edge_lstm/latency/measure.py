@@ -197,7 +197,7 @@ def _warm_up(
     rng: random.Random,
     tell: Progress,
 ) -> None:
-    """Run one block of texts again and again until every setting's time for it is steady."""
+    """Run one block of texts until every setting's time for it is steady."""
     order = shuffled_forever(len(sample.texts), rng)
     chosen = [next(order) for _ in range(settings.block_texts(len(sample.texts)))]
     started = time.perf_counter()

@@ -122,10 +122,11 @@ def _only(output: OutputColumns, names: Sequence[str]) -> OutputColumns:
 
 
 def check_default_model(chunk: Chunk, inputs: Inputs, model: ModelFile) -> None:
-    """Raise DataError if rows have labels, and the model gives none of them.
+    """Check that the model gives at least one of the labels that the rows have.
 
     Nobody chose this model, and it is for other texts. A column with a single value holds
     something else.
+    Raises DataError if not.
     """
     labels = sorted(labels_in(inputs.parse(chunk), inputs.schema))
     if len(labels) > 1 and not set(labels) & set(model.labels):

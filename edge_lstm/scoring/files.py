@@ -64,9 +64,10 @@ class RunOptions:
     address: str | None = None
 
     def check(self) -> None:
-        """Raise DataError if an option is out of range, or if two exclude each other.
+        """Check that each option is in its range, and that no two exclude each other.
 
         Raises TypeError if one is of the wrong type.
+        Raises DataError if not.
         """
         check_fields(self)
         seconds = self.checkpoint_seconds

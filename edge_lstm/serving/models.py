@@ -149,7 +149,11 @@ class Models:
         return changes
 
     def check(self, text: RowText, names: Collection[str]) -> None:
-        """Raise RequestError if a file cannot read a text. names: its questions."""
+        """Check that a file can read a text.
+
+        names: its questions.
+        Raises RequestError if it cannot.
+        """
         for name in names:
             model = self.served[name].classifier.model
             try:

@@ -69,7 +69,10 @@ class Keys(NamedTuple):
         return self.forbidden.isdisjoint if self.allowed is None else self.allowed.issuperset
 
     def check(self, row: Mapping[str, Any]) -> None:
-        """Raise RowError if a row has a key that the output has no place for."""
+        """Check that the output has a place for each key of a row.
+
+        Raises RowError if not.
+        """
         for key in row:
             hint = "write JSONL"
             if key in self.forbidden:

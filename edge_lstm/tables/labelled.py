@@ -238,7 +238,10 @@ def _label_column(schema: Schema) -> int | None:
 
 
 def _check_options(options: LabelOptions) -> None:
-    """Raise DataError if options exclude each other, or one cannot be."""
+    """Check that the options are possible, and that no two exclude each other.
+
+    Raises DataError if not.
+    """
     separator = options.label_separator
     flags = options.indicator_columns
     if separator is not None and not separator.strip():
@@ -265,7 +268,10 @@ def _check_options(options: LabelOptions) -> None:
 
 
 def _check_no_columns(options: LabelOptions, what: str) -> None:
-    """Raise DataError if options name columns of a format that has none."""
+    """Check that no option names a column of a format that has none.
+
+    Raises DataError if not.
+    """
     is_separated = options.label_separator is not None or options.confidence_column is not None
     if options.indicator_columns or is_separated:
         raise DataError(

@@ -53,7 +53,10 @@ class Options:
     """The base of frozen dataclasses whose values are of the declared types and ranges."""
 
     def __post_init__(self) -> None:
-        """Raise DataError for a value of another type, or out of its range."""
+        """Check the types and ranges of all values.
+
+        Raises DataError if not.
+        """
         check_fields(self, DataError)
 
 
@@ -411,7 +414,10 @@ class Plan(Options):
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        """Raise DataError for a value out of range, and if the parts do not fit together."""
+        """Check the range of each value, and that the parts fit together.
+
+        Raises DataError if not.
+        """
         super().__post_init__()
         if len(set(self.teachers)) < len(self.teachers):
             raise DataError("the plan names a teacher twice; name each once")

@@ -92,7 +92,10 @@ class LayerConfig:
         return arrays
 
     def check_settings(self) -> None:
-        """Raise DataError for a setting that is not imported."""
+        """Check that all settings of a layer can be imported.
+
+        Raises DataError if not.
+        """
         check_settings(self.config, _SETTINGS.get(self.kind, {}), str(self))
 
     def refused(self, reason: str) -> DataError:
@@ -293,7 +296,10 @@ def _model(
 
 
 def _check_options(model: ImportedModel, options: ImportOptions) -> None:
-    """Raise DataError for an option whose value the model itself says."""
+    """Check that no option says what the model itself says.
+
+    Raises DataError if not.
+    """
     for name in ("state", "activation"):
         if getattr(options, name) is not None:
             raise DataError(f"a Keras model says its {name} itself; leave --{name} out")

@@ -450,7 +450,10 @@ def _not_folded(layer: Normalization) -> DataError:
 
 
 def check_weights(layer: AnyLayer, *shapes: tuple[int, ...]) -> None:
-    """Raise DataError unless a layer's weights are numbers, and have these shapes."""
+    """Check that a layer's weights are numbers of these shapes.
+
+    Raises DataError if not.
+    """
     for array, shape in zip(_arrays_of(layer), shapes):
         if not shape or array.shape != shape or not array.size:
             given, wanted = (" × ".join(map(str, each)) for each in (array.shape, shape))
@@ -468,10 +471,11 @@ def check_weights(layer: AnyLayer, *shapes: tuple[int, ...]) -> None:
 def check_settings(
     config: Mapping[str, Any], settings: Mapping[str, tuple[Any, ...]], name: str
 ) -> None:
-    """Raise DataError for a setting that is not imported.
+    """Check that all settings of a layer can be imported.
 
     settings: the values of each that are imported, the default first. name: of the layer, or of the
         tokenizer.
+    Raises DataError if not.
     """
     for key, known in settings.items():
         value = config.get(key, known[0])
@@ -492,6 +496,9 @@ def name_of(value: Any) -> Any:
 
 
 def check_size(numbers: int, name: str) -> None:
-    """Raise DataError for more numbers than are read, before memory is taken for them."""
+    """Check how many numbers are read, before memory is taken for them.
+
+    Raises DataError if there are too many.
+    """
     if numbers > MOST_NUMBERS:
         raise DataError(f"{name} claims {numbers:,} numbers; at most {MOST_NUMBERS:,} are read")

@@ -52,7 +52,10 @@ class Imported:
         return tuple(notes)
 
     def require_complete(self) -> None:
-        """Raise DataError, with the first option that is missing."""
+        """Check that no option is missing; the error names the first that is.
+
+        Raises DataError if not.
+        """
         if self.missing:
             raise DataError(self.missing[0])
 
@@ -161,7 +164,10 @@ def _finished(model: ImportedModel, rule: ImportedRule, options: ImportOptions) 
 
 
 def _check_holds(model: ImportedModel, rule: ImportedRule) -> None:
-    """Raise DataError if a model file cannot hold a network."""
+    """Check that a model file can hold a network.
+
+    Raises DataError if not.
+    """
     if not rule.known:
         raise DataError("the tokenizer has no word that the network knows; give another --words")
     if len(rule.known) + FIRST_WORD_ID > MAX_IDS:
@@ -212,7 +218,10 @@ def _adjusted_reading(reading: Reading, rule: ImportedRule, options: ImportOptio
 
 
 def _check_labels(model: ImportedModel, labels: tuple[str, ...]) -> None:
-    """Raise DataError unless a model file can have these labels."""
+    """Check that a model file can have these labels.
+
+    Raises DataError if not.
+    """
     if len(labels) != model.labels:
         raise DataError(
             f"the model has {model.labels} labels; give --labels with {model.labels} different "

@@ -432,7 +432,10 @@ class NGramVectors(nn.Module):
         self.silent = False
 
     def check(self) -> None:
-        """Raise ValueError if the table of pairs holds numbers out of range."""
+        """Check that the numbers of the table of pairs are in range.
+
+        Raises ValueError if not.
+        """
         for numbers, most in (
             (self.displacements, MOST_DISPLACEMENT),
             (self.fingerprints, FINGERPRINTS),

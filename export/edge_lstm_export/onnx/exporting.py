@@ -223,9 +223,10 @@ def _least(rooms: Sequence[Floats]) -> float:
 
 
 def _check_size(size: int, max_kilobytes: object) -> None:
-    """Raise CheckError for a file of more bytes than its plan allows.
+    """Check that a file has no more bytes than its plan allows.
 
     A training keeps within them. Examples, another curve and a plan that was edited later may not.
+    Raises CheckError if not.
     """
     if isinstance(max_kilobytes, int) and size > max_kilobytes * 1000:
         raise CheckError(

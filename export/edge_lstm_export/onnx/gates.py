@@ -197,10 +197,11 @@ def _session(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.In
 
 
 def check_folding(classifier: Classifier, rows: Rows) -> None:
-    """Raise CheckError if a graph answers otherwise than ONNX Runtime's optimization of it.
+    """Check that a graph answers as ONNX Runtime's optimization of it does.
 
     When ONNX Runtime loads a file, it computes the tables once that a run without optimization
     computes each time. rows: token ids.
+    Raises CheckError if not.
     """
     model = classifier.model
     options = onnxruntime.SessionOptions()
@@ -276,10 +277,11 @@ def p_value_of_drop(lost: int, gained: int, texts: int, allowed: float) -> float
 
 
 def check_labels(comparison: Comparison, max_drop: float) -> None:
-    """Raise CheckError if int8 changes more labels of an imported network than it may.
+    """Check that int8 changes no more labels of an imported network than it may.
 
     It may change MOST_MOVED_LABELS of the texts, or ``max_drop`` points if that is more, and as
     many more as chance explains.
+    Raises CheckError if not.
     """
     allowed = max(MOST_MOVED_LABELS, max_drop / 100)
     moved = comparison.changed
@@ -292,10 +294,11 @@ def check_labels(comparison: Comparison, max_drop: float) -> None:
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
-    """Raise CheckError if a file loses more than is allowed, and more than chance explains.
+    """Check that a file loses no more accuracy than is allowed, or than chance explains.
 
     The limits are ``max_drop`` points of the metric and, if a text may have several labels,
     MOST_OTHER_LABELS of the texts with other labels.
+    Raises CheckError if not.
     """
     change = comparison.accuracy
     texts = comparison.texts

@@ -56,7 +56,10 @@ def lstm_shape(model: ModelFile) -> LstmShape:
 
 
 def check_shape(file: SourceFile, network: NetworkOptions) -> None:
-    """Raise DataError if the network has another LSTM than the model that it starts from."""
+    """Check that the network has the LSTM of the model that it starts from.
+
+    Raises DataError if not.
+    """
     theirs = lstm_shape(open_source(file))
     own = LstmShape(network.embedding_dim, network.hidden, network.bidirectional)
     if theirs != own:

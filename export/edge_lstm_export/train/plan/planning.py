@@ -50,10 +50,11 @@ def known_stats(stats: DatasetStats, dataset: Dataset, request: TrainingRequest)
 
 
 def check_fits(plan: Plan, dataset: Dataset) -> None:
-    """Raise DataError if the plan is for other labels, or does not fit its model files.
+    """Check that the plan is for these labels, and fits its model files.
 
     DataError or ModelFileError if one of these cannot be read, or was changed after the plan
     was made.
+    Raises DataError if not.
     """
     labels = len(dataset.labels)
     if (plan.network.labels, plan.network.multi_label) != (labels, dataset.multi_label):

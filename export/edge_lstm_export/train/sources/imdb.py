@@ -115,10 +115,11 @@ def _reviews(
 
 
 def _check_end(tar: tarfile.TarFile, path: Path) -> None:
-    """Raise DataError if the tar is cut between two members.
+    """Check that the tar is not cut between two members.
 
     tarfile takes that for its end. A tar ends in two blocks of zeros, of which tarfile has read
     one, and a compressed one in a checksum.
+    Raises DataError if not.
     """
     stream = tar.fileobj
     assert stream is not None

@@ -86,7 +86,7 @@ def read_dataset(
 
 
 def check_sources(sources: Sequence[str], options: DataOptions) -> None:
-    """Raise what reading would raise of files and columns, before PyTorch is loaded.
+    """Check files and columns before PyTorch is loaded, as reading them would.
 
     Raise DataError, MissingPackageError.
     """
