@@ -10,7 +10,7 @@ from model_files import EMBEDDED, SMALL
 from table_files import read_rows
 
 import edge_lstm
-from edge_lstm import Classifier
+from edge_lstm import Classifier, DataError, Policy, Prediction
 
 REVIEWS = [row["text"] for row in read_rows(EMBEDDED.with_name("reviews.csv"))]
 CLASSIFIER = Classifier.load()
@@ -56,6 +56,16 @@ def test_the_best_labels_come_in_the_order_of_their_probabilities() -> None:
         best, second = answer.top(2)
         assert [best] == answer.top(1) == [(answer.label, answer.probability)]
         assert dict([best, second]) == answer.probabilities and best[1] > second[1]
+
+
+def test_equal_labels_keep_the_order_of_the_model_and_no_others_are_made_up() -> None:
+    answer = Prediction("b", 0.5, {"a": 0.25, "b": 0.5, "c": 0.25}, "ok", ("b",))
+    assert answer.top(3) == [("b", 0.5), ("a", 0.25), ("c", 0.25)]
+    for k in (0, 4):
+        with pytest.raises(DataError, match="from 1 to 3, the number of labels, not"):
+            answer.top(k)
+        with pytest.raises(DataError, match="from 1 to 2, the number of labels, not"):
+            Policy.of(CLASSIFIER.model, top=k and 3)
 
 
 def test_the_public_api_is_all_there() -> None:

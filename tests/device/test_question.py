@@ -115,6 +115,21 @@ def test_score_writes_a_number_with_its_interval(suffix: str, classifier: Classi
         assert shown == pytest.approx(wanted, abs=1e-6)
 
 
+def test_an_abstained_row_has_no_number(classifier: Classifier) -> None:
+    Path("in.txt").write_text(f"{GOOD}\nthe film\n")
+    sure, unsure = classifier.predict([GOOD, "the film"])
+    assert unsure.probability < sure.probability
+    options = ScoreOptions(threshold=sure.probability)
+    summary = score_files("in.txt", "out.jsonl", model=classifier, options=options)
+    kept, empty = read_rows("out.jsonl")
+    assert kept["score"] > 4 and kept["status"] == "ok"
+    assert [empty[name] for name in ("score", "score_low", "score_high")] == [None] * 3
+    assert (empty["status"], summary.below_threshold) == ("abstained", 1)
+    answer = classifier.predict(["the film"], threshold=sure.probability)[0]
+    assert isinstance(answer, ScorePrediction)
+    assert [answer.label, answer.value, answer.low, answer.high] == [None] * 4
+
+
 def test_the_next_best_number_is_no_answer(classifier: Classifier) -> None:
     Path("in.txt").write_text(GOOD)
     with pytest.raises(DataError, match="gives a score; leave --top out"):

@@ -8,13 +8,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from commands import finished
 from model_files import SMALL
 from table_files import read_rows, write_jsonl, zstd
 from test_score import names
 
-from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score_files
+from edge_lstm import (
+    Classifier,
+    DataError,
+    ReadOptions,
+    RunOptions,
+    ScoreOptions,
+    score_files,
+)
 
 ROWS = [
     {"id": "a", "text": "A wonderful film.", "n": 1},
@@ -68,6 +76,91 @@ def test_only_the_columns_that_are_named_are_written(
         header, *rows = csv.reader(file)
     assert header == columns
     assert [row[0] for row in rows] == [str(row[columns[0]] or "") for row in expected]
+
+
+@pytest.mark.parametrize("source", ["in.csv", "in.jsonl", "in.txt"])
+def test_an_empty_cell_alone_in_its_line_is_quoted_for_many_readers_skip_an_empty_line(
+    source: str, classifier: Classifier
+) -> None:
+    content = {
+        "in.csv": 'text\n""\ngood\n\nbad\n',
+        "in.jsonl": '{"text": ""}\n{"text": "good"}\n\n{"text": null}\n{"text": "bad"}\n',
+        "in.txt": "\ngood\n\nbad\n",
+    }
+    Path(source).write_text(content[source])
+    for options in (ScoreOptions(only_columns=("text",)), ScoreOptions(only_columns=("error",))):
+        summary = score_files(source, "out.csv", model=classifier, options=options)
+        assert (summary.rows, summary.errors) == (4, int(source == "in.jsonl"))
+        header, *lines = Path("out.csv").read_text().splitlines()
+        assert (header,) == options.only_columns
+        if header == "text":
+            assert lines == ['""', "good", '""', "bad"]
+        else:
+            assert [line == '""' for line in lines] == [True] * 2 + [source != "in.jsonl", True]
+    unsure = ScoreOptions(only_columns=("label",), threshold=1)
+    score_files(source, "out.csv", model=classifier, options=unsure)
+    assert Path("out.csv").read_text().splitlines() == ["label", *['""'] * 4]
+    assert len(read_rows("out.csv")) == 4
+
+
+NUMBERED = ["text", "n", "n_2", "n_3", "n_4"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_columns_of_one_name_stay_in_csv_and_get_numbers_elsewhere(
+    suffix: str, classifier: Classifier
+) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    Path("in.csv").write_text("text,n,n_2,n,n\ngood,a,b,c,d\n")
+    score_files("in.csv", f"out.{suffix}", model=classifier)
+    if suffix == "csv":
+        assert Path("out.csv").read_text().startswith("text,n,n_2,n,n,label,")
+        options = ScoreOptions(only_columns=("n", "label"))
+        with pytest.raises(DataError, match="the output has two columns 'n'; its columns are"):
+            score_files("in.csv", "out.csv", model=classifier, options=options)
+        return
+    (row,) = read_rows(f"out.{suffix}")
+    assert list(row)[:5] == NUMBERED and list(row.values())[:5] == ["good", "a", "b", "c", "d"]
+    options = ScoreOptions(only_columns=("n_3", "label"))
+    score_files("in.csv", f"out.{suffix}", model=classifier, options=options)
+    assert read_rows(f"out.{suffix}") == [{"n_3": "c", "label": "pos"}]
+
+
+def test_texts_of_one_name_are_told_apart_by_their_number(classifier: Classifier) -> None:
+    Path("in.csv").write_text("text,text,1\nwonderful,awful,dull\n")
+    for number, label in (("2", "neg"), ("3", "neg")):
+        score_files("in.csv", "o.csv", model=classifier, reading=ReadOptions(number))
+        assert read_rows("o.csv")[0]["label"] == label
+    score_files("in.csv", "o.csv", model=classifier, reading=ReadOptions("1"))
+    assert read_rows("o.csv")[0]["label"] == "neg", "a name comes before a number"
+    Path("in.csv").write_text("text,text\nwonderful,awful\n")
+    score_files("in.csv", "o.csv", model=classifier, reading=ReadOptions("1"))
+    assert read_rows("o.csv")[0]["label"] == "pos"
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        (ScoreOptions(), []),
+        (ScoreOptions(top=2), ["label_2", "p_2"]),
+        (ScoreOptions(all_probabilities=True), ["probability_neg", "probability_pos"]),
+    ],
+)
+def test_the_columns_of_an_answer_stand_in_this_order(
+    source: Path, classifier: Classifier, options: ScoreOptions, more: list[str]
+) -> None:
+    summary = score_files(source, "out.csv", model=classifier, options=options)
+    added = ("label", "probability", *more, "status", "error")
+    assert tuple(read_rows("out.csv")[0]) == ("id", "text", "n", *added)
+    assert summary.added_columns == added
+    good, _, last = read_rows("out.csv")
+    for row, text in ((good, "A wonderful film."), (last, "Dull é 漢🎉")):
+        (answer,) = classifier.predict([text])
+        for name in added:
+            if name.startswith("probability_"):
+                likely = answer.probabilities[name.removeprefix("probability_")]
+                assert row[name] == str(np.float32(likely))
 
 
 # --- zstd -----------------------------------------------------------------------------------------
