@@ -10,14 +10,14 @@ from edge_lstm_export.onnx.quantize import rounded_to_int8
 from edge_lstm_export.onnx.rounding import unpacked
 from edge_lstm_export.onnx.size import (
     FEWEST_SLOTS,
+    excess,
     file_size,
-    fitted,
+    fitted_sizes,
     in_groups,
     ngram_bytes,
     pair_bytes,
     row_bytes,
     slots_in,
-    test_bytes,
 )
 from edge_lstm_export.onnx.source import open_source, source_file
 from edge_lstm_export.onnx.weights import SENTINELS
@@ -28,9 +28,10 @@ __all__ = [
     "Draft",
     "Exported",
     "coded",
+    "excess",
     "export",
     "file_size",
-    "fitted",
+    "fitted_sizes",
     "in_groups",
     "ngram_bytes",
     "open_source",
@@ -39,7 +40,6 @@ __all__ = [
     "row_bytes",
     "slots_in",
     "source_file",
-    "test_bytes",
     "unpacked",
     "with_codes",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from edge_lstm.core.familiarity import level
 from edge_lstm.core.layers import NetworkConfig
 from edge_lstm.core.text import FIRST_WORD_ID, KERAS, OOV_ID, Tokenizer
 from edge_lstm.errors import DataError
+from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.network import SLOTS_PER_BUCKET, buckets_of
 from edge_lstm_export.onnx import graph
 from edge_lstm_export.onnx.codes import CODED
 from edge_lstm_export.onnx.description import Answers, description
+from edge_lstm_export.onnx.draft import Draft
 from edge_lstm_export.onnx.from_network import zeros_of
 from edge_lstm_export.onnx.golden import longest_golden
 from edge_lstm_export.onnx.rounding import NARROWEST, TOGETHER
@@ -59,11 +61,6 @@ def _figures(labels: int, config: NetworkConfig) -> int:
     return FIGURES + LABEL_FIGURES * labels + (0 if config.multi_label else CURVE)
 
 
-def test_bytes(labels: int) -> int:
-    """Return the bytes that test texts add to a file, about: their figures, and a longer curve."""
-    return TEST_FIGURES + LABEL_TEST_FIGURES * labels
-
-
 def row_bytes(columns: int) -> float:
     """Return the bytes of a row of the embedding, or of n-gram vectors that are not narrow."""
     return columns if columns < NARROWEST else 0.5 + math.ceil(columns / 2)
@@ -93,15 +90,24 @@ def slots_in(size: int, config: NetworkOptions) -> int:
     return slots
 
 
-def fitted(
-    ranked: Tokenizer, labels: Sequence[str], plan: Plan
-) -> tuple[Tokenizer, NetworkOptions]:
-    """Return the text rule with the words that the file has room for, and the network of them.
+@dataclass(frozen=True)
+class FittedSizes:
+    """What the plan's file has room for.
 
-    ranked: its words, the most frequent first. The least frequent are left out.
+    tokenizer: the text rule with its words.
+    network: the planned network with these words. Its pairs get the rest. That includes the room
+        of the training's figures, whose size is not known yet, so that some pairs are dropped in
+        the end.
+    """
 
-    Its pairs get the rest. That includes the room of the training's figures, whose size is not
-    known yet, so that some pairs are dropped in the end.
+    tokenizer: Tokenizer
+    network: NetworkOptions
+
+
+def fitted_sizes(ranked: Tokenizer, labels: Sequence[str], plan: Plan) -> FittedSizes:
+    """Return the words and the network that the plan's file has room for.
+
+    ranked: the words, the most frequent first. The least frequent are left out.
 
     Raise DataError if the file has no room for words.
     """
@@ -115,12 +121,23 @@ def fitted(
         if room >= 0:
             figures = _figures(len(labels), fewest.config) + len('{"figures":""}')
             slots = slots_in(room + figures, network)
-            return tokenizer, replace(network, ngram_slots=min(network.ngram_slots, slots))
+            network = replace(network, ngram_slots=min(network.ngram_slots, slots))
+            return FittedSizes(tokenizer, network)
         ranked = _without_last_words(ranked, network, -room)
     raise DataError(
         f"the plan's network and labels leave no room for words in {plan.max_kilobytes:,} kB; "
         "give a larger max_kilobytes, or fewer hidden units"
     )
+
+
+def excess(untested: Checkpoint, kilobytes: int, *, will_be_tested: bool) -> int:
+    """Return the bytes by which the int8 file of a finished training is larger than it may be.
+
+    untested: without figures of test texts. They add some, and a longer curve, about.
+    """
+    labels = len(untested.labels)
+    later = TEST_FIGURES + LABEL_TEST_FIGURES * labels if will_be_tested else 0
+    return Draft(untested, int8=True).most_bytes + later - kilobytes * 1000
 
 
 def in_groups(tokenizer: Tokenizer) -> Tokenizer:

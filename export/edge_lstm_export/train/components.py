@@ -31,7 +31,7 @@ def new_network(
     plan = data.plan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        network = Network(network_config(data, features), dropout=plan.network.dropout)
+        network = Network(network_config(data, features), dropout=data.network.dropout)
     if network.ngrams is not None and features is not None:
         network.ngrams.choose(features.table)
     if not network.layers:
@@ -42,7 +42,7 @@ def new_network(
         tensors = {name: torch.from_numpy(weights) for name, weights in lstm.items()}
         network.load_state_dict(tensors, strict=False)
     elif embeddings is not None:
-        vectors = first_values(embeddings.vectors, plan.network.embedding_dim)
+        vectors = first_values(embeddings.vectors, data.network.embedding_dim)
     if vectors is not None:
         with torch.no_grad():
             values = torch.from_numpy(vectors)
@@ -53,7 +53,7 @@ def new_network(
 
 def network_config(data: TrainingData, features: Features | None) -> NetworkConfig:
     """Return the planned network with the sizes of the chosen vocabulary and n-grams."""
-    config = data.plan.network.config
+    config = data.network.config
     if features is None:
         return config
     return replace(config, ngram_slots=len(features.pairs))
@@ -82,7 +82,7 @@ def cross_validate(
     Return logits of all rows, by components that did not learn from them; None if a fold leaves
     fewer than two labels, or is empty.
     """
-    shape = (len(data.row_examples), data.plan.network.logits)
+    shape = (len(data.row_examples), data.network.logits)
     lstm = np.zeros(shape, np.float32)
     sparse = np.zeros(shape, np.float32)
     folds = data.rows.folds

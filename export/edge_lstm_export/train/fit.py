@@ -37,7 +37,7 @@ from edge_lstm_export.network import (
     tried_rows,
     with_headroom,
 )
-from edge_lstm_export.onnx import Draft, fitted, rounded_to_int8, test_bytes
+from edge_lstm_export.onnx import excess, fitted_sizes, rounded_to_int8
 from edge_lstm_export.options import Plan
 from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, ComponentLogits, Stack, result_warnings
@@ -119,16 +119,22 @@ def fit(
     rows = hold_out_rows(dataset, plan)
     transfer = make_transfer_set(rows, log, soft_labels, plan)
     ranked = choose_vocabulary(dataset, rows, transfer, plan, teachers.words)
-    tokenizer, sizes = fitted(ranked, dataset.labels, plan)
+    sizes = fitted_sizes(ranked, dataset.labels, plan)
     predictions = ask_teachers(teachers, rows, transfer, plan, stages, say)
-    of_sizes = replace(plan, network=sizes)
     data = TrainingData(
-        dataset.labels, of_sizes, rows, transfer, tokenizer, predictions, dataset.fields
+        dataset.labels,
+        plan,
+        rows,
+        transfer,
+        sizes.tokenizer,
+        sizes.network,
+        predictions,
+        dataset.fields,
     )
 
     embeddings = None
     if teachers.words is not None:
-        embeddings = teachers.words.embeddings(tokenizer.words, tokenizer.num_ids)
+        embeddings = teachers.words.embeddings(data.tokenizer.words, data.tokenizer.num_ids)
     features = choose_features(data, embeddings)
     unseen = None
     if plan.validation.folds:
@@ -144,22 +150,16 @@ def fit(
     calibration = _calibrate(data, unseen, has_sparse=sparse is not None)
     if sparse is not None and validation is not None:
         sparse = fit_sparse(data, sparse.features, more=validation)
-    made = partial(_checkpoint, dataset, plan, data, Measured(loop, calibration))
-    later = 0 if dataset.test is None else test_bytes(len(dataset.labels))
-
-    def excess(part: SparsePart) -> int:
-        untested, _ = made(assembled(network, calibration.stack, part))
-        return Draft(untested, int8=True).most_bytes + later - plan.max_kilobytes * 1000
-
+    measured = Measured(loop, calibration)
     if sparse is not None:
-        sparse = within_size(data, sparse, excess)
+        sparse = _within_size(dataset, data, measured, network, sparse)
     network = assembled(network, calibration.stack, with_codes(data, sparse, validation))
     if plan.network.multi_label:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross
         # one.
         network = rounded_to_int8(network)
 
-    checkpoint, test = made(network, data.test_examples)
+    checkpoint, test = _checkpoint(dataset, data, measured, network, data.test_examples)
     scores = calibration.scores
     linear: tuple[Baseline, ...] = ()
     if test is not None or scores is not None:
@@ -169,9 +169,21 @@ def fit(
     return Fitted(checkpoint, loop, scores, test, remarks, linear)
 
 
+def _within_size(
+    dataset: Dataset, data: TrainingData, measured: Measured, network: Network, sparse: SparsePart
+) -> SparsePart:
+    """Return the n-gram part with the word pairs that find room in the plan's file."""
+
+    def too_large_by(part: SparsePart) -> int:
+        whole = assembled(network, measured.calibration.stack, part)
+        untested, _ = _checkpoint(dataset, data, measured, whole)
+        return excess(untested, data.plan.max_kilobytes, will_be_tested=dataset.test is not None)
+
+    return within_size(data, sparse, too_large_by)
+
+
 def _checkpoint(
     dataset: Dataset,
-    plan: Plan,
     data: TrainingData,
     measured: Measured,
     network: Network,
@@ -194,11 +206,11 @@ def _checkpoint(
         network,
         data.tokenizer,
         dataset.labels,
-        provenance(dataset, plan, data, measured),
-        plan.to_dict(),
+        provenance(dataset, data, measured),
+        data.plan.to_dict(),
         thresholds=calibration.thresholds,
         abstention=_risk_coverage(data, dataset, calibration.chances, logits),
-        question=Question.of(plan.question, dataset.labels),
+        question=Question.of(data.plan.question, dataset.labels),
         fields=dataset.fields,
     )
     return checkpoint, measured.test
@@ -217,7 +229,7 @@ def _fit_lstm(
     keeping = replace(callbacks, keep=partial(stages.keep, LOOP))
     loop = fit_lstm(data, network, callbacks=keeping, resume=stages.get(LOOP))
     network = with_headroom(network, lstm_examples(data), tried_rows(data.tokenizer))
-    if data.plan.network.multi_label:
+    if data.network.multi_label:
         network = rounded_to_int8(network)
     return network, loop
 
@@ -249,11 +261,10 @@ def _calibrate(
         cross-validation.
     has_sparse: whether there is an n-gram part.
     """
-    plan = data.plan
-    multi_label = plan.network.multi_label
-    stack = calibrate.expected_stack(len(data.all_examples), plan.network.logits)
-    if not has_sparse or not plan.network.hidden:  # one part needs no weights
-        stack = Stack(float(plan.network.hidden > 0), float(has_sparse), stack.bias)
+    multi_label = data.network.multi_label
+    stack = calibrate.expected_stack(len(data.all_examples), data.network.logits)
+    if not has_sparse or not data.network.hidden:  # one part needs no weights
+        stack = Stack(float(data.network.hidden > 0), float(has_sparse), stack.bias)
     elif unseen is not None:
         stack = calibrate.fit_stack(unseen, stack, multi_label=multi_label)
     if unseen is None:
@@ -266,7 +277,7 @@ def _calibrate(
     temperature = fit_temperature(logits, targets, multi_label=multi_label)
     stack = stack.divided_by(temperature)
     if not multi_label:
-        offset = calibrate.rarity_offset(stack.logits(unseen), labels, balance=plan.balance)
+        offset = calibrate.rarity_offset(stack.logits(unseen), labels, balance=data.plan.balance)
         stack = replace(stack, bias=stack.bias + offset)
     logits = torch.from_numpy(stack.logits(unseen))
     chances = probabilities(logits, multi_label=multi_label)
@@ -294,7 +305,7 @@ def _risk_coverage(
         None without any.
     test_logits: float32 [n, outputs], of the finished network.
     """
-    if chances is None or data.plan.network.multi_label:
+    if chances is None or data.network.multi_label:
         return None
     judging = _judging(data)
     judging = judging.subset(judging.traffic)

@@ -10,7 +10,6 @@ import torch
 
 from edge_lstm import __version__
 from edge_lstm.metrics import SetScores
-from edge_lstm_export.options import Plan
 from edge_lstm_export.train.calibrate import Calibration, result_warnings
 from edge_lstm_export.train.data import LabelledRows, TrainingData
 from edge_lstm_export.train.lstm import LoopResult, best_of
@@ -32,9 +31,7 @@ class Measured:
     parameters: int = 0
 
 
-def provenance(
-    dataset: Dataset, plan: Plan, data: TrainingData, measured: Measured
-) -> dict[str, Any]:
+def provenance(dataset: Dataset, data: TrainingData, measured: Measured) -> dict[str, Any]:
     """Return how a network came about, as a checkpoint holds it.
 
     No clock is read.
@@ -66,8 +63,8 @@ def provenance(
             "augmented_texts": len(transfer.texts) - transfer.from_log,
             "checks": dict(dataset.checks),
         },
-        "preset": plan.preset,
-        "seed": plan.seed,
+        "preset": data.plan.preset,
+        "seed": data.plan.seed,
         "parameters": measured.parameters,
         "teachers": teachers,
         "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,

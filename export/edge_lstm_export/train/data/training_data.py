@@ -13,7 +13,7 @@ from edge_lstm.core.question import SCORE, Question
 from edge_lstm.core.text import Tokenizer
 from edge_lstm_export.arrays import Floats, Ints, Names
 from edge_lstm_export.network import Examples
-from edge_lstm_export.options import Plan
+from edge_lstm_export.options import NetworkOptions, Plan
 from edge_lstm_export.train.data.predictions import EnsemblePredictions, probabilities
 from edge_lstm_export.train.data.rows import LabelledRows
 from edge_lstm_export.train.data.transfer import TransferSet, misspell
@@ -24,8 +24,9 @@ from edge_lstm_export.train.sources import Split
 class TrainingData:
     """Rows and transfer set as ids, and their targets.
 
-    plan: with the network of this vocabulary.
+    plan: as it was given; its network is the one that ``network`` was fitted from.
     tokenizer: the text rule with its vocabulary.
+    network: of this vocabulary, in the plan's file.
     predictions: of the teachers; None without any.
     fields: that the texts were made of; None if they are texts.
     """
@@ -35,6 +36,7 @@ class TrainingData:
     rows: LabelledRows
     transfer: TransferSet
     tokenizer: Tokenizer
+    network: NetworkOptions
     predictions: EnsemblePredictions | None
     fields: Fields | None = None
 
@@ -54,7 +56,7 @@ class TrainingData:
     @cached_property
     def transfer_examples(self) -> Examples:
         """The transfer set, without targets."""
-        unknown = np.zeros((len(self.transfer.texts), self.plan.network.labels), np.float32)
+        unknown = np.zeros((len(self.transfer.texts), self.network.labels), np.float32)
         return Examples.from_texts(self.tokenizer, self.transfer.texts, unknown)
 
     @cached_property
@@ -87,7 +89,7 @@ class TrainingData:
             return labels
         weight = np.float32(self.plan.hard_label_weight)
         logits = self.predictions.predictions.labelled
-        predicted = probabilities(logits, self.plan.network.multi_label)
+        predicted = probabilities(logits, self.network.multi_label)
         return np.asarray(weight * labels + (1 - weight) * predicted, np.float32)
 
     def transfer_targets(self, fold: int | None = None) -> Floats:
@@ -97,7 +99,7 @@ class TrainingData:
         """
         if self.predictions is not None:
             logits = self.predictions.predictions.of_transfer_set(fold)
-            return probabilities(logits, self.plan.network.multi_label)
+            return probabilities(logits, self.network.multi_label)
         if self.transfer.soft_labels is not None:
             return self.transfer.soft_labels
         return self.transfer_examples.targets

@@ -18,9 +18,9 @@ from edge_lstm_export.train.sparse.ngrams import Features, SparseData, SparsePar
 
 def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Features | None:
     """Choose the n-grams that get a vector, and the other columns that the fit reads."""
-    plan = data.plan
-    options = plan.sparse
-    if not plan.network.ngrams:
+    network = data.network
+    options = data.plan.sparse
+    if not network.ngrams:
         return None
     examples = data.all_examples
     targets = None
@@ -30,9 +30,9 @@ def choose_features(data: TrainingData, embeddings: WordEmbeddings | None) -> Fe
     words = enumerate(data.tokenizer.words, FIRST_WORD_ID)
     of_fields = [i for i, word in words if word in data.letters]
     features = ngrams.choose_ngrams(
-        examples, plan.network.ngram_words, plan.network.ngram_slots, targets, of_fields
+        examples, network.ngram_words, network.ngram_slots, targets, of_fields
     )
-    features = replace(features, counts=plan.network.ngram_counts)
+    features = replace(features, counts=network.ngram_counts)
     if options.characters:
         features = ngrams.with_characters(features, data.tokenizer, options.shortest)
     if data.letters:
@@ -53,9 +53,9 @@ def fit_sparse(
 
     more: labelled texts, as well as the rows.
     """
-    plan = data.plan
-    learning = SparseData(features, data.learnt(fold, more), plan.sparse, plan.network.multi_label)
-    fit = _low_rank if plan.sparse.is_low_rank else _columns
+    options = data.plan.sparse
+    learning = SparseData(features, data.learnt(fold, more), options, data.network.multi_label)
+    fit = _low_rank if options.is_low_rank else _columns
     return fit(data, learning, fold)
 
 
@@ -81,7 +81,7 @@ def _columns(data: TrainingData, learning: SparseData, fold: int | None) -> Spar
 def _low_rank(data: TrainingData, learning: SparseData, fold: int | None) -> SparsePart:
     """Fit vectors of a lower rank, by gradient steps; ``+svm``: merged with the rows' SVMs."""
     plan = data.plan
-    weights = ngrams.fit_low_rank(learning, plan.network.ngram_dim, plan.seed)
+    weights = ngrams.fit_low_rank(learning, data.network.ngram_dim, plan.seed)
     if plan.sparse.fit == "low-rank":
         return weights
     rows = np.arange(len(data.rows_without(fold)))
@@ -104,7 +104,7 @@ def within_size(
             break
         if held is None:
             held = sparse.features.held(data.learnt())
-        slots -= math.ceil(over / pair_bytes(data.plan.network.config))
+        slots -= math.ceil(over / pair_bytes(data.network.config))
         smaller = sparse.with_best_pairs(held, slots)
     return smaller
 
@@ -118,7 +118,7 @@ def with_codes(
 
     more: as in :func:`fit_sparse`.
     """
-    if sparse is None or not data.plan.network.config.codes_ngrams:
+    if sparse is None or not data.network.config.codes_ngrams:
         return sparse
     learnt = data.learnt(more=more)
     inputs = learnt.by_length @ sparse.features.held(learnt)
