@@ -238,3 +238,38 @@ def test_a_service_reads_an_object_with_its_digits_and_the_log_keeps_it(folder: 
     assert answers["team"]["probabilities"] == pytest.approx(team["probabilities"])
     (sent,) = server.asked
     assert row in sent.content.decode() and row in server.log.read_text()
+    # An object with one text is a row too, and not that text.
+    only = {"size": "3"}
+    answers = server.answers(only, team=choice)
+    expected = json_of("predict", "-m", ROWS, compact(only))["probabilities"]
+    assert answers["team"]["probabilities"] == pytest.approx(expected)
+    assert expected != json_of("predict", "-m", ROWS, "3")["probabilities"]
+
+
+@pytest.mark.needs("httpx")
+@pytest.mark.parametrize(
+    "given",
+    [
+        '"{ROW}"',
+        '[{"role": "user", "content": "{ROW}"}]',
+        '[{"role": "user", "content": [{"type": "input_json", "data": {"text": "TEXT"}}]}]',
+    ],
+)
+def test_the_decisions_api_answers_a_row_as_predict_does(folder: Path, given: str) -> None:
+    from asked_server import Server, error_of
+
+    server = Server()
+    server.answer_with({"team": ROWS})
+    # The edge is 2; a float has fewer digits.
+    row = f'{{"text": "a good film", "size": 2.{"0" * 20}1}}'
+    team = json_of("predict", "-m", ROWS, row)
+    given = given.replace('{"text": "TEXT"}', row).replace('"{ROW}"', json.dumps(row))
+    choices = [{"value": label} for label in team["probabilities"]]
+    asked = {"name": "team", "type": "choice", "instructions": "Whose?", "choices": choices}
+    content = f'{{"input": {given}, "questions": [{compact(asked)}]}}'
+    (answer,) = server.ask("/v1/decisions", content=content).json()["answers"]
+    assert answer["choice"] == team["label"]
+    shares = [each["probability"] for each in answer["probabilities"]]
+    assert shares == pytest.approx([*team["probabilities"].values()])
+    bad = {"input": '{"size":', "questions": [asked]}
+    assert "team" in error_of(server.ask("/v1/decisions", json=bad), 400)["message"]

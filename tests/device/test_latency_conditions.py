@@ -174,14 +174,19 @@ def test_energy_per_text_is_that_of_a_counter_that_goes_round_or_of_a_power_sens
     monkeypatch.setattr(energy, "time", clock)
     Draw.joules = 49.8
     Draw.watts = 2.0
+    begun = Draw.now
+    rested = []
 
     def run() -> int:
+        rested.append(Draw.now - begun)
         Draw.watts = 7.0
         Draw.passes(0.01)
         return 2
 
     used = measure_energy(Draw("made", "all", (), is_counter, 50.0), run, 0.5)
     assert used is not None
+    # Three tenths of the time of work.
+    assert rested[0] == pytest.approx(0.15, abs=0.1) and rested[-1] - rested[0] < 0.6
     assert used.rest_watts == pytest.approx(2.0, rel=0.05)
     # of a sensor, the first reading is that of rest
     assert used.watts == pytest.approx(7.0, rel=0.15)

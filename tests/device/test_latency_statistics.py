@@ -50,8 +50,14 @@ def test_one_long_text_that_was_disturbed_does_not_bend_the_line() -> None:
 
 @pytest.mark.parametrize(
     ("tokens", "fits"),
-    [(np.full(100, 50.0), False), (np.arange(50, 80.0), False), (np.arange(50, 81.0), True)],
-    ids=["one length", "lengths 29 apart", "lengths 30 apart"],
+    [
+        (np.full(100, 50.0), False),
+        (np.arange(50, 80.0), False),
+        (np.arange(50, 81.0), True),
+        (np.arange(0, 70.0, 10), False),
+        (np.arange(0, 80.0, 10), True),
+    ],
+    ids=["one length", "lengths 29 apart", "lengths 30 apart", "seven lengths", "eight lengths"],
 )
 def test_no_fit_where_all_texts_are_about_as_long(tokens: np.ndarray, fits: bool) -> None:
     fit = statistics.fit_length(tokens, np.arange(float(len(tokens))))

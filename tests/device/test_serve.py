@@ -156,6 +156,28 @@ def test_a_share_of_the_sure_answers_is_compared_with_the_upstreams() -> None:
     assert 'edge_lstm_shadow_disagreements_total{question="team"} 1' in metrics
 
 
+def test_a_checked_answer_is_logged_with_the_chance_of_its_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(replied(team=RETURNS), shadow=0.25)
+    for drawn in (0.25, 0.2, 0.9):
+        monkeypatch.setattr("random.random", lambda drawn=drawn: drawn)
+        server.choice()
+    (line,) = server.logged()
+    assert (line["because"]["team"]["why"], line["because"]["team"]["chance"]) == ("shadow", 0.25)
+
+
+def test_a_request_with_an_unsure_question_is_compared_whole_and_keeps_the_sure_answer() -> None:
+    server = Server(replied(team=RETURNS, urgent=urgent(1)), shadow=1.0)
+    answers = server.answers(SURE, team=TEAM, urgent=URGENT)
+    assert (answers["team"]["choice"], answers["urgent"]) == ("billing", urgent(1))
+    (line,) = server.logged()
+    assert {name: each["why"] for name, each in line["because"].items()} == {
+        "team": "shadow",
+        "urgent": "no file",
+    }
+
+
 def test_a_comparison_that_fails_costs_the_client_nothing() -> None:
     server = Server(refuse, shadow=1.0)
     assert server.choice() == "billing"
@@ -215,6 +237,16 @@ def test_requests_that_come_at_once_are_classified_together(
     assert sum(sizes) == 20 and len(sizes) < 10
 
 
+def test_a_changed_file_of_the_same_size_is_taken_over() -> None:
+    server = Server()
+    assert server.choice() == "billing"
+    changed = edited({"labels": '["billing","returns"]', "abstention": CURVE})
+    assert len(changed) == server.file.stat().st_size
+    server.file.write_bytes(changed)
+    server.refresh()
+    assert server.choice() == "returns"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs pipes with names")
 def test_a_file_that_became_a_pipe_is_refused_at_once() -> None:
     server = Server()
@@ -222,6 +254,8 @@ def test_a_file_that_became_a_pipe_is_refused_at_once() -> None:
     Path("pipe").replace(server.file)
     server.refresh()
     assert "the old one goes on: cannot read team.onnx: it is a pipe" in server.lines[0]
+    server.refresh()
+    assert len(server.lines) == 1  # it is said once
     assert server.choice() == "billing"
 
 
@@ -284,6 +318,16 @@ def test_a_body_may_say_that_it_is_not_encoded() -> None:
 )
 def test_another_path_or_method_gets_one_error(method: str, path: str, status: int) -> None:
     assert error_of(Server().ask(path, method), status)["type"] == "not_found"
+
+
+def test_a_path_may_end_with_a_slash() -> None:
+    server = Server()
+    response = server.ask("/v1/systemone/", content=BODY)
+    assert response.json()["answers"]["team"]["choice"] == "billing"
+    assert server.get("/health/")["status"] == "ok"
+    error = error_of(server.ask("/v1/decisions/", content=b"{"), 400)
+    assert error["type"] == "invalid_request_error"
+    assert server.count("requests_total", "/v1/systemone", "200") == 1
 
 
 def test_a_failure_of_the_server_shows_neither_traceback_nor_text() -> None:
@@ -593,3 +637,13 @@ def test_a_state_that_holds_nothing_but_texts_is_read_as_these_and_another_as_it
 def test_predict_takes_a_list_of_texts(texts: Any) -> None:
     error = error_of(Server().ask("/predict", json={"texts": texts}), 422)
     assert "texts" in error["message"]
+
+
+def test_as_much_as_the_limits_say_is_answered() -> None:
+    server = Server()
+    texts = {"texts": [""] * 1000}
+    assert len(server.ask("/predict", json=texts).json()["predictions"]) == 1000
+    largest = BODY.ljust(2**20)
+    assert server.ask("/v1/systemone", content=largest).status_code == 200
+    error = error_of(server.ask("/v1/systemone", content=largest + b" "), 413)
+    assert "1,048,576 bytes" in error["message"]

@@ -30,6 +30,7 @@ from table_files import read_rows  # noqa: E402
 
 SURE = "A wonderful film."
 TEAM = {"type": "choice", "criteria": {"billing": None, "returns": None}}
+SERVE_PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "serve.md"
 DEADLINE = 60  # seconds after which a test fails that waits for the server
 
 
@@ -113,6 +114,9 @@ def test_a_request_over_the_limit_of_connections_gets_status_503(tmp_path: Path)
         connection = others.enter_context(process.connect())
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         assert status_of(connection) == 503
+    from edge_lstm.serving.server import MAX_CONNECTIONS
+
+    assert f"from {MAX_CONNECTIONS} open ones on" in SERVE_PAGE.read_text()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends the process at once")

@@ -10,6 +10,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -333,6 +334,40 @@ def test_python_s_native_engine_has_the_same_bits(query: Query, installed: Path)
         ask = "SELECT classify_json(text) FROM texts ORDER BY id"
         found = [row[0] for row in connection.execute(ask)]
     assert query(ask.replace("(text)", "(text, 'm.onnx')")) == found
+
+
+WRITER = """
+import sqlite3, sys
+from edge_lstm.sqlite import register
+
+connection = sqlite3.connect("t.db", timeout=60, isolation_level=None)
+register(connection, "m.onnx", engine="native")
+for text in sys.stdin.read().splitlines():
+    connection.execute("INSERT INTO texts VALUES (?)", (text,))
+"""
+
+
+def test_two_processes_write_one_index(query: Query, installed: Path) -> None:
+    """One by the extension, one in Python: each finds its answers in what the other wrote."""
+    model = f"m.onnx#{Classifier.load('m.onnx').model.sha256()}"
+    index = f"CREATE INDEX answers ON texts (classify_json(text, '{model}'))"
+    assert query("CREATE TABLE texts (text)", index) == []
+    words = random.Random(9)
+    texts = [" ".join(words.choices(["good", "bad", "film", "never"], k=9)) for _ in range(100)]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    line = [sys.executable, "-c", WRITER]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, text=True, env=environment) as python:
+        assert python.stdin is not None
+        python.stdin.write("\n".join(texts))
+        python.stdin.close()
+        inserts = [f"INSERT INTO texts VALUES ('{text}')" for text in texts]
+        assert query("PRAGMA busy_timeout = 60000", *inserts) == ["60000"]
+    assert python.returncode == 0
+    check = "PRAGMA integrity_check"
+    assert query("SELECT count(*) FROM texts", check) == ["200", "ok"]
+    with importable(installed), sqlite3.connect("t.db") as connection:
+        register(connection, "m.onnx", engine="native")
+        assert connection.execute(check).fetchall() == [("ok",)]
 
 
 def test_the_environment_names_a_model(query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
