@@ -4,6 +4,7 @@ says so."""
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,12 @@ from edge_lstm import (
     score_files,
 )
 from edge_lstm.core.decide import decide
-from edge_lstm.core.risk_coverage import MOST_POINTS, RiskCoverage, is_abstained
+from edge_lstm.core.risk_coverage import (
+    MOST_POINTS,
+    RiskCoverage,
+    binomial_cdf,
+    is_abstained,
+)
 from edge_lstm.core.text import texts_digest
 
 TEXTS = [
@@ -84,6 +90,28 @@ def test_the_threshold_is_the_lowest_that_the_texts_show_to_be_enough() -> None:
     assert {share: threshold(classifier, abstain=share) for share in wanted} == wanted
     with pytest.raises(DataError, match=r"only for 0.0078 or more; ask for that"):
         threshold(classifier, abstain=0.007)
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.sampled_from([0.001, 0.05, 0.5, 0.9]))
+def test_the_binomial_distribution_is_the_sum_of_its_terms(n: int, most: int, p: float) -> None:
+    most = min(most, n)
+    terms = (math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(most + 1))
+    assert binomial_cdf(most, n, p) == pytest.approx(math.fsum(terms), rel=1e-9)
+
+
+def test_options_of_abstention_that_cannot_be_are_one_line() -> None:
+    classifier = with_curve()
+    for asked, says in (
+        ({"abstain": 0.02, "threshold": 0.5}, "--abstain and --threshold exclude each other"),
+        ({"abstain": 0.02, "threshold": 0.0}, "--abstain and --threshold exclude each other"),
+        ({"abstain": 0.0}, "--abstain must be above 0 and below 1, not 0; for 2 %, give 0.02"),
+        ({"abstain": 1.0}, "--abstain must be above 0 and below 1, not 1"),
+        ({"threshold": 1.001}, "the threshold must be from 0 to 1, not 1.001"),
+        ({"threshold": -0.001}, "the threshold must be from 0 to 1, not -0.001"),
+    ):
+        with pytest.raises(DataError, match=says):
+            classifier.predict(TEXTS, **asked)
+    assert {p.status for p in classifier.predict(TEXTS, threshold=1.0)} == {"abstained"}
 
 
 def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:

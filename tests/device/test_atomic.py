@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from commands import command
 
+from edge_lstm import OutputError
 from edge_lstm.system import atomic
 from edge_lstm.system.atomic import (
     open_atomically,
@@ -106,6 +107,52 @@ def test_without_locks_what_is_left_goes_an_hour_later(
     Path(".a.html.4567890a.partial").touch()
     write_atomically("", Path("a.html"))
     assert {path.name for path in folder.iterdir()} == {"a.html", ".a.html.4567890a.partial"}
+
+
+def test_what_another_user_left_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Path(".a.html.0123cdef.partial")
+    left.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: left.stat().st_uid + 1)
+        write_atomically("", Path("a.html"))
+    assert {path.name for path in folder.iterdir()} == {"a.html", left.name}
+    write_atomically("", Path("a.html"))
+    assert [path.name for path in folder.iterdir()] == ["a.html"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    real_sync = os.fsync
+    real_replace = Path.replace
+
+    def fsync(handle: int) -> None:
+        real_sync(handle)
+        state = os.fstat(handle)
+        events.append("folder" if stat.S_ISDIR(state.st_mode) else f"{state.st_size} bytes")
+
+    def replace(self: Path, target: Path) -> Path:
+        events.append(f"rename to {target.name}")
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    write_atomically("four", folder / "a.txt")
+    assert events == ["4 bytes", "rename to a.txt", "folder"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_or_quota_says_that_room_is_needed(folder: Path, number: int) -> None:
+    path = folder / "a.txt"
+    path.write_text("old")
+    with (
+        pytest.raises(OutputError, match=r"no space left for .*a\.txt; free some, or choose"),
+        open_atomically(path) as file,
+    ):
+        file.write(b"half")
+        raise OSError(number, os.strerror(number))
+    assert path.read_text() == "old" and [*folder.iterdir()] == [path]
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,23 @@ def test_each_line_is_answered_before_the_next_is_read() -> None:
             process.stdin.write(b"a good film\n")
             process.stdin.flush()
             assert process.stdout.readline().startswith((b"pos\t", b"neg\t"))
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_whoever_starts_it_ignores_stays_ignored(number: signal.Signals) -> None:
+    """As nohup, or a shell that runs a job in the background, has it."""
+    name = number.name.removeprefix("SIG")
+    line = f"trap '' {name}; exec \"$0\" -m edge_lstm predict"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", line, sys.executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        for _ in range(2):
+            process.stdin.write(b"a good film\n")
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(b"pos\t")
+            process.send_signal(number)
         process.stdin.close()
         assert process.wait() == 0
 

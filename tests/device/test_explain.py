@@ -13,7 +13,7 @@ from commands import json_of
 from hostile import run_here
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import SMALL
+from model_files import SMALL, edited, loaded, multi_label
 from test_cli import run_and_imports
 
 from edge_lstm import Classifier
@@ -90,6 +90,35 @@ def test_effects_stay_finite_and_exact_where_the_model_is_sure(rest: float) -> N
     found = explain(Sure(CLASSIFIER.model), "two words")
     log_odds = -math.log(max(rest, SMALLEST_PROBABILITY))
     assert [word.effect for word in found.words] == pytest.approx([2 * log_odds] * 2)
+
+
+def test_with_several_labels_an_effect_is_on_having_the_label_or_not() -> None:
+    class Both(Classifier):
+        def probabilities_of(self, rows: Any, *, batch_size: int | None = None) -> Any:
+            return np.array([[0.75, 0.9] if len(row) > 2 else [0.5, 0.9] for row in rows], "f")
+
+    found = explain(Both(loaded(edited(multi_label([0.5, 0.5]))).model), "two words", label="neg")
+    assert [word.effect for word in found.words] == pytest.approx([math.log(3)] * 2)
+
+
+def test_the_words_that_moved_it_most_come_first_in_either_direction() -> None:
+    found = explain(CLASSIFIER, TEXT)
+    effects = [word.effect for word in found.strongest(100)]
+    moving = [word.effect for word in found.words if word.effect]
+    assert effects == sorted(moving, key=abs, reverse=True)
+    assert min(moving) < 0 < max(moving)
+    assert found.strongest(2) == found.strongest(100)[:2]
+    for label in LABELS:  # the strongest speaks for one label, and against the other
+        found = explain(CLASSIFIER, TEXT, label=label)
+        first, second, *_ = found.strongest(2)
+        assert abs(found.strength(first)) == 1
+        assert found.strength(second) == second.effect / abs(first.effect)
+    (line,) = (
+        each
+        for each in run_here(["explain", "-m", str(SMALL), TEXT, "--label", "neg"]).out.split(b"\n")
+        if b"wonderful" in each.lower()
+    )
+    assert line.split()[0].startswith(b"-") and line.split()[-1].strip(b"-") == b""
 
 
 def test_the_command_is_plain_through_a_pipe_fits_80_columns_and_waits_for_no_rich() -> None:

@@ -62,6 +62,17 @@ def test_score_joins_the_labels_in_one_column_and_counts_each() -> None:
 
 
 @pytest.mark.usefixtures("classifier")
+def test_predict_says_which_labels_with_every_probability_and_threshold() -> None:
+    (answer,) = Classifier.load("m.onnx").predict([""])
+    assert json_of("predict", "-m", "m.onnx", "") == {
+        "labels": [*answer.labels],
+        "probabilities": answer.probabilities,
+        "thresholds": {"neg": 0.4, "pos": 0.6},
+        "status": "empty",
+    }
+
+
+@pytest.mark.usefixtures("classifier")
 def test_explain_is_about_having_the_label_or_not() -> None:
     explained = json_of("explain", "-m", "m.onnx", GOOD)
     assert explained["label"] == "pos"

@@ -37,6 +37,20 @@ def test_predict_writes_each_questions_fields_in_the_order_of_the_models() -> No
     assert values["urgent"]["label"] == "yes" and len(values["team"]["top"]) == 2
 
 
+def test_each_file_reads_a_text_by_its_own_vocabulary() -> None:
+    texts = ["qwxyzzy", "A wonderful film, qwxyzzy!", "unfilmable"]
+    models = {"pieces": "sentiment", "words": "urgent.onnx", "same": "team.onnx"}
+    named = [part for name, path in models.items() for part in ("-m", f"{name}={path}")]
+    together = command("predict", *named, *texts).stdout.splitlines()
+    alone = [command("predict", "-m", path, *texts).stdout.splitlines() for path in models.values()]
+    assert together == ["\t".join(row) for row in zip(*alone)]
+    assert (
+        {row.split("\t")[2] for row in alone[0]}
+        == {"ok"}
+        != {row.split("\t")[2] for row in alone[1]}
+    )
+
+
 @pytest.mark.parametrize("options", [[], ["--json"], ["--top", "2"]])
 def test_one_model_without_a_name_is_written_as_ever(options: list[str]) -> None:
     alone = command("predict", "-m", "team.onnx", *options, TEXTS[0]).stdout

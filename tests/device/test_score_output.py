@@ -9,11 +9,14 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import finished
 from model_files import EMBEDDED, SMALL
 from test_score import PARQUET, Killed, interrupt, names
 
@@ -427,3 +430,58 @@ def test_a_damaged_input_leaves_nothing_in_the_way_of_the_whole_one(
     assert names() == ["in.txt.gz"]
     source.write_bytes(whole)
     assert score_files(source, "out.csv", model=classifier).rows == ROWS
+
+
+# --- Streams --------------------------------------------------------------------------------------
+
+
+def test_a_pipe_that_takes_a_part_at_a_time_gets_every_byte(run: Callable[..., Summary]) -> None:
+    run("whole.csv")
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with ThreadPoolExecutor(1) as pool, open(reading, "rb") as pipe:  # noqa: PTH123
+        got = pool.submit(pipe.read)
+        run(f"/dev/fd/{writing}", format="csv", seconds=None)
+        os.close(writing)
+        assert got.result() == Path("whole.csv").read_bytes()
+    assert names() == ["in.csv", "whole.csv"]
+
+
+@pytest.mark.parametrize("output", ["", ", '-'"])
+def test_standard_output_is_written_behind_what_was_printed(output: str) -> None:
+    Path("in.txt").write_text("good\n")
+    code = "from edge_lstm import score_files; print('first,', end=''); "
+    done = finished([sys.executable, "-c", f"{code}score_files('in.txt'{output})"])
+    assert (done.stdout.split("\t")[0], done.stderr) == ("first,pos", "")
+    assert names() == ["in.txt"]
+
+
+def test_the_format_that_is_asked_for_counts_and_not_the_suffix(classifier: Classifier) -> None:
+    Path("in.txt").write_text("good\n")
+    score_files("in.txt", "out.jsonl", model=classifier, format="csv")
+    assert Path("out.jsonl").read_text().startswith("text,label,probability,")
+    with pytest.raises(DataError, match="folder is not an output format"):
+        score_files("in.txt", "out.csv", model=classifier, format="folder")
+    with pytest.raises(OutputError, match="the suffix does not say which format to write"):
+        score_files("in.txt", "out", model=classifier)
+
+
+def test_progress_is_told_after_each_chunk_with_its_part_of_the_input(
+    run: Callable[..., Summary],
+) -> None:
+    seen: list[tuple[int, float | None]] = []
+    run(on_progress=lambda progress: seen.append((progress.summary.rows, progress.fraction)))
+    assert [rows for rows, _ in seen] == [ROWS // 10 * i for i in range(1, 11)]
+    fractions = [fraction or 0 for _, fraction in seen]
+    assert fractions == sorted(fractions) and 0 < fractions[0] <= fractions[-1] == 1
+
+
+def test_a_table_without_rows_has_its_header_in_every_output(classifier: Classifier) -> None:
+    Path("in.csv").write_text("id,text\n")
+    reading, writing = os.pipe()
+    score_files("in.csv", f"/dev/fd/{writing}", model=classifier, format="csv")
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # noqa: PTH123
+        assert pipe.read() == b"id,text,label,probability,status,error\n"
+    score_files("in.csv", "out.csv", model=classifier)
+    assert Path("out.csv").read_text() == "id,text,label,probability,status,error\n"
