@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import json_of
+from commands import command, json_of
 from hostile import run_here
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,12 +113,9 @@ def test_the_words_that_moved_it_most_come_first_in_either_direction() -> None:
         first, second, *_ = found.strongest(2)
         assert abs(found.strength(first)) == 1
         assert found.strength(second) == second.effect / abs(first.effect)
-    (line,) = (
-        each
-        for each in run_here(["explain", "-m", str(SMALL), TEXT, "--label", "neg"]).out.split(b"\n")
-        if b"wonderful" in each.lower()
-    )
-    assert line.split()[0].startswith(b"-") and line.split()[-1].strip(b"-") == b""
+    said = command("explain", "-m", SMALL, TEXT, "--label", "neg").stdout.splitlines()
+    (line,) = (each for each in said if "WONDERFUL" in each)
+    assert line.split()[0].startswith("-") and line.split()[-1].strip("-") == ""
 
 
 def test_the_command_is_plain_through_a_pipe_fits_80_columns_and_waits_for_no_rich() -> None:
