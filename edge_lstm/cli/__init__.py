@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from edge_lstm._version import __version__
 from edge_lstm.cli.limits import limit_met
+from edge_lstm.cli.options import MODEL_ARGUMENTS
 from edge_lstm.cli.streams import abandon_output, prepare_streams
 from edge_lstm.errors import DataError, EdgeLSTMError, first_line
 from edge_lstm.extras import check_installed, missing_package
@@ -73,7 +74,9 @@ class GroupedCommand(TyperCommand):
         Raise DataError for the name of a model file without -m in front of it.
         """
         arguments = [each for each in self.params if each.param_type_name == "argument"]
-        takes_models = any("-m" in each.opts for each in self.params)
+        takes_models = any("-m" in each.opts for each in self.params) and not any(
+            each.name in MODEL_ARGUMENTS for each in arguments
+        )
         if takes_models and not ctx.resilient_parsing:
             values, unexpected, _ = self.make_parser(ctx).parse_args(list(args))
             texts = list(unexpected)

@@ -8,7 +8,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import EngineOption, JsonOption, ModelOption, option
+from edge_lstm.cli.options import (
+    EngineOption,
+    JsonOption,
+    ModelArgument,
+    ModelOption,
+    one_model,
+    option,
+)
 from edge_lstm.printable import counted, to_json
 
 if TYPE_CHECKING:
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    file: ModelArgument = None,
     model: ModelOption = None,
     engine: EngineOption = None,
     timeout: Annotated[
@@ -42,6 +50,7 @@ def command(
     from edge_lstm.doctor.checks import examine
     from edge_lstm.errors import DataError
 
+    model = one_model(file, model)
     if not timeout >= 1:  # NaN is in every range
         raise DataError("--timeout must be a number, from 1 to 86,400 seconds")
     if sys.stderr.isatty():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import JsonOption, option
+from edge_lstm.cli.options import JsonOption, ModelArgument, one_model, option
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.printable import to_json
@@ -15,6 +15,7 @@ _MODEL = "Model file or checkpoint, or sentiment for the embedded model.  [defau
 
 
 def command(
+    file: ModelArgument = None,
     model: Annotated[Path | None, option("FILE", _MODEL, "--model", "-m")] = None,
     as_json: JsonOption = False,
     card: Annotated[
@@ -29,6 +30,7 @@ def command(
     from edge_lstm.core.modelfile import open_model
     from edge_lstm.describe import describe, model_card, overview
 
+    model = one_model(file, model)
     if as_json and card:
         raise DataError("--json and --card exclude each other; give one of them")
     if model is not None and model.suffix == ".safetensors":

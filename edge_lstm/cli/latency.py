@@ -21,6 +21,7 @@ _MODELS = "Model file; repeat it to compare several.  [default: the embedded mod
 
 
 def command(
+    files: options.ModelArguments = None,
     model: Annotated[list[Path] | None, option("FILE", _MODELS, "--model", "-m")] = None,
     texts: Annotated[
         Path | None,
@@ -51,7 +52,8 @@ def command(
     Several models, or several values of an option separated by commas, are compared in random
     order.
     """
-    options.check_outputs([output, report], [*(model or ()), texts])
+    models = [*map(Path, files or ()), *(model or ())]
+    options.check_outputs([output, report], [*models, texts])
     from edge_lstm.core.engine import chosen_engine
     from edge_lstm.core.modelfile import embedded_model, open_model
     from edge_lstm.latency.measure import measure
@@ -59,7 +61,7 @@ def command(
 
     engines = [None] if engine is None else engine.split(",")
     settings = Settings(
-        models=tuple(model) if model else (embedded_model(),),
+        models=tuple(models or [embedded_model()]),
         threads=parse_numbers(threads, "--threads"),
         batch_sizes=parse_numbers(batch_size, "--batch-size"),
         engines=tuple(map(chosen_engine, engines)),

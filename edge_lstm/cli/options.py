@@ -43,6 +43,16 @@ _FORMAT = "Input format: text, csv, tsv, jsonl, parquet or folder.  [default: by
 
 ModelOption = Annotated[Path | None, option("FILE", _MODEL, "--model", "-m")]
 ModelsOption = Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")]
+# For commands that take neither texts nor tables: there a file can be nothing but the model.
+ModelArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="The same as --model FILE.", show_default=False),
+]
+ModelArguments = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE]...", help="The same as --model FILE.", show_default=False),
+]
+MODEL_ARGUMENTS = ("file", "files")  # their names in the functions of the commands
 EngineOption = Annotated[str | None, option("NAME", _ENGINE)]
 AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN)]
 ThresholdOption = Annotated[
@@ -100,6 +110,18 @@ def column_names(given: str | None) -> tuple[str, ...]:
     if given is None:
         return ()
     return tuple(name.strip() for name in given.split(","))
+
+
+def one_model(file: Path | None, model: Path | None) -> Path | None:
+    """Return the model that is given as an argument or as an option.
+
+    Raise DataError if both are.
+    """
+    from edge_lstm.errors import DataError
+
+    if file is not None and model is not None:
+        raise DataError(f"two models are given, {file} and {model}; give one")
+    return model if file is None else file
 
 
 def check_outputs(

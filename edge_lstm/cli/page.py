@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from edge_lstm.cli.options import ModelsOption, check_outputs, option
+from edge_lstm.cli.options import ModelArguments, ModelsOption, check_outputs, option
 from edge_lstm.printable import printable
 
 
 def command(
+    files: ModelArguments = None,
     model: ModelsOption = None,
     output: Annotated[Path, option("FILE", "Page to write.", "--output", "-o")] = Path("page.html"),
     title: Annotated[
@@ -37,7 +38,7 @@ def command(
     from edge_lstm.system.atomic import is_stream, write_atomically
     from edge_lstm.tables.examples import read_examples
 
-    models = one_or_several(model)
+    models = one_or_several([*(files or ()), *(model or ())])
     paths = models if isinstance(models, dict) else {"": models}
     opened = {name: open_model(path) for name, path in paths.items()}
     check_outputs([output], [examples, *(each.path for each in opened.values())])
@@ -46,8 +47,8 @@ def command(
     write_atomically(page, output)
     if count := len({text for each in opened.values() for text in each.examples}):
         texts = "the example text" if count == 1 else f"the {count} example texts"
-        files = "model file" if len(opened) == 1 else "model files"
-        print(f"note: anyone who has the page can read {texts} of the {files}", file=sys.stderr)
+        holders = "model file" if len(opened) == 1 else "model files"
+        print(f"note: anyone who has the page can read {texts} of the {holders}", file=sys.stderr)
     # A page that goes to a pipe or a device is the output itself.
     if not is_stream(output):
         held = "the model" if len(opened) == 1 else f"{len(opened)} models"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from edge_lstm.cli.options import option
+from edge_lstm.cli.options import ModelArguments, option
 from edge_lstm.cli.streams import say
 
 _MODELS = (
@@ -24,6 +24,7 @@ _ENGINE = "As in predict.  [default: EDGE_LSTM_ENGINE, else native if it is inst
 
 
 def command(
+    files: ModelArguments = None,
     model: Annotated[list[str] | None, option("[NAME=]FILE", _MODELS, "--model", "-m")] = None,
     host: Annotated[str, option("ADDRESS", "Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -79,7 +80,7 @@ def command(
 
     Examples:
 
-        edge-lstm serve -m team=team.onnx -m urgent=urgent.onnx --abstain 0.02
+        edge-lstm serve team=team.onnx urgent=urgent.onnx --abstain 0.02
 
         edge-lstm serve --upstream https://HOST --log decisions.jsonl
     """
@@ -99,7 +100,8 @@ def command(
 
     if upstream is None and (log is not None or shadow):
         raise DataError("--log and --shadow are about the upstream's answers; add --upstream URL")
-    named = parse_models(model or ([EMBEDDED] if upstream is None else []), by_file=True)
+    given = [*(files or ()), *(model or ())]
+    named = parse_models(given or ([EMBEDDED] if upstream is None else []), by_file=True)
     paths = {name: model_path(path) for name, path in named.items()}
     check_distinct([] if log is None else [log], paths.values())
     settings = Settings(chosen_engine(engine, fastest_engine()), abstain, unfamiliar)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from commands import COMMANDS, finished
 from hostile import run_here
+from model_files import SMALL
 
 from edge_lstm import Classifier, DataError
 
@@ -64,6 +66,25 @@ def test_predict_gives_the_next_best_labels_too(classifier: Classifier) -> None:
     assert run_here(asked).out == f"{first}\t{p:.6f}\t{second}\t{q:.6f}\tok\n"
     as_json = json.loads(run_here([*asked, "--json"]).out)
     assert [(row["label"], row["probability"]) for row in as_json["top"]] == wanted.top(2)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("inspect MODEL", "model         small.onnx: "),
+        ("doctor --in-process MODEL", "fit: this device runs small.onnx correctly"),
+        ("page MODEL", "page.html: "),
+        ("latency MODEL --runs 2 --cold-starts 0", "small.onnx"),
+        ("serve MODEL MODEL", "two models have the name small"),
+    ],
+)
+def test_a_command_that_takes_no_texts_takes_its_model_as_an_argument(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, says: str
+) -> None:
+    monkeypatch.chdir(folder)
+    shutil.copy(SMALL, "small.onnx")
+    done = run_here(line.replace("MODEL", "small.onnx").split())
+    assert says in done.out + done.err
 
 
 def test_each_line_is_answered_before_the_next_is_read() -> None:

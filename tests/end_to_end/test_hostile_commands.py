@@ -122,7 +122,10 @@ OTHERS = cases(
     a model in the place of a text | predict '{SMALL}' x | names a model file; put -m before it
     a model behind a flag | predict --json '{SMALL}' x | names a model file; put -m before it
     a model with the option's whole name | predict --model='{SMALL}' x | exit 0
-    a model in the place of nothing | inspect '{SMALL}' | names a model file; put -m before it
+    a model as inspect's argument and its option | inspect '{SMALL}' -m x.onnx | give one
+    a model as doctor's argument and its option | doctor '{SMALL}' -m x.onnx | give one
+    a model that is served twice | serve '{SMALL}' -m '{SMALL}' | give each its own
+    a model as an argument that is not there | inspect no.onnx | no model file at no.onnx
     a model in the place of rows | score '{SMALL}' | names a model file; put -m before it
     a long text that ends as a model's name does | predict "{"good film " * 500}.onnx" | exit 0
     two thresholds | predict --abstain 0.02 --threshold 0.5 x | exclude each other
