@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from edge_lstm import (
     Summary,
     score_files,
 )
+from edge_lstm.scoring import files
 from edge_lstm.scoring.output import FileOutput
 
 ROWS = 400
@@ -333,6 +335,23 @@ def test_a_run_that_notes_nothing_can_be_started_again(run: Callable[..., Summar
     assert (summary.rows, names()) == (ROWS, ["in.csv", "out.csv"])
 
 
+def test_an_interruption_costs_five_seconds_of_work_at_most(
+    run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+    noted = []
+
+    def pass_time(progress: object) -> None:
+        nonlocal seconds
+        seconds += 2.5
+        noted.append(json.loads(Path(JOURNAL).read_text())["rows"] if names()[-1] == JOURNAL else 0)
+
+    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: seconds))
+    run(seconds=RunOptions().checkpoint_seconds, on_progress=pass_time)
+    chunk = ROWS // 10
+    assert noted == [0, 0, *[2 * chunk] * 2, *[4 * chunk] * 2, *[6 * chunk] * 2, *[8 * chunk] * 2]
+
+
 def test_the_summary_of_a_resumed_run_counts_all_of_its_parts(run: Callable[..., Summary]) -> None:
     Path("in.csv").write_text("id,text\n" + "1,good\n2,\n3,awful\n4\n" * (ROWS // 4))
     whole = run("whole.csv")
@@ -425,9 +444,11 @@ def test_a_damaged_input_leaves_nothing_in_the_way_of_the_whole_one(
     source = Path("in.txt.gz")
     whole = gzip.compress(b"".join(b"good %d %s\n" % (i, b"!" * 4000) for i in range(ROWS)))
     source.write_bytes(whole[:-50])
-    with pytest.raises(DataError, match="cut short"):
-        score_files(source, "out.csv", model=classifier, run=RunOptions(checkpoint_seconds=0))
-    assert names() == ["in.txt.gz"]
+    for workers in (1, 2):
+        run = RunOptions(workers=workers, checkpoint_seconds=0)
+        with pytest.raises(DataError, match="cut short"):
+            score_files(source, "out.csv", model=classifier, run=run)
+        assert names() == ["in.txt.gz"]
     source.write_bytes(whole)
     assert score_files(source, "out.csv", model=classifier).rows == ROWS
 
