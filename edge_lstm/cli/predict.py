@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_lstm.cli import options
-from edge_lstm.cli.streams import decoded, say, standard_input
-from edge_lstm.printable import listed, printable, to_json
+from edge_lstm.cli.streams import decoded, standard_input
+from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.core.decide import Prediction
@@ -46,7 +46,6 @@ def command(
     """
     from edge_lstm.cli.questions import one_or_several
     from edge_lstm.core.decide import Policy
-    from edge_lstm.core.fields import is_object
     from edge_lstm.core.questions import Questions
     from edge_lstm.errors import DataError
 
@@ -64,13 +63,8 @@ def command(
         )
         for name, classifier in questions.classifiers.items()
     }
-    fields = [each.model.fields for each in questions.classifiers.values()]
-    first = sorted({each.texts[0].name for each in fields if each and each.texts})
     lines = texts or map(decoded, standard_input("type one text per line; Ctrl-D ends"))
     for number, text in enumerate(lines, 1):
-        if first and not is_object(text):
-            say(f"note: a text that is no JSON object is read as {listed(first)}")
-            first.clear()
         try:
             found = questions.classify([text], policies)
         except DataError as error:

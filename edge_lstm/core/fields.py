@@ -307,7 +307,8 @@ class Fields:
         """Yield a line for each field and each pair, for people."""
         for each in self.fields:
             known = ", ".join(map(shorten, each.shown))
-            yield f"{each.title}: {each.kind}{' of ' if known else ''}{known}"
+            plain = ", and a plain text" if each in self.texts[:1] else ""
+            yield f"{each.title}: {each.kind}{plain}{' of ' if known else ''}{known}"
         for a, b in self.pairs:
             yield f"{self.fields[a].title} against {self.fields[b].title}"
 

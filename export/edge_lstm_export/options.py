@@ -150,6 +150,7 @@ class DataOptions(LabelOptions, Options):
     wanted: names of fields that the model reads; empty for all.
     kinds: fields with a given kind, each as NAME:KIND; the kinds of others are found.
     left_out: columns that the model must not read, such as the labels of other questions.
+    text_first: names of fields whose texts come first, and stand for a text without fields.
     """
 
     test: Path | None = None
@@ -159,6 +160,7 @@ class DataOptions(LabelOptions, Options):
     wanted: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    text_first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

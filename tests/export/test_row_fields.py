@@ -84,6 +84,60 @@ def test_a_training_reads_its_fields_and_the_file_answers_by_them(folder: Path) 
     assert np.mean([label == row["label"] for label, row in zip(found, test)]) > 0.9
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """m.onnx, trained on all columns of a shop's export, whose text is its last column."""
+    made = tmp_path_factory.mktemp("shop")
+    table = [
+        {"Status note": f"{row['product']} {i % 7} {i % 11}", "label": row["label"], **row,
+         "Customer comment": row["subject"]}
+        for i, row in enumerate(rows(80))
+    ]  # fmt: skip
+    write(made / "shop.csv", [{k: v for k, v in row.items() if k != "subject"} for row in table])
+    options = ("--fields", "all", "--text-column", "Customer comment", "--preset", "tiny")
+    done = train(made / "shop.csv", "-o", made / "m.safetensors", *options, "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    command("export", made / "m.safetensors", "-o", made / "m.onnx", "--quantize", "int8")
+    return made
+
+
+def test_the_text_that_is_named_is_the_text_at_every_door(shop: Path) -> None:
+    from asked_server import Server
+
+    model = shop / "m.onnx"
+    classifier = Classifier.load(model)
+    text = "late courier, great box"
+    (expected,) = classifier.predict([{"Customer comment": text}])
+    shown = " ".join(command("inspect", "-m", model).stdout.split())
+    assert "Customer comment: text, and a plain text; Status note: text;" in shown
+
+    assert classifier.predict([text])[0].to_json() == expected.to_json()
+    done = command("predict", "-m", model, "--json", text)
+    assert json.loads(done.stdout) == expected.to_json() and not done.stderr
+    Path("one.txt").write_text(f"{text}\n")
+    command("score", "one.txt", "-m", model, "-o", "o.jsonl")
+    (line,) = map(json.loads, Path("o.jsonl").read_text().splitlines())
+    assert line["probability"] == pytest.approx(expected.probability, abs=1e-6)
+    server = Server()
+    server.answer_with({"m": model})
+    assert server.ask("/predict", json={"texts": [text]}).json() == {
+        "predictions": [{"m": expected.to_json()}]
+    }
+
+
+def test_texts_come_in_the_order_in_which_they_are_named() -> None:
+    table = [{"a": f"x{i}", "b": f"y{i}", "c": f"z{i}", "label": "pn"[i % 2]} for i in range(30)]
+    source = write("rows.csv", table)
+    options = field_options(str(source), DataOptions(), ["c", "b"], every=True)
+    fields = read_dataset([str(source)], options).fields
+    assert fields is not None and fields.names == ("c", "b", "a")
+    named = [{"text" if k == "b" else k: v for k, v in row.items()} for row in table]
+    source = write("rows.csv", named)
+    options = field_options(str(source), DataOptions(), every=True)
+    fields = read_dataset([str(source)], options).fields
+    assert fields is not None and fields.names[0] == "text"
+
+
 def test_checkpoint_and_plan_show_the_fields(folder: Path) -> None:
     assert len(json_of("inspect", "-m", folder / "m.safetensors")["input"]["fields"]) == 4
     shown = train(folder / "orders.csv", "--fields", "all", "--dry-run").stdout

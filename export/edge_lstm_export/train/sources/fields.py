@@ -85,14 +85,21 @@ def field_options(
     is_log = {TIME, BECAUSE} <= {*columns}
     if not is_log:
         schema.with_fields(names, source, may_lack=False)
+    first = [*texts]
     if not texts and not is_log:
         # If one column is clearly the text.
         with suppress(DataError):
             place = find_column(columns, None, source, "text", options.label_column)
+            first.append(columns[place])
             names.insert(0, columns[place])
     wanted = () if every else tuple(names)
-    fields = () if is_log else wanted
-    return replace(options, fields=fields, wanted=wanted, kinds=tuple(kinds))
+    return replace(
+        options,
+        fields=() if is_log else wanted,
+        wanted=wanted,
+        kinds=tuple(kinds),
+        text_first=tuple(first),
+    )
 
 
 def row_text(
@@ -133,7 +140,8 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
             value = shorten(str(rows[words.index(field.words - 1)][field.name].last))
             of = f"{unknown:,} of {counted(len(rows), 'row')}, such as {value}"
             warnings.append(f"{field.title}: no number in {of}: they are read as unknown")
-    kept = [*why][: MOST_FIELDS - MOST_PAIRS]
+    ordered = sorted(why, key=lambda field: _place(field, options.text_first))
+    kept = ordered[: MOST_FIELDS - MOST_PAIRS]
     if not kept:
         raise DataError("no field is left to learn from; name others with --field")
     fields = Fields(tuple(kept))
@@ -191,6 +199,12 @@ def _found(
                 yield Field(path), "text (a list)"
         else:
             yield _field(path, values)
+
+
+def _place(field: Field, first: Sequence[str]) -> int:
+    """Return the place of a text among those that come first, and the next place of others."""
+    places = [i for i, name in enumerate(first) if is_under(name, field.name)]
+    return min(places, default=len(first)) if field.kind == "text" else len(first)
 
 
 def _is_wanted(path: str, options: DataOptions) -> bool:
