@@ -25,8 +25,9 @@ if TYPE_CHECKING:  # score reads labels of columns without NumPy
 FASTTEXT_PREFIX = "__label__"
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
-# How far probabilities that someone rounded may be from a sum of 1.
-SUM_TOLERANCE = 1e-3
+# How far the sum of probabilities may be from 1. Nearer ones are rounded, others normalised.
+SUM_TOLERANCE = 0.1
+_ROUNDED = 1e-3
 
 TextAndLabels = tuple[str, tuple[str, ...]]
 Shares = Mapping[str, float]
@@ -80,6 +81,7 @@ class LabelledTexts:
     groups: the group of each text; None without a column of groups.
     numbers: of each text's row in its file, from 1.
     left_out: number of rows that are not among them, since they have no label.
+    normalised: number of texts whose probabilities did not add up to 1.
     """
 
     texts: list[str]
@@ -90,6 +92,7 @@ class LabelledTexts:
     groups: list[str] | None = None
     numbers: list[int] = field(default_factory=list, compare=False)
     left_out: int = field(default=0, compare=False)
+    normalised: int = field(default=0, compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -97,7 +100,7 @@ class LabelledTexts:
         return [names[0] for names in self.labels]
 
     def notes(self, source: str) -> Iterator[str]:
-        """Yield a line about rows without a label, and one about rows without a text.
+        """Yield a line about rows without a label, without a text, or with normalised labels.
 
         source: where the texts come from.
         """
@@ -109,6 +112,8 @@ class LabelledTexts:
                 f"{source}: no text in {empty:,} of {rows}: they count as empty texts; "
                 "remove them if their texts were lost"
             )
+        if self.normalised:
+            yield f"{source}: {normalised_note(self.normalised, rows)}"
 
 
 def read_labelled(
@@ -178,6 +183,7 @@ def read_labelled(
         groups=[*compress(groups, kept)] or None,
         numbers=[*compress(numbers, kept)],
         left_out=kept.count(False),
+        normalised=reader.normalised,
     )
 
 
@@ -289,6 +295,7 @@ class _LabelReader:
     place: of the labels, for people.
     columns: the columns that are read, if labels stand in columns.
     shares: of the row that was read last, see LabelledTexts; None if its label is certain.
+    normalised: number of rows whose shares did not add up to 1.
     group_column: the name of the column of groups; "" without one.
     """
 
@@ -301,6 +308,7 @@ class _LabelReader:
         self.multi_label = bool(options.multi_label or flags or separator is not None)
         self._separator = separator or (LABEL_JOINT if options.multi_label else None)
         self.shares: Shares | None = None
+        self.normalised = 0
         self._own_labels = _OWN_LABELS.get(schema.format)
         if self._own_labels is not None:
             _check_no_columns(options, f"{where} is {schema.format}, which has")
@@ -373,7 +381,8 @@ class _LabelReader:
                 raise DataError(
                     f"{where}: {self._column!r} holds an object; give a text, or a list of texts"
                 )
-            self.shares = distribution(value, f"{where}: {self._column!r}")
+            self.shares, is_normalised = distribution(value, f"{where}: {self._column!r}")
+            self.normalised += is_normalised
             # Of equal ones the first.
             return [max(self.shares, key=self.shares.__getitem__)]
         label = _label(value)
@@ -446,10 +455,10 @@ def _object_in(value: Any) -> Any:
     return value
 
 
-def distribution(value: Mapping[str, Any], where: str) -> Shares:
-    """Return label → probability, which add up to 1.
+def distribution(value: Mapping[str, Any], where: str) -> tuple[Shares, bool]:
+    """Return label → probability, which add up to 1, and whether those given did not.
 
-    Raises DataError.
+    Raises DataError if they are far from it.
     """
     shares: dict[str, float] = {}
     for name, given in value.items():
@@ -462,11 +471,17 @@ def distribution(value: Mapping[str, Any], where: str) -> Shares:
             )
         shares[label] = share
     total = math.fsum(shares.values())
-    if abs(total - 1) > SUM_TOLERANCE:
+    off = round(abs(total - 1), 9)
+    if off > SUM_TOLERANCE:
         raise DataError(
             f"{where} holds probabilities that add up to {total:.4g}, not 1; correct the row"
         )
-    return {label: share / total for label, share in shares.items()}
+    return {label: share / total for label, share in shares.items()}, off > _ROUNDED
+
+
+def normalised_note(count: int, of: str) -> str:
+    """Return the note for rows whose probabilities did not add up to 1."""
+    return f"probabilities that add up to 0.9 to 1.1, not 1, in {count:,} of {of}: they are scaled"
 
 
 def _confidence(value: Any, column: str, where: str) -> float:

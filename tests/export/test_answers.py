@@ -184,7 +184,8 @@ def test_a_confidence_that_is_none_is_one_error(suffix: str, confidence: str) ->
 
 DISTRIBUTIONS = """
 {"a": 0.5, "b": 0.2} | probabilities that add up to 0.7, not 1
-{"a": 0.7, "b": 0.302} | add up to 1.002, not 1
+{"a": 0.7, "b": 0.401} | add up to 1.101, not 1
+{"a": 0.7, "b": 0.199} | add up to 0.899, not 1
 {"a": -0.5, "b": 1.5} | to numbers from 0 to 1
 {"a": 0.5, " a": 0.5} | does not map different labels
 {"": 1} | does not map different labels
@@ -197,6 +198,24 @@ def test_a_distribution_that_is_none_is_one_error(label: str, reason: str) -> No
     rows = f'{{"text": "one", "label": "a"}}\n{{"text": "two", "label": {label}}}\n'
     said = refused(rows, ".jsonl")
     assert "rows.jsonl row 2: 'label' holds" in said and reason in said
+
+
+def test_distributions_that_people_rounded_are_scaled_and_counted() -> None:
+    rounded = [{"a": 0.5, "b": 0.4}, {"a": 0.6, "b": 0.5}, {"a": 0.66, "b": 0.297}]
+    exact = [{"a": 0.5, "b": 0.5}, {"b": 1}, {"a": 0.3334, "b": 0.6665}]
+    labels = rounded + exact
+    lines = [{"text": f"text {i}", "label": label} for i, label in enumerate(labels)]
+    Path("rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    note = "probabilities that add up to 0.9 to 1.1, not 1, in 3 of 6 rows: they are scaled"
+    done = train("rows.jsonl", "--dry-run")
+    assert f"rows.jsonl: {note}" in " ".join(done.stdout.split() + done.stderr.split())
+    texts = [str(line["text"]) for line in lines]
+    matrix = np.array([[label.get(name, 0.0) for name in "ab"] for label in labels])
+    for given in (labels, matrix):
+        dataset = dataset_from(texts, given)
+        assert dataset.warnings == (f"texts: {note}",)
+        assert np.allclose(dataset.train.targets[0], [5 / 9, 4 / 9])
+        assert np.allclose(dataset.train.targets.sum(axis=1), 1)
 
 
 COLUMNS = """

@@ -12,7 +12,7 @@ import numpy as np
 from edge_lstm.core.fields import is_missing
 from edge_lstm.errors import DataError
 from edge_lstm.printable import counted, well_formed
-from edge_lstm.tables.labelled import SUM_TOLERANCE, Shares, distribution
+from edge_lstm.tables.labelled import SUM_TOLERANCE, Shares, distribution, normalised_note
 from edge_lstm_export.arrays import Names
 from edge_lstm_export.digests import labelled_digest
 from edge_lstm_export.options import DataOptions
@@ -76,8 +76,20 @@ def dataset_from(
     if train.shares is not None:
         digest = hashlib.sha256(digest.encode() + train.shares.tobytes()).hexdigest()
     column = "" if groups is None else "groups"
+    notes = []
+    if read.normalised:
+        note = normalised_note(read.normalised, counted(len(checked), "row"))
+        notes.append(f"{NAME}: {note}")
     return Dataset(
-        NAME, all_labels, train, None, digest, read.multi_label, more, group_column=column
+        NAME,
+        all_labels,
+        train,
+        None,
+        digest,
+        read.multi_label,
+        more,
+        warnings=tuple(notes),
+        group_column=column,
     )
 
 
@@ -111,12 +123,14 @@ class _Labels(NamedTuple):
     columns: of a matrix, the names of all columns; else None.
     shares: see LabelledTexts.
     multi_label: a text may have several.
+    normalised: see LabelledTexts.
     """
 
     names: list[Names]
     columns: Names | None = None
     shares: Sequence[Shares | None] = ()
     multi_label: bool = False
+    normalised: int = 0
 
 
 def _read_labels(labels: Any) -> _Labels:
@@ -154,10 +168,14 @@ def _read_labels(labels: Any) -> _Labels:
 
 def _read_distributions(labels: Iterable[Mapping[Any, Any]]) -> _Labels:
     shares = []
+    normalised = 0
     for i, row in enumerate(labels):
         plain = {str(name): _plain(share) for name, share in row.items()}
-        shares.append(distribution(plain, f"{NAME}: label {i}"))
-    return _Labels([(max(row, key=row.__getitem__),) for row in shares], None, shares)
+        made, is_normalised = distribution(plain, f"{NAME}: label {i}")
+        shares.append(made)
+        normalised += is_normalised
+    names: list[Names] = [(max(row, key=row.__getitem__),) for row in shares]
+    return _Labels(names, None, shares, normalised=normalised)
 
 
 def _read_matrix(labels: Any) -> _Labels:
@@ -169,7 +187,7 @@ def _read_matrix(labels: Any) -> _Labels:
         rows = [tuple(names[j] for j in np.flatnonzero(row)) for row in matrix]
         return _Labels(rows, names, multi_label=True)
     sums = matrix.sum(axis=1) if matrix.dtype.kind == "f" else np.zeros(1)
-    if not np.allclose(sums, 1, atol=SUM_TOLERANCE):
+    if not np.allclose(sums, 1, rtol=0, atol=SUM_TOLERANCE + 1e-6):
         raise DataError(
             f"{NAME}: the label matrix holds values other than 0 and 1, and not in each row "
             "probabilities that add up to 1"
