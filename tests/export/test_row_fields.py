@@ -185,6 +185,26 @@ def test_numbers_that_are_none_are_counted_in_one_line() -> None:
     assert fields is not None and [each.kind for each in fields.fields] == ["text", "text"]
 
 
+def test_a_number_field_of_other_values_is_an_error_at_that_field() -> None:
+    table = [{**row, "Betrag €": str(row["amount"]).replace(".", ",") + " "} for row in rows(60)]
+    source = write("rows.csv", table)
+    error = train(source, "--field", "Betrag €:number", "--dry-run").error
+    three = ", ".join(repr(row["Betrag €"]) for row in table[:3])
+    assert f"Betrag €: 60 of 60 values are no numbers, such as {three} and 57 more; " in error
+    assert error.endswith("as in 1234.5 or 2026-01-31, or give --field 'Betrag €:text'")
+
+
+def test_a_number_that_half_of_the_rows_have_is_one_with_a_note() -> None:
+    table = rows(60)
+    for row in table[:30]:
+        row["amount"] = "n/a"
+    for without, said in ((30, "no number in 30 of 60 rows"), (31, "31 of 60 values are no num")):
+        table[without - 1]["amount"] = "n/a"
+        done = train(write("rows.csv", table), "--field", "amount:number", "--dry-run")
+        assert said in " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == (without > 30)
+
+
 def test_a_category_without_a_frequent_value_is_one_line() -> None:
     source = write("rows.csv", rows(60))
     done = train(source, "--field", "amount:category", "--field", "product", "--dry-run")
@@ -199,7 +219,10 @@ def test_a_field_that_no_row_has_names_the_nearest_first() -> None:
         (source, "--field amont", "rows.csv has no column 'amont'; its columns are 'amount', "),
         (source, "--fields all --field amont:text", "its columns are 'amount', 'subject'"),
         (source, "--fields some", "--fields takes all"),
-        (source, "--fields all --field paid:nmber", "NAME:KIND with the kind text, number, cat"),
+        (source, "--fields all --field paid:nmber", "NAME:KIND with the kind number (dates as 2"),
+        (source, "--field paid:date", "--field paid:date: no field is of the kind 'date'; give "),
+        ("rows.jsonl", "--field order.paid:date", "the kind number (dates as 2026-01-31, too), "),
+        (source, "--field amont:date", "no column 'amont:date'"),
         ("rows.jsonl", "--field odrer", "no column 'odrer'; its columns are 'order', "),
         ("rows.jsonl", "--field order.piad", "'order.piad'; the rows have order.paid, "),
     ):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
+from shlex import quote
 from typing import Any, get_args
 
 import numpy as np
@@ -23,6 +24,7 @@ from edge_lstm.core.fields import (
     Fields,
     Kind,
     Part,
+    Value,
     Values,
     collected,
     number_of,
@@ -46,6 +48,7 @@ MOST_PAIRS = 16
 _MOST_OF_ONE_ORDER = 0.95
 _NAME_WIDTH = 26  # of a field in the plan
 
+_KINDS = "kind number (dates as 2026-01-31, too), category or text"
 _KIND = re.compile(f":({'|'.join(get_args(Kind))})$")  # behind a name
 
 _Row = Mapping[str, Values]  # by path
@@ -76,14 +79,15 @@ def field_options(
         raise DataError("a --field has no name; give the name of a column, as in amount")
     if every and len(kinds) < len(names):
         raise DataError(
-            "--fields all has every column; beside it, --field takes NAME:KIND with the kind "
-            f"{listed(get_args(Kind))}"
+            f"--fields all has every column; beside it, --field takes NAME:KIND with the {_KINDS}"
         )
     schema = open_inputs([source], options=replace(options, fields=())).schema
     columns = schema.columns
     # A request of a log stands in a column of its own.
     is_log = {TIME, BECAUSE} <= {*columns}
     if not is_log:
+        for name in names:
+            _check_kind(name, columns)
         schema.with_fields(names, source, may_lack=False)
     first = [*texts]
     if not texts and not is_log:
@@ -100,6 +104,14 @@ def field_options(
         kinds=tuple(kinds),
         text_first=tuple(first),
     )
+
+
+def _check_kind(name: str, columns: Collection[str]) -> None:
+    """Raise DataError if a name is that of a column and a kind that no field has."""
+    column, colon, kind = name.rpartition(":")
+    is_there = any(is_under(each, name) for each in columns)
+    if colon and not is_there and any(is_under(each, column) for each in columns):
+        raise DataError(f"--field {name}: no field is of the kind {kind!r}; give the {_KINDS}")
 
 
 def row_text(
@@ -182,6 +194,7 @@ def _found(
     kinds = dict(each.rpartition(":")[::2] for each in options.kinds)
     for name in (*options.wanted, *kinds):
         if not any(is_under(name, path) for path in counts):
+            _check_kind(name, counts)
             there = listed([shorten(path) for path in nearest(name, [*counts])], most=20)
             raise DataError(f"no row has a field {name!r}; the rows have {there or 'no other'}")
     lists = [path for path in counts if any(row[path].number("length") for row in rows)]
@@ -214,7 +227,7 @@ def _is_wanted(path: str, options: DataOptions) -> bool:
 def _field(path: str, values: Sequence[Values], kind: str = "") -> tuple[Field, str]:
     """Return the field of a path, of the kind that is asked for or found, and the reason.
 
-    Raise DataError for a category without a value.
+    Raise DataError for a category without a value, and a number that few rows have as one.
     """
     there = [each.last for each in values if each.last is not None]
     counts = Counter(sorted(map(str, there)))
@@ -227,16 +240,29 @@ def _field(path: str, values: Sequence[Values], kind: str = "") -> tuple[Field, 
         kind = "category"
         why = f"each value in {FEWEST_ROWS} rows or more"
     if kind == "number":
+        _check_number(path, there)
         return _number(path, "value", values, why)
     if kind != "category":
         return Field(path), f"text ({why or f'{len(counts):,} different values'})"
     if not often:
         raise DataError(
             f"no value of {path} is in {FEWEST_ROWS} rows, so it is no category; "
-            f"give --field {path}:text"
+            f"give --field {quote(f'{path}:text')}"
         )
     field = Field(path, "category", known=tuple(often[:MOST_VALUES]))
     return field, f"category, {counted(len(field.known), 'value')} ({why})"
+
+
+def _check_number(path: str, there: Sequence[Value]) -> None:
+    """Raise DataError if less than half of the values are numbers."""
+    others = [str(value) for value in there if number_of(value).is_nan()]
+    if 2 * len(others) > len(there):
+        values = listed([shorten(each) for each in dict.fromkeys(others)], most=3)
+        raise DataError(
+            f"{path}: {len(others):,} of {counted(len(there), 'value')} are no numbers, such as "
+            f"{values}; write them as in 1234.5 or 2026-01-31, or give --field "
+            f"{quote(f'{path}:text')}"
+        )
 
 
 def _number(path: str, part: Part, values: Sequence[Values], why: str) -> tuple[Field, str]:
