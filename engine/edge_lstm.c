@@ -23,6 +23,9 @@
  *         src/arithmetic.h    has the functions that give the same bits on every machine
  *         src/compiler.h      keeps compilers from changing them
  *
+ *     whoever asks: main.c, the Python module, SQL
+ *         src/decide.h        turns probabilities into labels, or none
+ *
  * Below are the public functions, the batch, how unfamiliar a text is, and the file's own test.
  *
  * The parts are one translation unit: the compiler can inline across them, and a user compiles one

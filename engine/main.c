@@ -9,6 +9,7 @@
  *                         neon-dot, neon, plain */
 #include "edge_lstm.h"
 #include "src/characters.h"
+#include "src/decide.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,6 @@ typedef struct {
     const edge_lstm *model;
     edge_lstm_worker *worker;
     float *probabilities; /* [labels] */
-    float *left;          /* [labels]: of the labels that are not printed yet */
     double above;         /* a text with a higher score is unfamiliar; below 0 none is */
     int shows_all;
 } session;
@@ -117,55 +117,30 @@ static void print_label(const char *label) {
     }
 }
 
-static size_t index_of_largest(const float *values, size_t count) {
-    size_t largest = 0;
-    for (size_t i = 1; i < count; i++)
-        if (values[i] > values[largest])
-            largest = i;
-    return largest;
-}
-
-/* Print the labels that reach their threshold, the most probable first. */
-static void print_labels(const session *s) {
-    size_t labels = edge_lstm_labels(s->model);
-    const char *separator = "";
-    for (size_t i = 0; i < labels; i++) {
-        float p = s->probabilities[i];
-        s->left[i] = (double)p < edge_lstm_threshold(s->model, i) ? -1 : p;
-    }
-    for (;;) {
-        size_t next = index_of_largest(s->left, labels);
-        if (!(s->left[next] >= 0))
-            return;
-        fputs(separator, stdout);
-        print_label(edge_lstm_label(s->model, next));
-        s->left[next] = -1;
-        separator = "|";
-    }
-}
-
-static int is_unfamiliar(const session *s, const char *text, size_t size, const char *status) {
-    if (s->above < 0)
-        return 0;
-    if (strcmp(status, "ok") != 0 && strcmp(status, "truncated") != 0)
-        return 0;
-    return edge_lstm_unfamiliarity(s->worker, text, size, s->probabilities) > s->above;
+/* Return the status of a text, which is unfamiliar if its score is above. */
+static int read_status(const session *s, const char *text, size_t size, int status) {
+    if (s->above < 0 || !can_be_unfamiliar(status))
+        return status;
+    double score = edge_lstm_unfamiliarity(s->worker, text, size, s->probabilities);
+    return mark_unfamiliar(status, score, s->above);
 }
 
 static void answer(const session *s, const char *text, size_t size) {
     size_t labels = edge_lstm_labels(s->model);
-    int is_multi_label = edge_lstm_threshold(s->model, 0) > 0;
-    const char *status = edge_lstm_predict(s->worker, text, size, s->probabilities);
-    if (strcmp(status, "error") == 0)
+    const char *separator = "";
+    int status = status_code(edge_lstm_predict(s->worker, text, size, s->probabilities));
+    if (status == TEXT_ERROR)
         fail(text, "it is not the JSON object that this model reads");
-    size_t best = index_of_largest(s->probabilities, labels);
-    if (is_unfamiliar(s, text, size, status))
-        status = "unfamiliar";
-    if (is_multi_label)
-        print_labels(s);
-    else
-        print_label(edge_lstm_label(s->model, best));
-    printf("\t%.6f\t%s", (double)s->probabilities[best], status);
+    if (!are_probabilities(s->probabilities, labels))
+        fail(text, "the model gives values that are not probabilities; export it again");
+    status = read_status(s, text, size, status);
+    decision d = decide(s->model, s->probabilities, status, 0);
+    for (size_t i = d.label; i < labels; i = other_label(s->model, s->probabilities, i)) {
+        fputs(separator, stdout);
+        print_label(edge_lstm_label(s->model, i));
+        separator = "|";
+    }
+    printf("\t%.6f\t%s", (double)d.probability, STATUSES[d.status]);
     if (s->shows_all)
         for (size_t i = 0; i < labels; i++)
             printf("\t%.9g", (double)s->probabilities[i]);
@@ -248,7 +223,6 @@ int main(int count, char **arguments) {
 
     size_t row_size = edge_lstm_labels(s.model) * sizeof(float);
     s.probabilities = reallocate(NULL, row_size);
-    s.left = reallocate(NULL, row_size);
     for (int i = 0; i < o.num_texts; i++)
         answer(&s, o.texts[i], strlen(o.texts[i]));
     if (o.num_texts == 0) {

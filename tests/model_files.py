@@ -67,13 +67,15 @@ def edited(
     digest: str = "right",
     after: bytes = b"",
     opsets: dict[str, int] | None = None,
+    of: bytes = DATA,
 ) -> bytes:
     """The small model with other metadata (keys without "edge_lstm."; None removes one) or graph.
 
+    of: another file instead.
     digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or
         ``none``.
     """
-    onnx = onnx_file.parse(DATA)
+    onnx = onnx_file.parse(of)
     metadata: dict[str, str | None] = {
         **onnx.metadata,
         **{f"edge_lstm.{key}": value for key, value in (changes or {}).items()},
@@ -82,7 +84,9 @@ def edited(
     kept = [(key, value) for key, value in metadata.items() if value is not None]
     if graph is None:
         graph = (
-            graph_of_multi_label() if "edge_lstm.multi_label" in dict(kept) else bytes(onnx.graph)
+            graph_of_multi_label()
+            if "edge_lstm.multi_label" in dict(kept) and of is DATA
+            else bytes(onnx.graph)
         )
     data = encode(graph, kept, after=after, opsets=opsets)
     if digest == "right":

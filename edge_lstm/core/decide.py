@@ -2,8 +2,8 @@
 
 A :class:`Policy` is what a caller asks for. :func:`decide` makes :class:`Decisions` by it, of the
 probabilities that a model gives and of how it read each text. Two functions follow it in other
-languages, and tests compare them with it: ``decide`` of the native engine's ``_engine.c``, which
-scores without NumPy, and ``#decide`` of ``edge-lstm.mjs``.
+languages: ``decide`` of the engine's ``src/decide.h``, for the module, SQL and the command in C,
+and ``decide`` of ``edge-lstm.mjs``. ``tests/data/decisions.json`` holds all three to one answer.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from edge_lstm.core.fields import READ_MARK, RowText
-from edge_lstm.core.model_checks import MOST_PROBABLE
 from edge_lstm.core.modelfile import ModelFile
 from edge_lstm.errors import ModelFileError
 from edge_lstm.extras import needs
@@ -95,9 +94,7 @@ class NativeSession:
         Returns the columns ``answers``, ``statuses`` and ``ranks`` of decide.Decisions; None if the
         answers are not probabilities.
         """
-        columns = self._model._decide(  # noqa: SLF001
-            answers, statuses, top, threshold, MOST_PROBABLE
-        )
+        columns = self._model._decide(answers, statuses, top, threshold)  # noqa: SLF001
         if columns is None:
             return None
         labels, decided, best, probabilities = columns

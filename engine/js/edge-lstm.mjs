@@ -69,6 +69,29 @@ function scoreOf(labels, answer) {
 	return { value, low, high };
 }
 
+const MOST_PROBABLE = 1.01; // as core/model_checks.py has it
+
+/** The prediction that Python's decide.py makes of a text's answer, and of how it was read.
+ * file: its labels, thresholds, threshold and question, as a Classifier has them.
+ * score: how unlike the training texts the text is; `above`: from where on it is unfamiliar. */
+function decide(file, answer, status, score = 0, above = Infinity) {
+	if (status !== "error" && !answer.every((p) => p >= 0 && p <= MOST_PROBABLE))
+		throw new ModelError("the file gives values that are not probabilities; export it again");
+	if (score > above && ["ok", "truncated"].includes(status)) status = "unfamiliar";
+	const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
+	const probability = answer[order[0]];
+	const isUnsure = !file.thresholds && probability < Math.fround(file.threshold);
+	if (isUnsure) status = "abstained";
+	const had = order.filter((i, n) => (file.thresholds ? answer[i] >= file.thresholds[i] : n < 1));
+	const hasLabel = !isUnsure && status !== "error";
+	const labels = hasLabel ? had.map((i) => file.labels[i]) : [];
+	const label = hasLabel ? file.labels[order[0]] : null;
+	const probabilities = new Map(file.labels.map((x, i) => [x, answer[i]]));
+	const isScore = file.question.type === "score" && hasLabel;
+	const value = isScore ? scoreOf(file.labels, answer) : null;
+	return { label, labels, probability, probabilities, status, score: value };
+}
+
 /** A row as the engine takes it: an object becomes JSON. */
 const textOf = (row) => (typeof row === "string" ? row : JSON.stringify(row));
 
@@ -137,35 +160,18 @@ export class Classifier {
 
 	predict(row, { unfamiliar } = {}) {
 		const text = textOf(row);
-		let [answer, status] = this.#answer(text);
+		const [answer, status] = this.#answer(text);
 		if (status === "error")
 			throw new TypeError("the text is not the JSON object of fields that this model reads");
-		if (unfamiliar !== undefined) {
-			if (!(unfamiliar > 0 && unfamiliar < 1))
-				throw new RangeError(`a share is between 0 and 1, not ${unfamiliar}`);
-			const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
-			if (!found)
-				throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
-			// #put writes the text again where it is; its probabilities lie behind it.
-			const score = this.#c.edge_lstm_unfamiliarity(this.#worker, ...this.#put(text));
-			if (score > found[1] && ["ok", "truncated"].includes(status)) status = "unfamiliar";
-		}
-		return this.#decide(answer, status);
-	}
-
-	/** The prediction that Python's decide.py makes of an answer, by the file's own threshold. */
-	#decide(answer, status) {
-		const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
-		const probability = answer[order[0]];
-		const isUnsure = !this.thresholds && probability < this.threshold;
-		if (isUnsure) status = "abstained";
-		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
-		const labels = isUnsure ? [] : had.map((i) => this.labels[i]);
-		const label = isUnsure ? null : this.labels[order[0]];
-		const probabilities = new Map(this.labels.map((x, i) => [x, answer[i]]));
-		const isScore = this.question.type === "score" && !isUnsure;
-		const score = isScore ? scoreOf(this.labels, answer) : null;
-		return { label, labels, probability, probabilities, status, score };
+		if (unfamiliar === undefined) return decide(this, answer, status);
+		if (!(unfamiliar > 0 && unfamiliar < 1))
+			throw new RangeError(`a share is between 0 and 1, not ${unfamiliar}`);
+		const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
+		if (!found)
+			throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
+		// #put writes the text again where it is; its probabilities lie behind it.
+		const score = this.#c.edge_lstm_unfamiliarity(this.#worker, ...this.#put(text));
+		return decide(this, answer, status, score, found[1]);
 	}
 
 	encode(row) {

@@ -2,7 +2,8 @@
 #ifndef EDGE_LSTM_ANSWER_H
 #define EDGE_LSTM_ANSWER_H
 
-#include "decide.h"
+#include "../src/decide.h"
+#include "estimate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,31 +64,37 @@ static void append_score(sqlite3_str *out, const edge_lstm *model, const float *
     }
 }
 
-/* left: a copy of the probabilities, to work in. */
+/* Append the labels of a text that may have several. */
+static void append_labels(sqlite3_str *out, const edge_lstm *model, const float *probabilities,
+                          size_t label) {
+    size_t labels = edge_lstm_labels(model);
+    sqlite3_str_appendall(out, "\"labels\": [");
+    for (const char *separator = ""; label < labels; separator = ", ") {
+        sqlite3_str_appendall(out, separator);
+        append_label(out, edge_lstm_label(model, label));
+        label = other_label(model, probabilities, label);
+    }
+    sqlite3_str_appendall(out, "], ");
+}
+
+/* status: how the text was read. */
 static void append_answer(sqlite3_str *out, const edge_lstm *model, const float *probabilities,
-                          float *left, double lowest, const char *status) {
+                          double lowest, const char *status) {
     size_t size;
+    size_t labels = edge_lstm_labels(model);
     const char *question = edge_lstm_metadata(model, "edge_lstm.question", &size);
     int is_multi_label = edge_lstm_threshold(model, 0) > 0;
-    double highest = highest_of(probabilities, edge_lstm_labels(model));
-    int is_unsure = !is_multi_label && highest < (double)(float)lowest;
-    const char *label = is_unsure ? NULL : next_label(model, left);
+    decision d = decide(model, probabilities, status_code(status), (float)lowest);
     sqlite3_str_appendchar(out, 1, '{');
     if (is_multi_label) {
-        sqlite3_str_appendall(out, "\"labels\": [");
-        for (const char *separator = ""; label; separator = ", ") {
-            sqlite3_str_appendall(out, separator);
-            append_label(out, label);
-            label = next_label(model, left);
-        }
-        sqlite3_str_appendall(out, "], ");
+        append_labels(out, model, probabilities, d.label);
     } else {
         if (json_member_is(slice_of(question, size), "type", "\"score\""))
-            append_score(out, model, is_unsure ? NULL : probabilities);
+            append_score(out, model, d.label < labels ? probabilities : NULL);
         sqlite3_str_appendall(out, "\"label\": ");
-        append_label(out, label);
+        append_label(out, d.label < labels ? edge_lstm_label(model, d.label) : NULL);
         sqlite3_str_appendall(out, ", \"probability\": ");
-        append_number(out, highest);
+        append_number(out, (double)d.probability);
         sqlite3_str_appendall(out, ", ");
     }
     sqlite3_str_appendall(out, "\"probabilities\": ");
@@ -96,7 +103,7 @@ static void append_answer(sqlite3_str *out, const edge_lstm *model, const float 
         sqlite3_str_appendall(out, ", \"thresholds\": ");
         append_numbers(out, model, NULL);
     }
-    sqlite3_str_appendf(out, ", \"status\": \"%s\"}", is_unsure ? "abstained" : status);
+    sqlite3_str_appendf(out, ", \"status\": \"%s\"}", STATUSES[d.status]);
 }
 
 #endif

@@ -117,7 +117,6 @@ static model *answer(sqlite3_context *context, sqlite3_value *given, sqlite3_val
         m->size = size;
         memcpy(m->text, text, m->is_kept ? size : 0);
     }
-    memcpy(m->left, m->probabilities, m->labels * sizeof(float));
     return m;
 }
 
@@ -142,13 +141,14 @@ static void run_classify(sqlite3_context *context, int count, sqlite3_value **va
         fail(context, "the lowest probability is from 0 to 1; none for a model of several labels");
         return;
     }
-    if (!m->is_multi_label && highest_of(m->probabilities, m->labels) < (double)(float)lowest)
+    decision d = decide(m->engine, m->probabilities, status_code(m->status), (float)lowest);
+    if (d.status == TEXT_ABSTAINED)
         return;
     sqlite3_str *out = sqlite3_str_new(sqlite3_context_db_handle(context));
-    const char *label = next_label(m->engine, m->left);
-    for (const char *separator = ""; label; separator = "|") {
-        sqlite3_str_appendf(out, "%s%s", separator, label);
-        label = m->is_multi_label ? next_label(m->engine, m->left) : NULL;
+    size_t label = d.label;
+    for (const char *separator = ""; label < m->labels; separator = "|") {
+        sqlite3_str_appendf(out, "%s%s", separator, edge_lstm_label(m->engine, label));
+        label = other_label(m->engine, m->probabilities, label);
     }
     finish(context, out);
 }
@@ -174,7 +174,7 @@ static void run_classify_json(sqlite3_context *context, int count, sqlite3_value
         return;
     }
     sqlite3_str *out = sqlite3_str_new(sqlite3_context_db_handle(context));
-    append_answer(out, m->engine, m->probabilities, m->left, m->lowest, m->status);
+    append_answer(out, m->engine, m->probabilities, m->lowest, m->status);
     finish(context, out);
 }
 

@@ -2,7 +2,7 @@
 #ifndef EDGE_LSTM_SQLITE_MODEL_H
 #define EDGE_LSTM_SQLITE_MODEL_H
 
-#include "decide.h"
+#include "estimate.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -18,8 +18,7 @@ typedef struct model {
     edge_lstm *engine;
     edge_lstm_worker *worker;
     double lowest;        /* a text whose label is less probable gets none */
-    float *probabilities; /* [labels]: of the last text; behind it left and the worker's memory */
-    float *left;          /* [labels]: of the labels that are not written yet */
+    float *probabilities; /* [labels]: of the last text; behind it the worker's memory */
     const char *status;
     size_t labels;
     int is_multi_label;
@@ -74,11 +73,10 @@ static const char *start(model *m) {
     if (!m->is_multi_label)
         m->lowest = lowest_probability(m->engine->metadata[ABSTENTION]);
     needs = edge_lstm_worker_needs(m->engine);
-    m->probabilities = sqlite3_malloc64(2 * m->labels * sizeof(float) + needs);
+    m->probabilities = sqlite3_malloc64(m->labels * sizeof(float) + needs);
     if (!m->probabilities)
         return OUT_OF_MEMORY;
-    m->left = m->probabilities + m->labels;
-    m->worker = edge_lstm_worker_start(m->engine, m->left + m->labels, needs);
+    m->worker = edge_lstm_worker_start(m->engine, m->probabilities + m->labels, needs);
     return NULL;
 }
 

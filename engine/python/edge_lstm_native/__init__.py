@@ -33,9 +33,6 @@ __version__ = _engine.__version__
 # Fewer texts are not worth a thread.
 _FEWEST_TEXTS = 64
 
-# The status of a string, by its number in the engine, which has two more that no string has.
-_STATUSES = ("ok", "empty", "unknown_words", "truncated", "null", "abstained", "unfamiliar")
-
 
 def _well_formed(text: str) -> str:
     """Return a text without surrogates: a pair becomes its character, a lone one U+FFFD."""
@@ -121,15 +118,16 @@ class Model(_engine.Model):
     ) -> tuple[memoryview, list[str]]:
         """Classify texts.
 
-        texts: None, a null, has NaN and the status null.
+        texts: None, a null, has NaN and the status error.
         unfamiliar: mark texts that are out of distribution (OOD) with the status unfamiliar, and at
             most this share of the other texts, such as 0.05. None: mark no text.
 
         Returns float32 [texts, labels], and the status of each text: ok, empty, unknown_words,
-        truncated or null. Raises ValueError if the file has no threshold for the share.
+        truncated, unfamiliar or error. Raises ValueError if the file has no threshold for the
+        share.
         """
         answers, codes = self._answer(texts, unfamiliar)
-        return _floats(answers, len(codes)), [_STATUSES[code] for code in codes]
+        return _floats(answers, len(codes)), [_engine.STATUSES[code] for code in codes]
 
     def _answer(
         self, texts: Iterable[str | None], unfamiliar: float | None = None
@@ -188,17 +186,10 @@ class Model(_engine.Model):
         label: the most probable label. If a text may have several, it is a tuple of the labels that
         reach their thresholds, the most probable first. None for a null.
 
-        unfamiliar, status, errors: see classify.
+        unfamiliar, status, errors: see classify. Raises ValueError, too, if the model gives values
+        that are not probabilities.
         """
-        rows, statuses = self.classify(texts, unfamiliar)
-        predictions: list[tuple[str | tuple[str, ...] | None, float, str]] = []
-        for row, status in zip(rows.tolist(), statuses):
-            highest = max(row)
-            label: str | tuple[str, ...] | None = self.labels[row.index(highest)]
-            if status == "null":
-                label = None
-            elif self.thresholds is not None:
-                order = sorted(range(len(row)), key=row.__getitem__, reverse=True)
-                label = tuple(self.labels[i] for i in order if row[i] >= self.thresholds[i])
-            predictions.append((label, highest, status))
+        predictions = self._predictions(*self._answer(texts, unfamiliar))
+        if predictions is None:
+            raise ValueError("the model gives values that are not probabilities; export it again")
         return predictions

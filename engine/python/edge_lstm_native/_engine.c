@@ -3,6 +3,7 @@
 #include "texts.h"
 
 #include "edge_lstm.h"
+#include "src/decide.h"
 
 #include <math.h>
 #include <string.h>
@@ -127,20 +128,6 @@ static int read_share(const edge_lstm *model, PyObject *share, double *above) {
     return 0;
 }
 
-/* The status of a text: one of the engine's, which has names for them; then those of a null, of a
- * text whose best label is not probable enough, and of one unlike the training texts. */
-enum { OK, EMPTY, UNKNOWN_WORDS, TRUNCATED, NULL_TEXT, ABSTAINED, UNFAMILIAR };
-static const char *const STATUSES[] = {"ok", "empty", "unknown_words"};
-
-static char status_code(const char *status) {
-    char code = OK;
-    if (strcmp(status, "error") == 0)
-        return NULL_TEXT;
-    while (code < TRUNCATED && strcmp(status, STATUSES[(size_t)code]) != 0)
-        code++;
-    return code;
-}
-
 /* The texts of a call, and where their answers go. */
 typedef struct {
     edge_lstm_worker *worker;
@@ -153,10 +140,12 @@ typedef struct {
     char *codes;  /* [count], of the statuses */
 } texts_to_classify;
 
-static int is_unfamiliar(const texts_to_classify *t, size_t i, const float *row) {
-    if (t->above < 0 || (t->codes[i] != OK && t->codes[i] != TRUNCATED))
-        return 0;
-    return edge_lstm_unfamiliarity(t->worker, t->starts[i], t->sizes[i], row) > t->above;
+/* Return the status of the i-th text, which is unfamiliar if its score is above. */
+static int read_status(const texts_to_classify *t, size_t i, const float *row, int status) {
+    if (t->above < 0 || !can_be_unfamiliar(status))
+        return status;
+    double score = edge_lstm_unfamiliarity(t->worker, t->starts[i], t->sizes[i], row);
+    return mark_unfamiliar(status, score, t->above);
 }
 
 /* Classify at most TEXTS_AT_ONCE of the texts; no GIL is needed. */
@@ -169,14 +158,10 @@ static void classify_some(const texts_to_classify *t, size_t first) {
     for (size_t k = 0; k < count; k++) {
         size_t i = first + k;
         float *row = t->rows + i * t->labels;
-        t->codes[i] = status_code(statuses[k]);
-        if (!t->starts[i]) {
-            t->codes[i] = NULL_TEXT;
-            for (size_t l = 0; l < t->labels; l++)
-                row[l] = NAN;
-        } else if (is_unfamiliar(t, i, row)) {
-            t->codes[i] = UNFAMILIAR;
-        }
+        int status = t->starts[i] ? status_code(statuses[k]) : TEXT_ERROR;
+        t->codes[i] = (char)read_status(t, i, row, status);
+        for (size_t l = 0; !t->starts[i] && l < t->labels; l++)
+            row[l] = NAN;
     }
 }
 
@@ -247,81 +232,127 @@ static PyObject *new_numbers(size_t count, void *at) {
     return numbers;
 }
 
-/* Return the most probable label of a row after another one, the first of equal ones. before: the
- * other one; the number of labels if there is none. */
-static size_t next_label(const float *row, size_t labels, size_t before) {
-    size_t best = labels;
-    for (size_t l = 0; l < labels; l++) {
-        int is_done = before < labels &&
-                      (row[l] > row[before] || (row[l] == row[before] && l <= before));
-        if (!is_done && (best == labels || row[l] > row[best]))
-            best = l;
-    }
-    return best;
-}
-
-/* Decide on the i-th of the texts. */
-static void decide(const decisions *d, size_t texts, size_t i, const float *row, size_t labels,
-                   size_t top, float threshold) {
+/* Write down what is decided on the i-th of the texts. */
+static void put_decision(const decisions *d, size_t texts, size_t i, const edge_lstm *model,
+                         const float *row, size_t top, decision made) {
+    size_t labels = edge_lstm_labels(model);
     size_t label = labels;
     for (size_t rank = 0; rank < top; rank++) {
-        if (d->status[i] != NULL_TEXT)
-            label = next_label(row, labels, label);
+        if (made.status != TEXT_ERROR)
+            label = next_label(model, row, label);
         d->best[rank * texts + i] = (int32_t)label;
         d->probability[rank * texts + i] = label < labels ? row[label] : NAN;
     }
-    d->label[i] = d->best[i];
-    if (d->probability[i] < threshold) {
-        d->label[i] = (int32_t)labels;
-        d->status[i] = ABSTAINED;
-    }
+    d->label[i] = (int32_t)made.label;
+    d->status[i] = made.status;
 }
 
-/* Return whether all are from 0 to `most`, except those of a null. */
-static int are_probabilities(const float *answers, const char *codes, size_t rows, size_t labels,
-                             float most) {
-    for (size_t i = 0; i < rows * labels; i++) {
-        int is_probability = answers[i] >= 0 && answers[i] <= most;
-        if (!is_probability && codes[i / labels] != NULL_TEXT)
+/* Answers of a model and the statuses of their texts. */
+typedef struct {
+    const float *rows; /* [texts, labels] */
+    const char *codes; /* [texts] */
+    size_t texts;
+    size_t labels;
+} answered;
+
+/* Read them. Return whether they are of this model; an error is set if not. */
+static int read_answers(const Model *self, const char *bytes, Py_ssize_t size, answered *a) {
+    a->rows = (const float *)(const void *)bytes;
+    a->labels = edge_lstm_labels(self->model);
+    if ((size_t)size == a->texts * a->labels * sizeof(float) &&
+        (uintptr_t)bytes % sizeof(float) == 0)
+        return 1;
+    PyErr_SetString(PyExc_ValueError, "these are no answers of this model");
+    return 0;
+}
+
+/* Return whether all are probabilities, except those of missing texts. */
+static int are_answers(const answered *a) {
+    for (size_t i = 0; i < a->texts; i++)
+        if (a->codes[i] != TEXT_ERROR && !are_probabilities(a->rows + i * a->labels, a->labels))
             return 0;
-    }
     return 1;
 }
 
-/* Answers, a byte for each status, how many of the best labels, the least probability of a label,
- * the highest of all → (labels, statuses, best labels, their probabilities), None if the answers
- * are no probabilities. */
+/* Answers, a byte for each status, how many of the best labels, the least probability of a label →
+ * (labels, statuses, best labels, their probabilities), None if the answers are no probabilities. The
+ * model gives each text one label. */
 static PyObject *model_decide(Model *self, PyObject *arguments) {
     const char *bytes;
-    const char *codes;
+    answered a;
     Py_ssize_t size;
     Py_ssize_t count;
     Py_ssize_t top;
-    float threshold;
-    float most;
-    if (!PyArg_ParseTuple(arguments, "y#y#nff:_decide", &bytes, &size, &codes, &count, &top,
-                          &threshold, &most))
+    float lowest;
+    if (!PyArg_ParseTuple(arguments, "y#y#nf:_decide", &bytes, &size, &a.codes, &count, &top,
+                          &lowest))
         return NULL;
-    size_t rows = (size_t)count;
-    size_t labels = edge_lstm_labels(self->model);
-    if ((size_t)size != rows * labels * sizeof(float) || top < 1 || (size_t)top > labels ||
-        (uintptr_t)bytes % sizeof(float) != 0) {
-        PyErr_SetString(PyExc_ValueError, "these are no answers of this model");
+    a.texts = (size_t)count;
+    if (!read_answers(self, bytes, size, &a))
+        return NULL;
+    if (top < 1 || (size_t)top > a.labels) {
+        PyErr_SetString(PyExc_ValueError, "the model has not so many labels");
         return NULL;
     }
-    const float *answers = (const float *)(const void *)bytes;
-    if (!are_probabilities(answers, codes, rows, labels, most))
+    if (!are_answers(&a))
         return Py_NewRef(Py_None);
     decisions d;
     PyObject *result =
-        Py_BuildValue("NNNN", new_numbers(rows, &d.label), new_numbers(rows, &d.status),
-                      new_numbers(rows * (size_t)top, &d.best),
-                      new_numbers(rows * (size_t)top, &d.probability));
-    for (size_t i = 0; result && i < rows; i++) {
-        d.status[i] = codes[i];
-        decide(&d, rows, i, answers + i * labels, labels, (size_t)top, threshold);
+        Py_BuildValue("NNNN", new_numbers(a.texts, &d.label), new_numbers(a.texts, &d.status),
+                      new_numbers(a.texts * (size_t)top, &d.best),
+                      new_numbers(a.texts * (size_t)top, &d.probability));
+    for (size_t i = 0; result && i < a.texts; i++) {
+        const float *row = a.rows + i * a.labels;
+        put_decision(&d, a.texts, i, self->model, row, (size_t)top,
+                     decide(self->model, row, a.codes[i], lowest));
     }
     return result;
+}
+
+/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
+static void append(PyObject **list, PyObject *item) {
+    if (!item || PyList_Append(*list, item) < 0)
+        Py_CLEAR(*list);
+    Py_XDECREF(item);
+}
+
+/* Return the label of a text, None for no text; if it may have several, a tuple of them. */
+static PyObject *labels_of(const edge_lstm *model, const float *row, decision d) {
+    size_t labels = edge_lstm_labels(model);
+    if (d.status == TEXT_ERROR)
+        return Py_NewRef(Py_None);
+    if (edge_lstm_threshold(model, 0) <= 0)
+        return PyUnicode_FromString(edge_lstm_label(model, d.label));
+    PyObject *list = PyList_New(0);
+    for (size_t i = d.label; list && i < labels; i = other_label(model, row, i))
+        append(&list, PyUnicode_FromString(edge_lstm_label(model, i)));
+    PyObject *found = list ? PyList_AsTuple(list) : NULL;
+    Py_XDECREF(list);
+    return found;
+}
+
+/* Answers, a byte for each status → [(label or labels, highest probability, status)], None if the
+ * answers are no probabilities. */
+static PyObject *model_predictions(Model *self, PyObject *arguments) {
+    const char *bytes;
+    answered a;
+    Py_ssize_t size;
+    Py_ssize_t count;
+    if (!PyArg_ParseTuple(arguments, "y#y#:_predictions", &bytes, &size, &a.codes, &count))
+        return NULL;
+    a.texts = (size_t)count;
+    if (!read_answers(self, bytes, size, &a))
+        return NULL;
+    if (!are_answers(&a))
+        return Py_NewRef(Py_None);
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < a.texts; i++) {
+        const float *row = a.rows + i * a.labels;
+        decision d = decide(self->model, row, a.codes[i], 0);
+        append(&list, Py_BuildValue("Nds", labels_of(self->model, row, d), (double)d.probability,
+                                    STATUSES[d.status]));
+    }
+    return list;
 }
 
 /* Rows of ids, int32, and their columns → probabilities. */
@@ -371,13 +402,6 @@ static PyObject *model_check(Model *self, PyObject *nothing) {
     return Py_BuildValue("nnd", (Py_ssize_t)wrong, (Py_ssize_t)rows, (double)worst);
 }
 
-/* Append an object to a list, and give up the reference to it. Clears the list on an error. */
-static void append(PyObject **list, PyObject *item) {
-    if (!item || PyList_Append(*list, item) < 0)
-        Py_CLEAR(*list);
-    Py_XDECREF(item);
-}
-
 /* → (the kernel in use, a list with each label and its threshold) */
 static PyObject *model_describe(Model *self, PyObject *nothing) {
     const edge_lstm *model = self->model;
@@ -406,7 +430,9 @@ static PyMethodDef model_methods[] = {
     {"_classify", (PyCFunction)model_classify, METH_VARARGS,
      "Texts, the first, how many, a share or None: (float32, statuses)."},
     {"_decide", (PyCFunction)model_decide, METH_VARARGS,
-     "Answers, statuses, top, threshold, most: columns."},
+     "Answers, statuses, top, threshold: columns."},
+    {"_predictions", (PyCFunction)model_predictions, METH_VARARGS,
+     "Answers, statuses: [(label or labels, highest probability, status)]."},
     {"_run", (PyCFunction)model_run, METH_VARARGS,
      "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS,
@@ -419,8 +445,19 @@ static PyType_Slot model_slots[] = {{Py_tp_new, (void *)model_new},
 static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};
 
+/* Add the names of the statuses, by their code. */
+static int add_statuses(PyObject *module) {
+    PyObject *names = PyList_New(0);
+    for (size_t i = 0; names && i < NUM_STATUSES; i++)
+        append(&names, PyUnicode_FromString(STATUSES[i]));
+    if (names && PyModule_AddObject(module, "STATUSES", names) == 0)
+        return 1; /* the module has the reference now */
+    Py_XDECREF(names);
+    return 0;
+}
+
 static int execute(PyObject *module) {
-    if (!texts_add(module))
+    if (!texts_add(module) || !add_statuses(module))
         return -1;
     if (PyModule_AddStringConstant(module, "__version__", EDGE_LSTM_VERSION) < 0)
         return -1;

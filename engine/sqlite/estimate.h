@@ -1,17 +1,16 @@
-/* Which label a text gets, and the score of labels that are numbers, as core/decide.py decides it.
- * The engine itself gives probabilities. */
-#ifndef EDGE_LSTM_DECIDE_H
-#define EDGE_LSTM_DECIDE_H
+/* The lowest probability that a file asks for, as core/risk_coverage.py has it, and the score of
+ * labels that are numbers, as core/question.py has it. */
+#ifndef EDGE_LSTM_ESTIMATE_H
+#define EDGE_LSTM_ESTIMATE_H
 
 #include "../src/json.h"
 
 #include <math.h>
 
-#define NO_THRESHOLD 2.0    /* above any probability */
-#define MOST_PROBABLE 1.01f /* as core/model_checks.py has it */
-#define DOUBT 0.1           /* 1 - CONFIDENCE of core/risk_coverage.py */
-#define TAIL 0.1            /* as core/question.py has it */
-#define ROUNDING 1e-6       /* likewise */
+#define NO_THRESHOLD 2.0 /* above any probability */
+#define DOUBT 0.1        /* 1 - CONFIDENCE of core/risk_coverage.py */
+#define TAIL 0.1         /* as core/question.py has it */
+#define ROUNDING 1e-6    /* likewise */
 
 /* Return whether at most this share of a model's answers is wrong, with confidence, if `wrong` of
  * `answered` were: the tail of a binomial distribution. */
@@ -78,36 +77,6 @@ static void estimate(const edge_lstm *model, const float *probabilities, double 
         if (below >= 1 - TAIL - ROUNDING && value < score[2])
             score[2] = value;
     }
-}
-
-static int are_probabilities(const float *values, size_t labels) {
-    for (size_t i = 0; i < labels; i++)
-        if (!(values[i] >= 0 && values[i] <= MOST_PROBABLE))
-            return 0;
-    return 1;
-}
-
-static double highest_of(const float *probabilities, size_t labels) {
-    float highest = probabilities[0];
-    for (size_t i = 1; i < labels; i++)
-        if (probabilities[i] > highest)
-            highest = probabilities[i];
-    return (double)highest;
-}
-
-/* Return the most probable label that is left and reaches its threshold, which is not left then;
- * NULL if there is none. */
-static const char *next_label(const edge_lstm *model, float *left) {
-    size_t labels = edge_lstm_labels(model);
-    size_t best = labels;
-    for (size_t i = 0; i < labels; i++)
-        if ((double)left[i] >= edge_lstm_threshold(model, i))
-            if (best == labels || left[i] > left[best])
-                best = i;
-    if (best == labels)
-        return NULL;
-    left[best] = -1;
-    return edge_lstm_label(model, best);
 }
 
 #endif
