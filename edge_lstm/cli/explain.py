@@ -15,7 +15,7 @@ from edge_lstm.cli.options import (
     ModelOption,
     option,
 )
-from edge_lstm.cli.streams import decoded, standard_input
+from edge_lstm.cli.streams import decoded, say_what_is_a_file, standard_input
 from edge_lstm.printable import cut, printable, to_json
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def command(
     classifier = Classifier.load(model, engine=engine)
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
+    else:
+        say_what_is_a_file([text])
     explanation = explain(classifier, text, label=label)
     if as_json:
         print(to_json(asdict(explanation), indent=2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_lstm.cli import options
-from edge_lstm.cli.streams import decoded, standard_input
+from edge_lstm.cli.streams import decoded, say_what_is_a_file, standard_input
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def command(
         )
         for name, classifier in questions.classifiers.items()
     }
+    say_what_is_a_file(texts or ())
     lines = texts or map(decoded, standard_input("type one text per line; Ctrl-D ends"))
     for number, text in enumerate(lines, 1):
         try:

@@ -9,7 +9,7 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -85,6 +85,19 @@ def standard_input(prompt: str) -> BinaryIO:
 def say(*lines: str) -> None:
     """Print lines on standard error."""
     print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
+
+
+def say_what_is_a_file(texts: Collection[str]) -> None:
+    """Say on standard error which of the texts of a command is the name of a file.
+
+    It is read as a text all the same, as any other.
+    """
+    # os.path.isfile() is False for a text that is too long for a path; pathlib raises.
+    if path := next((text for text in texts if os.path.isfile(text)), None):  # noqa: PTH113
+        say(
+            f"note: {path} is a file, but its name is read as the text; "
+            f"'edge-lstm score {path}' reads what is in it"
+        )
 
 
 def decoded(line: bytes) -> str:

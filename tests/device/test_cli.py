@@ -87,6 +87,22 @@ def test_a_command_that_takes_no_texts_takes_its_model_as_an_argument(
     assert says in done.out + done.err
 
 
+def test_a_text_that_is_the_name_of_a_file_is_classified_with_a_note(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    alone = run_here(["predict", "good.csv", "x" * 5000])
+    assert alone.err == ""
+    (folder / "good.csv").write_text("text\nbad\n")
+    noted = run_here(["predict", "good.csv", "x" * 5000])
+    assert noted.out == alone.out
+    note = (
+        "note: good.csv is a file, but its name is read as the text; "
+        "'edge-lstm score good.csv' reads what is in it\n"
+    )
+    assert noted.err == note and run_here(["explain", "good.csv"]).err == note
+
+
 def test_each_line_is_answered_before_the_next_is_read() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "edge_lstm", "predict"],
