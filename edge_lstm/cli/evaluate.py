@@ -12,6 +12,7 @@ from edge_lstm.cli import options
 from edge_lstm.cli.notes import print_table, wrapped
 from edge_lstm.cli.options import option
 from edge_lstm.cli.progress import ProgressCount
+from edge_lstm.cli.streams import say
 from edge_lstm.printable import to_json
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def command(
         chosen_engine(engine),
         foreign=foreign,
         progress=partial(ProgressCount, "evaluating"),
+        say=say,
         abstain=abstain,
         threshold=threshold,
         windows=windows,

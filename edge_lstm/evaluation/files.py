@@ -26,6 +26,7 @@ def evaluate_files(
     *,
     foreign: str | None,
     progress: Callable[[int], AbstractContextManager[Any]],
+    say: Callable[[str], None],
     abstain: float | None,
     threshold: float | None,
     **options: Any,
@@ -37,6 +38,7 @@ def evaluate_files(
     foreign: source of texts that belong to none of the labels.
     progress: makes a progress line, such as cli.progress.ProgressCount, of the number of texts to
         classify, a text once for each model.
+    say: takes a line about how the data is read.
     options: these and the others of evaluate().
 
     Raise DataError, ModelFileError, or MissingPackageError.
@@ -47,8 +49,14 @@ def evaluate_files(
         Policy.of(each.model, abstain=abstain, threshold=threshold)
     reading = with_fields(reading, [each.model.fields for each in classifiers])
     others = read_foreign(foreign, reading) if foreign else ()
-    multi_label = None if classifiers[0].model.thresholds is None else True
-    labelled = load_labelled(data, options=replace(reading, multi_label=multi_label))
+    first = classifiers[0].model
+    if first.thresholds is None:
+        reading = replace(reading, labels=first.labels)
+    else:
+        reading = replace(reading, multi_label=True)
+    labelled = load_labelled(data, options=reading)
+    for line in labelled.notes_of_column(data):
+        say(f"note: {line}")
     with progress((len(labelled.texts) + len(others)) * len(classifiers)) as line:
         return evaluate(
             classifiers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +45,8 @@ class LabelOptions(ReadOptions):
         answer other questions.
     confidence_column: the name or number of the column with the confidence in each label.
     group_column: the column of each row's group, as its author, document or day.
+    labels: of a model with one label per text: if no column is clearly the label's, it is the one
+        column that holds exactly these. Empty: they are not known.
     """
 
     label_separator: str | None = None
@@ -53,6 +55,7 @@ class LabelOptions(ReadOptions):
     skip_unlabelled: bool = False
     confidence_column: str | None = None
     group_column: str | None = None
+    labels: Sequence[str] = ()
 
 
 DEFAULT_LABEL_OPTIONS = LabelOptions()
@@ -82,6 +85,7 @@ class LabelledTexts:
     numbers: of each text's row in its file, from 1.
     left_out: number of rows that are not among them, since they have no label.
     normalised: number of texts whose probabilities did not add up to 1.
+    is_found: whether the label column was found by what it holds.
     """
 
     texts: list[str]
@@ -93,6 +97,7 @@ class LabelledTexts:
     numbers: list[int] = field(default_factory=list, compare=False)
     left_out: int = field(default=0, compare=False)
     normalised: int = field(default=0, compare=False)
+    is_found: bool = field(default=False, compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -100,10 +105,11 @@ class LabelledTexts:
         return [names[0] for names in self.labels]
 
     def notes(self, source: str) -> Iterator[str]:
-        """Yield a line about rows without a label, without a text, or with normalised labels.
+        """Yield a line for each of the things that a person should know of the rows.
 
         source: where the texts come from.
         """
+        yield from self.notes_of_column(source)
         rows = counted(len(self.texts) + self.left_out, "row")
         if self.left_out:
             yield f"{source}: no label, or NaN, in {self.left_out:,} of {rows}: they are left out"
@@ -114,6 +120,12 @@ class LabelledTexts:
             )
         if self.normalised:
             yield f"{source}: {normalised_note(self.normalised, rows)}"
+
+    def notes_of_column(self, source: str) -> Iterator[str]:
+        """Yield a line about a label column that was found by what it holds."""
+        if self.is_found and self.columns is not None:
+            name = cut(self.columns.labels[0], 40)
+            yield f"{source}: the label is read from {name!r}, which holds the model's labels"
 
 
 def read_labelled(
@@ -141,7 +153,10 @@ def read_labelled(
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     inputs = open_inputs(given, options=options)
-    reader = _LabelReader(inputs, options)
+    found = _column_of_labels(inputs, options)
+    reader = _LabelReader(
+        inputs, options if found is None else replace(options, label_column=found)
+    )
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     shares: list[Shares | None] = []
@@ -184,7 +199,33 @@ def read_labelled(
         numbers=[*compress(numbers, kept)],
         left_out=kept.count(False),
         normalised=reader.normalised,
+        is_found=found is not None,
     )
+
+
+def _column_of_labels(inputs: Inputs, options: LabelOptions) -> str | None:
+    """Return the number of the one column that holds exactly the labels of the model.
+
+    None if the options or the names say which column it is, if no column or several hold them, or
+    if the input can be read only once.
+    """
+    is_told = options.label_column is not None or options.indicator_columns or not options.labels
+    if is_told or inputs.once or inputs.schema.format in _OWN_LABELS:
+        return None
+    with suppress(DataError):
+        _LabelReader(inputs, options)
+        return None
+    labels = {*options.labels}
+    held: dict[int, set[str]] = {i: set() for i, _ in enumerate(inputs.schema.columns)}
+    held.pop(inputs.schema.text, None)
+    for chunk in inputs.chunks():
+        columns = inputs.parse(chunk).columns
+        for i in [*held]:
+            held[i].update(map(_label, columns[i]))
+            if not held[i] <= {*labels, ""}:
+                del held[i]
+    found = [i for i, values in held.items() if values - {""} == labels]
+    return str(found[0] + 1) if len(found) == 1 else None
 
 
 def _without_text(bad: Sequence[tuple[Row, DataError]], name: str | None) -> DataError:

@@ -47,6 +47,17 @@ def test_the_metrics_are_those_of_the_predictions_of_the_classifier(classifier: 
     assert values["statuses"] == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
 
 
+def test_a_column_that_holds_the_labels_of_the_model_needs_no_name() -> None:
+    write()
+    lines = [{"text": t, "id": i, "Mood": y} for i, (t, y) in enumerate(zip(TEXTS, LABELS))]
+    write_jsonl("found.jsonl", lines)
+    found = command("evaluate", "found.jsonl")
+    named = command("evaluate", "x.jsonl")
+    assert found.stdout == named.stdout.replace("x.jsonl", "found.jsonl")
+    note = "note: found.jsonl: the label is read from 'Mood', which holds the model's labels"
+    assert found.stderr.splitlines()[0] == note and named.stderr == ""
+
+
 @pytest.fixture
 def turned() -> Path:
     """A file that says of each text the other label than SMALL."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cases import rows
+from table_files import write_jsonl
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import LabelledTexts, LabelOptions, read_labelled
@@ -117,6 +118,41 @@ def test_rows_without_a_label_are_left_out_and_counted(missing: str) -> None:
     unlabelled, empty = found.notes("a.csv")
     assert unlabelled == "a.csv: no label, or NaN, in 2 of 4 rows: they are left out"
     assert empty.startswith("a.csv: no text in 1 of 4 rows: they count as empty texts; remove them")
+
+
+MODEL_LABELS = LabelOptions(labels=("neg", "pos"))
+
+
+def test_a_column_that_alone_holds_the_labels_of_the_model_is_the_label() -> None:
+    table = "text,id,Mood,Half,More\na,1,pos,pos,pos\nb,2,neg,pos,neg\nc,3,,,so\n"
+    Path("a.csv").write_text(table)
+    keys, *lines = [line.split(",") for line in table.splitlines()]
+    write_jsonl("a.jsonl", [dict(zip(keys, line)) for line in lines])
+    for name in ("a.csv", "a.jsonl"):
+        found = read_labelled(name, options=MODEL_LABELS)
+        assert (found.texts, found.names, found.left_out) == (["a", "b"], ["pos", "neg"], 1)
+        note = f"{name}: the label is read from 'Mood', which holds the model's labels"
+        assert note in found.notes(name)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param("text,id,mood,tone\na,1,pos,neg\nb,2,neg,pos\n", id="two columns hold them"),
+        pytest.param("text,id,mood\na,1,pos\nb,2,pos\n", id="one label never occurs"),
+        pytest.param("text,id,mood\na,1,pos\nb,2,neg\nc,3,so\n", id="another label occurs"),
+    ],
+)
+def test_else_the_label_column_has_to_be_named(table: str) -> None:
+    Path("a.csv").write_text(table)
+    with pytest.raises(DataError, match="none is clearly the label; name one with --label-column"):
+        read_labelled("a.csv", options=MODEL_LABELS)
+
+
+def test_a_name_of_a_label_column_goes_before_what_columns_hold() -> None:
+    Path("a.csv").write_text("text,label,mood\na,x,pos\nb,y,neg\n")
+    found = read_labelled("a.csv", options=MODEL_LABELS)
+    assert found.names == ["x", "y"] and not [*found.notes("a.csv")]
 
 
 def test_the_same_in_other_formats() -> None:

@@ -194,6 +194,17 @@ def test_int8_of_an_imported_network_keeps_the_labels_or_is_not_written() -> Non
     gates.check_labels(moved(15), 2)
 
 
+def test_a_column_that_holds_the_labels_of_the_network_needs_no_name() -> None:
+    source = checkpoint_file("c.safetensors")
+    rows = "".join(f"word{i} word{i + 1},{i},label{i % 2}\n" for i in range(8))
+    Path("d.csv").write_text(f"text,id,Queue\n{rows}")
+    done = command("export", source, "-o", "m.onnx", "--data", "d.csv")
+    assert done.returncode == 0, done.stderr
+    assert "note: d.csv: the label is read from 'Queue', which holds the model's labels" in (
+        done.stderr.splitlines()
+    )
+
+
 def test_accuracy_is_a_gate_and_the_command_says_what_it_measured() -> None:
     checkpoint = make_checkpoint()
     texts = [f"word{i} word{j}" for i in range(40) for j in range(40)]

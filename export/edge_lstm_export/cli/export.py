@@ -89,6 +89,7 @@ def command(
                 label_separator=label_separator,
                 indicator_columns=options.column_names(indicator_columns),
                 multi_label=loaded.thresholds is not None or None,
+                labels=loaded.labels if loaded.thresholds is None else (),
             )
             test = load_labelled(data, options=reading)
             for line in test.notes(data):
