@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from edge_lstm_export import TextClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import MultiLabelBinarizer
-from sklearn.svm import LinearSVC
 
 from benchmarks.comparison_tools import FastText, words
+from benchmarks.linear_svm import linear_svm
 from edge_lstm import Classifier
 
 Scores = npt.NDArray[np.floating[Any]]
@@ -48,13 +46,6 @@ class Model:
     def answers(self, texts: Sequence[str]) -> npt.NDArray[np.str_]:
         """Return the label of each text that may have one."""
         return np.array(self.labels)[self.scores(texts).argmax(axis=1)]
-
-
-def linear_svm() -> Any:
-    """Return a linear SVM on TF-IDF of words, word pairs and characters, not fitted."""
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    return make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
 
 
 def opened(model: TextClassifier) -> Model:

@@ -75,8 +75,8 @@ class FastText:
 
 
 class LinearSvm:
-    """TF-IDF of words, word pairs and characters, and a linear SVM: the SVM of
-    benchmarks.baselines.
+    """TF-IDF of words, word pairs and characters, and a linear SVM: that of
+    benchmarks.linear_svm.
     """
 
     environment = "scikit-learn"
@@ -84,7 +84,7 @@ class LinearSvm:
     def train(self, texts: list[str], labels: list[str], folder: Path, encoder: str) -> None:
         import joblib
 
-        from benchmarks.baselines import linear_svm
+        from benchmarks.linear_svm import linear_svm
 
         joblib.dump(linear_svm().fit(texts, labels), folder / "model.joblib", compress=3)
 

@@ -31,7 +31,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from benchmarks.baselines import linear_svm
+from benchmarks.linear_svm import linear_svm
 from benchmarks.sets import DATA, append, lines, read
 from benchmarks.table import markdown_table
 from edge_lstm import Classifier

@@ -57,7 +57,7 @@ def command(
     from edge_lstm.core.engine import chosen_engine
     from edge_lstm.core.modelfile import embedded_model, open_model
     from edge_lstm.latency.measure import measure
-    from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
+    from edge_lstm.latency.settings import Settings, parse_numbers, read_sample
 
     engines = [None] if engine is None else engine.split(",")
     settings = Settings(
@@ -72,7 +72,7 @@ def command(
     sample = None
     if texts is not None:
         fields = [open_model(path).fields for path in settings.models]
-        sample = read_texts(texts, text_column, fields)
+        sample = read_sample(texts, text_column, fields)
     with ProgressLine() as line:
         result = measure(settings, sample, progress=line.draw)
     _show(result, output, as_json, report)

@@ -77,7 +77,8 @@ MAX_DIGITS = 20
 # Values, or names of values, in an entry of the metadata, if labels add none.
 MAX_VALUES = 2**18
 
-# The first cells of the units of an int8 LSTM that fix the range of its outputs, but for the sign.
+# The first cells of the units of an int8 LSTM that fix the range of its outputs, but for the sign:
+# sigmoid and tanh of it are 1 to the last bit of float32.
 SATURATED = 20
 
 # Constants that are weights of layers.

@@ -25,7 +25,7 @@ def both_installed() -> bool:
     return all(find_spec(name) for name in (OnnxRuntime.package, Native.package))
 
 
-def compare(model: ModelFile) -> dict[str, Any] | None:
+def compare_engines(model: ModelFile) -> dict[str, Any] | None:
     """Run a model file's golden texts and some made ones with both engines.
 
     Return ``texts``, their number, and ``difference``, the largest of a probability; None if an

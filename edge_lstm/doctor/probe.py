@@ -187,5 +187,5 @@ def _stages(model: str | None, engine: Engine) -> Iterator[dict[str, Any]]:
 
     from edge_lstm.doctor import engines
 
-    compared = engines.compare(opened) if engines.both_installed() else None
+    compared = engines.compare_engines(opened) if engines.both_installed() else None
     yield {"stage": "engines", "compared": compared}

@@ -53,7 +53,7 @@ def texts_of(model: ModelFile) -> Sample:
     return Sample(f"the golden rows of {model.path.name}", texts)
 
 
-def read_texts(
+def read_sample(
     path: Path, text_column: str | None = None, fields: Sequence[Fields | None] = ()
 ) -> Sample:
     """Read the first MAX_TEXTS texts of a file or folder that ``score`` reads.

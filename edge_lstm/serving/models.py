@@ -16,7 +16,7 @@ from edge_lstm.core.modelfile import open_model
 from edge_lstm.core.questions import Questions
 from edge_lstm.errors import DataError, EdgeLSTMError, RequestError
 from edge_lstm.printable import shorten
-from edge_lstm.serving.protocol import AnswerKind, kind_of
+from edge_lstm.serving.protocol import AnswerKind, answer_kind
 
 # A file's number, size and time: another one says that it was changed.
 _Stamp = tuple[int, int, int]
@@ -120,7 +120,7 @@ class Models:
             path=path,
             classifier=classifier,
             policy=Policy.of(classifier.model, abstain=abstain, unfamiliar=unfamiliar),
-            kind=kind_of(classifier.model.question, classifier.labels) if is_single else None,
+            kind=answer_kind(classifier.model.question, classifier.labels) if is_single else None,
             sha256=classifier.model.sha256(),
             date=_date(stamp),
         )

@@ -211,7 +211,7 @@ def _wrong(name: str, what: str) -> RequestError:
     return RequestError(f"question {shorten(name)}: {what}")
 
 
-def kind_of(asked: typed.Question, labels: Sequence[str]) -> AnswerKind:
+def answer_kind(asked: typed.Question, labels: Sequence[str]) -> AnswerKind:
     """Return the kind of answers of a file.
 
     asked: the file's question.

@@ -27,7 +27,7 @@ from edge_lstm.tables.format import (
     Piece,
     Rows,
     cells_of,
-    fitted,
+    fitted_row,
     lines_of,
     separated,
 )
@@ -224,7 +224,7 @@ class CsvFormat(Format):
             reasons.insert(place, reason)
         for i, fields in enumerate(table):
             if reasons[i] is not None or len(fields) != len(schema.columns):
-                table[i], reasons[i] = fitted(fields, schema, reasons[i])
+                table[i], reasons[i] = fitted_row(fields, schema, reasons[i])
                 own[i] = delimiter.join(cells(table[i], delimiter))
         every = schema.texts(lambda index: [row[index] for row in table])
         texts = [None if reason else text for text, reason in zip(every, reasons)]

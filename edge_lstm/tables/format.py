@@ -372,7 +372,7 @@ class Format:
         raise NotImplementedError
 
 
-def fitted(
+def fitted_row(
     fields: list[str], schema: Schema, reason: str | None
 ) -> tuple[list[str | None], str | None]:
     """Return a value for each column, and why the row has no text, or None.

@@ -10,8 +10,8 @@ from cases import rows
 from edge_lstm.core.question import Question, QuestionType
 from edge_lstm.serving.protocol import (
     AskedQuestion,
+    answer_kind,
     columns_of,
-    kind_of,
     read_decision,
 )
 
@@ -59,4 +59,4 @@ def test_a_question_is_the_files_if_its_options_are(
         criteria = dict.fromkeys(criteria)
     asked = question({"type": type_, "criteria": criteria} if criteria else NOUL)
     names = tuple(labels.split())
-    assert columns_of(asked, kind_of(Question.of(kind, names), names)) == numbers(columns)
+    assert columns_of(asked, answer_kind(Question.of(kind, names), names)) == numbers(columns)

@@ -44,7 +44,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
 KINDS = "give a .h5, .keras, .pt, .pth or .safetensors file"
 
 
-def kind_of(path: Path) -> FileKind:
+def file_kind(path: Path) -> FileKind:
     """Return the kind of a model's file. Raises DataError, with the reason, for all other files."""
     head = first_bytes(path)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):

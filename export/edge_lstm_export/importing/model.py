@@ -376,7 +376,7 @@ def packed(model: ImportedModel) -> tuple[dict[str, Any], dict[str, Array]]:
     return described, arrays
 
 
-def unpacked(described: dict[str, Any], arrays: Mapping[str, Array]) -> ImportedModel:
+def imported_model(described: dict[str, Any], arrays: Mapping[str, Array]) -> ImportedModel:
     """Return the model that :func:`packed` described."""
     kinds = {kind.__name__: kind for kind in get_args(Layer)}
     own: dict[str, list[tuple[str, Array]]] = {}

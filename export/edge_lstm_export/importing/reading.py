@@ -13,14 +13,14 @@ from edge_lstm.core.text import FIRST_WORD_ID
 from edge_lstm.errors import DataError, first_line
 from edge_lstm_export.bounded import Contents, bounded
 from edge_lstm_export.importing import keras, words
-from edge_lstm_export.importing.files import FileKind, kind_of, readable
+from edge_lstm_export.importing.files import FileKind, file_kind, readable
 from edge_lstm_export.importing.model import (
     SIDES,
     ImportedModel,
     ImportOptions,
     Reading,
+    imported_model,
     packed,
-    unpacked,
 )
 from edge_lstm_export.importing.words import ImportedRule
 
@@ -82,13 +82,13 @@ def read(model: Any, tokenizer: Any = None, options: ImportOptions | None = None
 
 def _of_file(path: Path, options: ImportOptions) -> ImportedModel:
     """Return the model of a file, which a child process reads."""
-    read_kind = _reader(kind_of(path))
+    read_kind = _reader(file_kind(path))
 
     def read() -> Contents:
         with readable(path):
             return packed(read_kind(path, options))
 
-    return unpacked(*bounded(path, read))
+    return imported_model(*bounded(path, read))
 
 
 def _reader(kind: FileKind) -> Callable[[Path, ImportOptions], ImportedModel]:
@@ -132,7 +132,7 @@ def _rule_of(tokenizer: Any) -> ImportedRule:
 
     # Words are looked at one by one, and there may be a million.
     values, _ = bounded(path, read, seconds=6)
-    return words.unpacked(values)
+    return words.imported_rule(values)
 
 
 def _finished(model: ImportedModel, rule: ImportedRule, options: ImportOptions) -> Imported:

@@ -107,7 +107,7 @@ class ImportedRule:
         return self
 
 
-def unpacked(values: dict[str, Any]) -> ImportedRule:
+def imported_rule(values: dict[str, Any]) -> ImportedRule:
     """Return the rule of its values, as JSON gives them."""
     splits = text.TextRule(**values.pop("splits"))
     return ImportedRule(splits=splits, unread=tuple(values.pop("unread")), **values)

@@ -122,7 +122,7 @@ def export(
     gates.check_folding(int8.classifier, text_rows(int8.tokenizer, golden_texts(int8.tokenizer)))
     say(f"comparing with fp32 on {counted(len(texts), 'text')}")
     rounded = int8.classifier.probabilities_of(texts)
-    comparison = gates.compare(int8.classifier, answers, rounded, truth, max_drop)
+    comparison = gates.compare_answers(int8.classifier, answers, rounded, truth, max_drop)
     gates.check_accuracy(comparison, max_drop)
     if labelled is not None and not checkpoint.plan:
         gates.check_labels(comparison, max_drop)
@@ -184,7 +184,7 @@ def _bears(texts: Rows, answers: Floats, draft: Draft) -> bool:
     answers: of fp32, float32 [texts, labels].
     """
     rounded = draft.classifier.probabilities_of(texts)
-    changed = gates.compare(draft.classifier, answers, rounded, None, 0).changed
+    changed = gates.compare_answers(draft.classifier, answers, rounded, None, 0).changed
     return changed <= gates.MOST_OTHER_LABELS * len(texts)
 
 

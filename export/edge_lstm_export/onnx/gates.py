@@ -219,7 +219,7 @@ def check_folding(classifier: Classifier, rows: Rows) -> None:
             )
 
 
-def compare(
+def compare_answers(
     model: Classifier, before: Floats, after: Floats, truth: Bools | None, max_drop: float
 ) -> Comparison:
     """Return how far two models agree.

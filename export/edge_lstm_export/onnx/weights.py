@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_lstm.core.layers import NetworkConfig
+from edge_lstm.core.model_checks import SATURATED
 from edge_lstm_export.arrays import Array
 from edge_lstm_export.network import NO_PAIRS, PairTable, settled_rows
 
@@ -27,8 +28,6 @@ SENTINELS = 2
 # An int8 file rounds outputs to steps of 2 / 255: first states that are nearer to each other than
 # this are the same to it.
 SETTLED = 1e-3  # of states
-# Sigmoid and tanh of it are 1 to the last bit of float32.
-SATURATED = 20.0
 # Of each gate (input, output, forget, cell) of the two sentinel units, whose h runs to +1 and to
 # -1.
 GATE_SIGNS = np.array([[1, 1], [1, 1], [1, 1], [1, -1]])

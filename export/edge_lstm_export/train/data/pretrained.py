@@ -134,7 +134,7 @@ def english() -> PretrainedWords:
     stored = load_file(ENGLISH)
     words = tuple(stored["words"].tobytes().decode().split("\n"))
     place = {word: i for i, word in enumerate(words)}
-    table = unpacked(stored["codes"], stored["scales"])
+    table = unpacked_vectors(stored["codes"], stored["scales"])
 
     def read(words: Sequence[str]) -> list[list[int]]:
         return [[place[word]] if word in place else [] for word in words]
@@ -147,7 +147,7 @@ def _normalised(vectors: Floats) -> Floats:
     return np.asarray(vectors / lengths.clip(_SMALLEST), np.float32)
 
 
-def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
+def unpacked_vectors(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
     """Return unpacked vectors: float32 [words, width].
 
     codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them.

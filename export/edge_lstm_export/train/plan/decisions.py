@@ -63,7 +63,7 @@ class Decided:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-class Decisions:
+class Choices:
     """The decided values of a plan's fields and their reasons, by path."""
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         raise DataError(
             "--balance is for one label per text; leave it out: each label has its own threshold"
         )
-    made = Decisions()
+    made = Choices()
     given = stats
     question = made.put("question", *_question(stats, request))
     stats = replace(stats, question=question)
@@ -129,7 +129,7 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
 
 
 def _decide_all(
-    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Decisions
+    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Choices
 ) -> None:
     put = made.put
     teachers = put("teachers", *_teachers(stats, request))
@@ -159,7 +159,7 @@ def _decide_all(
 
 
 def _decide_seed(
-    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Decisions
+    stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Choices
 ) -> None:
     """Plan Keras's example: its text rule and its network, learnt from labels alone."""
     if stats.unlabelled:
@@ -364,7 +364,7 @@ def _expansion(
 
 
 def _decide_sparse(
-    stats: DatasetStats, table: WordTable, transfer: int, made: Decisions, *, uses_log: bool
+    stats: DatasetStats, table: WordTable, transfer: int, made: Choices, *, uses_log: bool
 ) -> None:
     put = made.put
     put("sparse", SparseOptions(), f"kind {stats.kind}")
@@ -425,7 +425,7 @@ def _decide_loop(
     transfer: int,
     start: SourceFile,
     table: WordTable,
-    made: Decisions,
+    made: Choices,
 ) -> None:
     put = made.put
     loop = defaults.LOOPS[stats.kind]

@@ -36,8 +36,8 @@ from edge_lstm_export.train.teachers.transformer import (
     Transformer,
     enough_threads,
     load_transformer,
+    outputs_of,
     progress,
-    read_texts,
 )
 
 SMALLEST = 1e-9  # divisors are at least this
@@ -63,7 +63,7 @@ class EncoderReader:
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Return means of the last layer, float32 [n, hidden] of length 1, and their lengths."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
-            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
+            self._memo.update(zip(new, outputs_of(self.model, new, self.say)))
         read = np.array([self._memo[text] for text in texts], np.float32)
         means = read.reshape(-1, self.model.width)
         lengths = np.linalg.norm(means, axis=1).clip(SMALLEST)
@@ -94,7 +94,7 @@ class FineTunedEncoder(Teacher):
         fine_tune(model, texts, labels, multi_label=self.multi_label, seed=self.seed, say=say)
 
         def predict(asked: Ints) -> Floats:
-            outputs = read_texts(model, [self.texts[row] for row in asked], say)
+            outputs = outputs_of(model, [self.texts[row] for row in asked], say)
             return log_chances(outputs, self.multi_label)
 
         return predict

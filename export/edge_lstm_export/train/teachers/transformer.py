@@ -94,7 +94,7 @@ class Transformer(nn.Module):
         return pad(framed, padding_value=self.tokenizer.pad_token_id or 0), pad(mask)
 
 
-def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
+def outputs_of(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     """Return the model's outputs, float32 [n, width]; the mean for a text of several windows."""
     model.eval()
     size = min(254, model.most_pieces)  # 256 with the marks of a beginning and an end
