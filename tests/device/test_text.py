@@ -51,6 +51,14 @@ def test_the_rule_is_what_the_specification_says(tokenizer: Tokenizer, text: str
     assert (encoded.ids, encoded.status) == specified(tokenizer, text)
 
 
+@pytest.mark.parametrize("tokenizer", [KERAS, PIECES], ids=["keras", "pieces"])
+@pytest.mark.parametrize(("more", "status"), [(0, "ok"), (1, "truncated")])
+def test_a_text_that_fits_exactly_is_whole(tokenizer: Tokenizer, more: int, status: str) -> None:
+    words = tokenizer.length - 1 + more  # beside the start's id
+    encoded = tokenizer.encode_text("good " * words)
+    assert (len(encoded.ids), encoded.status) == (tokenizer.length, status)
+
+
 SPACES = "\t\n\x0b\x0c\r\x1c\x85\u00a0\u3000"
 RULES = [
     KERAS_TOKENIZER,
