@@ -15,8 +15,17 @@ import pytest
 from commands import command, json_of
 from model_files import SMALL, compact, curve, edited, loaded, multi_label
 from table_files import write_jsonl
+from test_score import interrupt
 
-from edge_lstm import Classifier, OnnxRuntime, Policy, ReadOptions, RunOptions, score_files
+from edge_lstm import (
+    Classifier,
+    DataError,
+    OnnxRuntime,
+    Policy,
+    ReadOptions,
+    RunOptions,
+    score_files,
+)
 from edge_lstm.scoring import pool
 from edge_lstm.tables import open_inputs
 
@@ -117,6 +126,22 @@ def test_no_more_workers_start_than_are_asked_for(
     assert score_files("long.csv", "o.csv", model=model, run=RunOptions(workers=1)).workers == 1
     with pytest.raises(AssertionError, match="a process more"):
         score_files("long.csv", "o.csv", model=model)
+
+
+def test_score_goes_on_where_an_interrupted_run_stopped(model: Classifier) -> None:
+    Path("long.csv").write_text("text\n" + "good\n" * 20_000)
+    run = RunOptions(workers=1, checkpoint_seconds=0)
+    interrupt(score_files, "long.csv", "o.csv", after=2, model=model, run=run)
+    line = ("score", "long.csv", "-o", "o.csv", "-m", "m.onnx")
+    assert "has an unfinished run; continue with --resume" in command(*line).error
+    assert "16,384 of them before the interruption" in command(*line, "--resume").stderr
+    assert Path("o.csv").read_text().count("\n") == 20_001
+
+
+@pytest.mark.parametrize("seconds", [-0.001, float("nan")])
+def test_seconds_that_cannot_be_are_refused(model: Classifier, seconds: float) -> None:
+    with pytest.raises(DataError, match="checkpoint_seconds must be 0 or more, not"):
+        score_files("in.csv", "o.csv", model=model, run=RunOptions(checkpoint_seconds=seconds))
 
 
 @pytest.mark.parametrize("line", ["score in.csv", "predict x", "evaluate in.csv", "explain x"])
