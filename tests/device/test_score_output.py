@@ -363,6 +363,13 @@ def test_the_summary_of_a_resumed_run_counts_all_of_its_parts(run: Callable[...,
     assert [problem.row for problem in whole.first_errors] == list(range(4, 84, 4))
 
 
+def test_the_part_of_a_journal_that_a_killed_run_left_goes(run: Callable[..., Summary]) -> None:
+    for name in (f".{JOURNAL}.0a1b2c3d.partial", f".{JOURNAL}.0a1b2c3d.html"):
+        Path(name).write_text("{")
+    run()
+    assert names() == [f".{JOURNAL}.0a1b2c3d.html", "in.csv", "out.csv"]
+
+
 def test_two_runs_cannot_write_one_output(run: Callable[..., Summary]) -> None:
     run("whole.csv")
 
@@ -462,7 +469,7 @@ def test_a_pipe_that_takes_a_part_at_a_time_gets_every_byte(run: Callable[..., S
     os.set_blocking(writing, False)
     with ThreadPoolExecutor(1) as pool, open(reading, "rb") as pipe:  # noqa: PTH123
         got = pool.submit(pipe.read)
-        run(f"/dev/fd/{writing}", format="csv", seconds=None)
+        run(f"/dev/fd/{writing}", format="csv", seconds=None, run={"chunk_rows": ROWS})
         os.close(writing)
         assert got.result() == Path("whole.csv").read_bytes()
     assert names() == ["in.csv", "whole.csv"]
