@@ -10,11 +10,12 @@ value that all plans share stands where the training uses it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec
 
+from edge_lstm.checked import types_of
 from edge_lstm.core.question import CHOICE, SCORE, QuestionType
 from edge_lstm.errors import DataError
 from edge_lstm_export.onnx import source_file
@@ -22,6 +23,7 @@ from edge_lstm_export.options import (
     NO_TEACHER,
     SENTIMENT,
     SMALL_SENTIMENT,
+    AugmentationOptions,
     Kind,
     LoopOptions,
     Plan,
@@ -41,7 +43,7 @@ from edge_lstm_export.train.plan.sizes import network_of, plan_network
 from edge_lstm_export.train.plan.stats import DatasetStats
 from edge_lstm_export.train.sources import few_groups
 
-T = TypeVar("T")
+Values = ParamSpec("Values")
 NOTHING_ASKED = TrainingRequest()
 FREE = "free places of the vocabulary"
 KERAS = "Keras's example"
@@ -63,6 +65,13 @@ class Decided:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
+# The name of each part in a plan, whose own fields have none before them.
+PARTS: dict[object, str] = {
+    Plan: "",
+    **{kind: name for name, kind in types_of(Plan).items() if is_dataclass(kind)},
+}
+
+
 class Choices:
     """The decided values of a plan's fields and their reasons, by path."""
 
@@ -70,12 +79,22 @@ class Choices:
         self.values: dict[str, Any] = {}
         self.reasons: dict[str, str] = {}
 
-    def put(self, path: str, value: T, reason: str = "") -> T:
-        """Keep a decision, in place of an earlier one of this field; return its value."""
-        self.values[path] = value
-        if reason:
+    def put(
+        self,
+        reason: str,
+        part: Callable[Values, object],
+        *unnamed: Values.args,
+        **values: Values.kwargs,
+    ) -> None:
+        """Keep decided fields of a part, in place of earlier ones, with the reason of all.
+
+        part: Plan, or the class of a part of it, whose fields mypy holds the values against.
+        """
+        assert not unnamed, "a decision names its field"
+        for name, value in values.items():
+            path = f"{PARTS[part]}.{name}".removeprefix(".")
+            self.values[path] = value
             self.reasons[path] = reason
-        return value
 
     def plan(self) -> Plan:
         """Return the plan of these values, and of defaults for the rest.
@@ -112,19 +131,20 @@ def decide(stats: DatasetStats, request: TrainingRequest = NOTHING_ASKED) -> Dec
         )
     made = Choices()
     given = stats
-    question = made.put("question", *_question(stats, request))
+    question, why = _question(stats, request)
+    made.put(why, Plan, question=question)
     stats = replace(stats, question=question)
-    made.put("preset", request.preset, "--preset")
-    made.put("max_kilobytes", preset.max_kilobytes, f"preset {request.preset}")
-    made.put("kind", stats.kind, _why_kind(stats))
-    made.put("balance", request.balance, "--balance")
-    made.put("seed", request.seed, "--seed")
+    made.put("--preset", Plan, preset=request.preset)
+    made.put(f"preset {request.preset}", Plan, max_kilobytes=preset.max_kilobytes)
+    made.put(_why_kind(stats), Plan, kind=stats.kind)
+    made.put("--balance", Plan, balance=request.balance)
+    made.put("--seed", Plan, seed=request.seed)
     if request.preset == "seed":
         _decide_seed(stats, request, preset, made)
     else:
         _decide_all(stats, request, preset, made)
     by_groups = f"{stats.groups:,} groups" if stats.group_column else "no --group-column"
-    made.reasons["validation.group_column"] = by_groups
+    made.put(by_groups, Validation, group_column=stats.group_column)
     return Decided(made.plan(), given, made.reasons)
 
 
@@ -132,27 +152,37 @@ def _decide_all(
     stats: DatasetStats, request: TrainingRequest, preset: Preset, made: Choices
 ) -> None:
     put = made.put
-    teachers = put("teachers", *_teachers(stats, request))
+    teachers, why = _teachers(stats, request)
+    put(why, Plan, teachers=teachers)
     strong = [teacher for teacher in teachers if teacher.kind != "linear"]
-    table = put("word_table", *_word_table(stats, strong))
+    table, why = _word_table(stats, strong)
+    put(why, Plan, word_table=table)
     source, why = _start(stats, request, preset, strong)
     start, model = source_file(source) if source else (SourceFile(), None)
-    put("start", start, why)
-    made.reasons["start.sha256"] = "so that the plan means this file"
-    unlabelled = put("unlabelled", *_unlabelled(stats))
+    put(why, Plan, start=start)
+    put("so that the plan means this file", SourceFile, sha256=start.sha256)
+    unlabelled, why = _unlabelled(stats)
+    put(why, Plan, unlabelled=unlabelled)
     uses_log = _uses_log(stats, strong)
-    per_row = put("augmentation.texts_per_row", *_texts_per_row(stats, strong, uses_log=uses_log))
+    per_row, why = _texts_per_row(stats, strong, uses_log=uses_log)
+    put(why, AugmentationOptions, texts_per_row=per_row)
     transfer = stats.rows * per_row + unlabelled
-    put("augmentation.typos", *_typos(stats))
-    put("vocabulary.subword_share", *_subword_share(stats))
-    put("vocabulary.expansion", *_expansion(stats, preset, table, strong))
-    put("text.rule", "subwords", "a word without an id is read as subwords")
-    put("text.length", *_length(stats.kind))
-    put("validation", *_validation(stats, request))
-    put("hard_label_weight", *_hard_label_weight(strong))
+    typos, why = _typos(stats)
+    put(why, AugmentationOptions, typos=typos)
+    subword_share, why = _subword_share(stats)
+    put(why, VocabularyOptions, subword_share=subword_share)
+    expansion, why = _expansion(stats, preset, table, strong)
+    put(why, VocabularyOptions, expansion=expansion)
+    put("a word without an id is read as subwords", TextOptions, rule="subwords")
+    length, why = _length(stats.kind)
+    put(why, TextOptions, length=length)
+    validation, why = _validation(stats, request)
+    put(why, Plan, validation=validation)
+    weight, why = _hard_label_weight(strong)
+    put(why, Plan, hard_label_weight=weight)
     lstm = None if model is None else lstm_shape(model)
     sizes = plan_network(stats, request.preset, lstm, table)
-    put("network", sizes.network)
+    made.values["network"] = sizes.network
     made.reasons.update(sizes.reasons)
     _decide_sparse(stats, table, transfer, made, uses_log=uses_log)
     _decide_loop(stats, request, transfer, start, table, made)
@@ -164,13 +194,18 @@ def _decide_seed(
     """Plan Keras's example: its text rule and its network, learnt from labels alone."""
     if stats.unlabelled:
         raise DataError("preset seed learns from labels alone; leave out --unlabelled")
-    made.put("text", TextOptions("keras"), KERAS)
-    made.put("network", network_of(stats, preset.long), KERAS)
-    made.put("loop", sized(defaults.LOOPS["seed"], stats.rows), KERAS)
+    loop = sized(defaults.LOOPS["seed"], stats.rows)
     if request.epochs is not None:
-        made.put("loop.epochs", request.epochs)
+        loop = replace(loop, epochs=request.epochs)
     share = Validation.share if request.validation is None else request.validation
-    made.put("validation", Validation(share, group_column=stats.group_column))
+    made.put(
+        KERAS,
+        Plan,
+        text=TextOptions("keras"),
+        network=network_of(stats, preset.long),
+        loop=loop,
+        validation=Validation(share),
+    )
     for each in fields(Plan):
         made.reasons.setdefault(each.name, KERAS)
 
@@ -367,33 +402,37 @@ def _decide_sparse(
     stats: DatasetStats, table: WordTable, transfer: int, made: Choices, *, uses_log: bool
 ) -> None:
     put = made.put
-    put("sparse", SparseOptions(), f"kind {stats.kind}")
+    put(f"kind {stats.kind}", Plan, sparse=SparseOptions())
     if stats.kind == "long":
-        put("sparse.selection", "telling", "long texts hold many pairs")
-        put("sparse.characters", False, "long texts hold enough words")
+        put("long texts hold many pairs", SparseOptions, selection="telling")
+        put("long texts hold enough words", SparseOptions, characters=False)
     if table != "none":
-        put("sparse.embeddings", defaults.EMBEDDINGS, f"word embeddings: {table}")
+        put(f"word embeddings: {table}", SparseOptions, embeddings=defaults.EMBEDDINGS)
     # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in
     # particular.
     is_soft = stats.soft or stats.question == SCORE
     if stats.labels > stats.most_columns:
         with_svms = _is_few(stats) and stats.labels <= defaults.MOST_SVM_LABELS
         if with_svms and not (stats.multi_label or uses_log):
-            put("sparse.fit", "low-rank+svm", "many labels, few rows")
+            put("many labels, few rows", SparseOptions, fit="low-rank+svm")
         else:
-            put("sparse.fit", "low-rank", "many labels")
+            put("many labels", SparseOptions, fit="low-rank")
     elif stats.kind == "topics":
-        why = "topics of long texts"
-        put("sparse.fit", "svm", why)
-        put("sparse.regularization", defaults.TOPICS_REGULARIZATION, why)
-        put("sparse.shortest", defaults.TOPICS_CHARACTERS, why)
-        put("sparse.characters", *_topic_characters(stats))
+        put(
+            "topics of long texts",
+            SparseOptions,
+            fit="svm",
+            regularization=defaults.TOPICS_REGULARIZATION,
+            shortest=defaults.TOPICS_CHARACTERS,
+        )
+        characters, why = _topic_characters(stats)
+        put(why, SparseOptions, characters=characters)
     elif stats.kind == "long":
-        put("sparse.fit", "logistic", "long texts")
+        put("long texts", SparseOptions, fit="logistic")
     elif is_soft or (transfer and (stats.multi_label or not uses_log)):
-        put("sparse.fit", "logistic", "soft targets")
+        put("soft targets", SparseOptions, fit="logistic")
     else:
-        put("sparse.fit", "svm", "the rows' labels")
+        put("the rows' labels", SparseOptions, fit="svm")
 
 
 def _topic_characters(stats: DatasetStats) -> tuple[bool, str]:
@@ -435,19 +474,20 @@ def _decide_loop(
     most = "at most " if transfer else ""
     if stats.kind != "topics":  # whose LSTM learns little, however long
         loop = sized(loop, texts)
-    put("loop", loop, f"kind {stats.kind}")
+    put(f"kind {stats.kind}", Plan, loop=loop)
     if start.source:
-        put("loop.learning_rate", defaults.START_RATE, f"it starts from {start.source}")
+        why = f"it starts from {start.source}"
+        put(why, LoopOptions, learning_rate=defaults.START_RATE)
     elif table == "english":
-        rate = defaults.PRETRAINED_WORDS_RATE
-        put("loop.embedding_rate", rate, "the embedding starts pretrained")
-    for name in ("epochs", "batch_size", "patience"):
-        put(f"loop.{name}", getattr(loop, name), f"for {most}{texts:,} texts")
+        why = "the embedding starts pretrained"
+        put(why, LoopOptions, embedding_rate=defaults.PRETRAINED_WORDS_RATE)
+    why = f"for {most}{texts:,} texts"
+    put(why, LoopOptions, epochs=loop.epochs, batch_size=loop.batch_size, patience=loop.patience)
     if request.epochs is not None:
-        put("loop.epochs", request.epochs, "asked for")
+        put("asked for", LoopOptions, epochs=request.epochs)
         # The rate of early epochs is so high that the loss hardly falls: many epochs wait for half
         # of them.
-        put("loop.patience", max(loop.patience, request.epochs // 2), f"for {most}{texts:,} texts")
+        put(why, LoopOptions, patience=max(loop.patience, request.epochs // 2))
 
 
 def sized(loop: LoopOptions, texts: int) -> LoopOptions:
