@@ -54,16 +54,3 @@ def one_or_several(given: Sequence[str] | None) -> str | dict[str, str] | None:
         return None
     name, path = split_name(given[0])
     return path if name is None and len(given) == 1 else parse_models(given)
-
-
-def question_files(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Return the checkpoint of each question in a folder.
-
-    Raises DataError if a name cannot be one of a question, or is given twice.
-    """
-    for name in names:
-        if QUESTION_NAME.fullmatch(name) is None:
-            raise DataError(f"the column {name!r} cannot name a question; train it by itself")
-        if names.count(name) > 1:
-            raise DataError(f"the column {name} is named twice; name each once")
-    return [folder / f"{name}.safetensors" for name in names]

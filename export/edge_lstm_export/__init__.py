@@ -17,10 +17,12 @@ from edge_lstm._version import __version__
 if TYPE_CHECKING:
     from edge_lstm_export.estimator import TextClassifier
     from edge_lstm_export.options import Plan, TrainingRequest
+    from edge_lstm_export.train.job import Columns
     from edge_lstm_export.train.plan import DatasetStats, make_plan
-    from edge_lstm_export.train.run import train_files
+    from edge_lstm_export.train.run import train_files, train_questions
 
 __all__ = [
+    "Columns",
     "DatasetStats",
     "Plan",
     "TextClassifier",
@@ -28,10 +30,13 @@ __all__ = [
     "__version__",
     "make_plan",
     "train_files",
+    "train_questions",
 ]
 _MODULES = {
     "TextClassifier": "edge_lstm_export.estimator",
     "train_files": "edge_lstm_export.train.run",
+    "train_questions": "edge_lstm_export.train.run",
+    "Columns": "edge_lstm_export.train.job",
     "DatasetStats": "edge_lstm_export.train.plan.stats",
     "Plan": "edge_lstm_export.options",
     "TrainingRequest": "edge_lstm_export.options",

@@ -18,8 +18,9 @@ from edge_lstm_export.network.network import Network
 from edge_lstm_export.network.pairs import table_of
 from edge_lstm_export.onnx.exporting import export
 from edge_lstm_export.options import DataOptions, NetworkOptions, network_config
+from edge_lstm_export.train.job import Job
 from edge_lstm_export.train.lstm.loop import Callbacks
-from edge_lstm_export.train.run import Job, run_job
+from edge_lstm_export.train.run import run_job
 from edge_lstm_export.train.sources.dataset import Dataset, make_split
 from edge_lstm_export.train.sources.read import read_dataset
 

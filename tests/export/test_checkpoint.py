@@ -8,7 +8,7 @@ from pathlib import Path
 from commands import command, train
 from conftest import Trained
 from edge_lstm_export import TrainingRequest
-from edge_lstm_export.train.run import Job
+from edge_lstm_export.train.job import Job
 from made import checkpoint_file, make_checkpoint, stop_after_an_epoch
 
 OPTIONS = ("--preset", "tiny", "--epochs", "2")

@@ -17,7 +17,8 @@ from cases import rows as cases
 from commands import train
 from edge_lstm_export import TrainingRequest
 from edge_lstm_export.options import DataOptions
-from edge_lstm_export.train.run import Job, run_job
+from edge_lstm_export.train.job import Job
+from edge_lstm_export.train.run import run_job
 from edge_lstm_export.train.sources.dataset import folds_of
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.encoder import EncoderReader, FineTunedEncoder, encoder_words

@@ -15,8 +15,9 @@ import pytest
 from commands import command
 from edge_lstm_export import DatasetStats, TrainingRequest, make_plan
 from edge_lstm_export.options import DataOptions
+from edge_lstm_export.train.job import Job
 from edge_lstm_export.train.lstm.loop import Callbacks
-from edge_lstm_export.train.run import Job, run_job
+from edge_lstm_export.train.run import run_job
 from made import rows, write_csv
 from threadpoolctl import threadpool_limits
 

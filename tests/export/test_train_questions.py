@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 from cases import rows
 from commands import command, inspected
+from edge_lstm_export import Columns, TrainingRequest, train_files, train_questions
 from edge_lstm_export.checkpoint.stages import Stage, Stages
 from edge_lstm_export.train import run as run_module
-from edge_lstm_export.train.run import Job
+from edge_lstm_export.train.job import Job
+
+from edge_lstm.errors import DataError
 
 QUICK = ["--preset", "seed", "--epochs", "1", "--teacher", "none"]
 
@@ -37,6 +41,37 @@ def test_each_column_makes_a_checkpoint_from_the_rows_that_answer_it() -> None:
     for name, labels in (("team", ["a", "b"]), ("urgent", ["no", "yes"])):
         assert inspected(f"questions/{name}.safetensors")["labels"] == labels
     assert plans.index("30 training") < plans.index("59 training")
+
+
+def test_the_same_from_python_gives_the_same_checkpoints() -> None:
+    columns = ["--label-column", "team", "--label-column", "urgent", "--field", "text:text"]
+    command("train", "log.jsonl", *columns, "-o", "questions", *QUICK)
+    asked = Columns(labels=("team", "urgent"), fields=("text:text",))
+    request = TrainingRequest("seed", "none", epochs=1)
+    trained = train_questions("log.jsonl", "own", asked, request=request)
+    assert list(trained) == ["team", "urgent"]
+    for name in trained:
+        file = f"{name}.safetensors"
+        assert Path("own", file).read_bytes() == Path("questions", file).read_bytes()
+
+    said = list[str]()
+    resumed = {"request": request, "callback": said.append, "resume": True}
+    assert train_questions("log.jsonl", "own", asked, **resumed) == {}
+    assert said == ["keeps own/team.safetensors, own/urgent.safetensors, of an earlier run"]
+
+    only_team = replace(asked, labels=("team",))
+    file = "team.safetensors"
+    train_files("log.jsonl", f"own/one/{file}", columns=only_team, request=request)
+    label = ["--label-column", "team", "--field", "text:text"]
+    command("train", "log.jsonl", *label, "-o", file, *QUICK)
+    assert Path("own/one", file).read_bytes() == Path(file).read_bytes()
+
+
+def test_one_question_and_several_are_two_functions() -> None:
+    with pytest.raises(DataError, match="use train_questions"):
+        train_files("log.jsonl", "m.safetensors", columns=Columns(("team", "urgent")))
+    with pytest.raises(DataError, match="use train_files"):
+        train_questions("log.jsonl", "questions", Columns(("team",)))
 
 
 def test_after_a_kill_between_two_questions_the_first_stands_and_the_next_run_says_so(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.core.modelfile import ModelFile
     from edge_lstm_export.onnx import Exported
     from edge_lstm_export.train.fit import Fitted
-    from edge_lstm_export.train.run import Inputs, Job
+    from edge_lstm_export.train.job import Job
+    from edge_lstm_export.train.run import Inputs
     from edge_lstm_export.train.sparse import Baseline
     from edge_lstm_export.train.turn import Turn
 

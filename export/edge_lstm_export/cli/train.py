@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,14 +15,13 @@ from edge_lstm.cli.options import (
     IndicatorColumnsOption,
     JsonOption,
     LabelSeparatorOption,
-    check_outputs,
     column_names,
 )
 from edge_lstm_export.cli.options import option
 
 if TYPE_CHECKING:
     from edge_lstm_export.options import Plan
-    from edge_lstm_export.train.run import Job
+    from edge_lstm_export.train.job import Job
 
 # headings of options
 _DATA = "Data"
@@ -189,36 +186,25 @@ def command(
     column's name, and is written to the folder -o. A row without an answer is left out of that
     question.
     """
-    from edge_lstm.cli.questions import question_files
     from edge_lstm.cli.streams import spared_output
     from edge_lstm.errors import DataError
     from edge_lstm_export.options import DataOptions, TrainingRequest
-    from edge_lstm_export.progress import Display
-    from edge_lstm_export.train.sources import ALL, check_sources, field_options
+    from edge_lstm_export.progress import Display, message
+    from edge_lstm_export.train.job import Columns, Job, jobs_of
+    from edge_lstm_export.train.sources import ALL
 
     if output is None and not dry_run:
         raise typer.BadParameter("no output; give -o FILE.safetensors")
-    columns: Sequence[str | None] = label_column or [None]
-    is_several = len(columns) > 1
-    confidences: Sequence[str | None] = confidence_column or [None] * len(columns)
-    if len(confidences) != len(columns):
-        raise DataError(
-            f"{len(columns)} label columns need as many confidence columns, not "
-            f"{len(confidences)}; give --confidence-column once for each, in their order"
-        )
-    targets = [output or Path("model.safetensors")]
-    if replaced is not None and (is_several or test is not None or group_column is not None):
-        raise DataError(
-            "--replace is for one question, and holds out test texts by their digests; leave "
-            "--test and --group-column out, and name one --label-column"
-        )
-    if is_several:
-        if plan is not None or indicator_columns is not None:
-            raise DataError("--plan and --indicator-columns are for one question; name one column")
-        targets = question_files(output or Path("questions"), label_column or [])
     if fields not in (None, ALL):
         raise DataError(f"--fields takes all, not {fields!r}; name single ones with --field")
-    asked: dict[str, Any] = {
+    columns = Columns(
+        tuple(label_column or ()),
+        tuple(confidence_column or ()),
+        tuple(text_column or ()),
+        tuple(field or ()),
+        every_field=fields == ALL,
+    )
+    wishes: dict[str, Any] = {
         "preset": preset,
         "epochs": epochs,
         "teacher": teacher,
@@ -227,74 +213,36 @@ def command(
         "balance": balance,
         "question": question,
     }
-    request = TrainingRequest(**asked)
-    edited = None if plan is None else _read_plan(plan, context)
-    reading = DataOptions(
-        test=test,
-        seed=seed if edited is None else edited.seed,
-        format=input_format,
-        encoding=encoding,
-        label_column=columns[0],
-        confidence_column=confidences[0],
-        left_out=(*(label_column or ()), *(confidence_column or ())),
-        label_separator=label_separator,
-        indicator_columns=column_names(indicator_columns),
-        skip_unlabelled=is_several or replaced is not None,
-        group_column=group_column,
-        by_digest=replaced is not None,
-        unlabelled=unlabelled,
+    asked = Job(
+        tuple(sources),
+        output or Path("questions" if columns.is_several else "model.safetensors"),
+        DataOptions(
+            test=test,
+            format=input_format,
+            encoding=encoding,
+            label_separator=label_separator,
+            indicator_columns=column_names(indicator_columns),
+            group_column=group_column,
+            unlabelled=unlabelled,
+        ),
+        TrainingRequest(**wishes),
+        None if plan is None else _read_plan(plan, context),
+        resume,
     )
-    names = (text_column or (), field or ())
-    reading = field_options(sources[0], reading, *names, every=fields == ALL)
-    read = [*sources, test, unlabelled, teacher, start]
-    written = [*targets, replaced] if output is not None else [replaced]
-    check_outputs(written, read, parents=True)
-    readings = [
-        replace(reading, label_column=column, confidence_column=confidence)
-        for column, confidence in zip(columns, confidences)
-    ]
-    for each in readings:
-        check_sources(sources, each)
+    jobs = jobs_of(asked, columns, replaced, is_dry=output is None)
     with Display():  # PyTorch takes seconds to load
-        from edge_lstm_export.train.run import Job
+        from edge_lstm_export.train.run import jobs_to_do
 
-    jobs = [
-        Job(tuple(sources), target, each, request, edited, resume)
-        for target, each in zip(targets, readings)
-    ]
     if dry_run:
         for job in jobs:
             _show_plan(job, as_json=as_json)
         return
-    if is_several:
-        jobs = _jobs_to_do(jobs)
+    if columns.is_several:
+        jobs = jobs_to_do(jobs, lambda line: message(f"note: {line}"))
     for job in jobs:
         # The work is not lost if nobody reads the output.
         with spared_output(f"{job.output} is complete"):
             _train(job, replaced, as_json=as_json)
-
-
-def _jobs_to_do(jobs: Sequence[Job]) -> list[Job]:
-    """Return the trainings that are not complete; without --resume all of them.
-
-    Print the names of the checkpoints that stay or are replaced. The errors of all trainings are
-    raised before the first begins.
-    """
-    from edge_lstm.printable import listed
-    from edge_lstm_export.progress import message
-    from edge_lstm_export.train.run import check_job, check_unfinished
-
-    for job in jobs:
-        check_job(job)
-        check_unfinished(job)
-    complete = [job for job in jobs if job.output.exists() and not job.partial.exists()]
-    if complete:
-        names = listed([str(job.output) for job in complete])
-        resume = jobs[0].resume
-        message(f"note: {'keeps' if resume else 'replaces'} {names}, of an earlier run")
-        if resume:
-            return [job for job in jobs if job not in complete]
-    return list(jobs)
 
 
 def _show_plan(job: Job, *, as_json: bool) -> None:

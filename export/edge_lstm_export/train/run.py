@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -21,47 +21,17 @@ import torch
 
 from edge_lstm import __version__
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.printable import listed
 from edge_lstm.system.atomic import check_distinct, check_writable, write_error
 from edge_lstm.system.os_file import NO_FOLLOW, leads_to, lock
 from edge_lstm_export.checkpoint import Stages, load_stages, save_checkpoint
 from edge_lstm_export.digests import labelled_digest
-from edge_lstm_export.options import NO_TEACHER, DataOptions, Plan, TrainingRequest
+from edge_lstm_export.options import NO_TEACHER, Plan, TrainingRequest
 from edge_lstm_export.train.fit import Fitted, fit, quiet_thread
+from edge_lstm_export.train.job import NO_COLUMNS, Columns, Job, jobs_of
 from edge_lstm_export.train.lstm import SILENT, Callbacks, write_history
 from edge_lstm_export.train.plan import MOST_UNLABELLED, Decided, plan_training
 from edge_lstm_export.train.sources import Dataset, read_dataset, scale_notes
-
-
-@dataclass(frozen=True)
-class Job:
-    """A training with its files.
-
-    sources: one data set, or labelled files.
-    output: the checkpoint.
-    plan: an edited plan, instead of the one that ``request`` makes.
-    resume: go on with an interrupted training; if none was interrupted, start.
-    """
-
-    sources: tuple[str, ...]
-    output: Path
-    data: DataOptions = field(default_factory=DataOptions)
-    request: TrainingRequest = field(default_factory=TrainingRequest)
-    plan: Plan | None = None
-    resume: bool = False
-
-    def beside(self, ending: str) -> Path:
-        """Return a file in the checkpoint's folder."""
-        return self.output.with_name(f"{self.output.stem}.{ending}")
-
-    @property
-    def partial(self) -> Path:
-        """Where an unfinished training is kept."""
-        return self.output.with_name(f"{self.output.name}.partial")
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All that is written."""
-        return self.output, self.partial, self.beside("history.json")
 
 
 @dataclass(frozen=True)
@@ -237,10 +207,32 @@ def _stages(job: Job, say: Callable[[str], None]) -> Stages:
     return Stages(job.partial)
 
 
+def jobs_to_do(jobs: Sequence[Job], say: Callable[[str], None]) -> list[Job]:
+    """Return the trainings of several questions that are not complete; to start again, all.
+
+    say: told which checkpoints stay or are replaced.
+
+    Raise the errors of :func:`check_job` and :func:`check_unfinished`, of all before the first
+    begins.
+    """
+    for job in jobs:
+        check_job(job)
+        check_unfinished(job)
+    complete = [job for job in jobs if job.output.exists() and not job.partial.exists()]
+    if complete:
+        names = listed([str(job.output) for job in complete])
+        resume = jobs[0].resume
+        say(f"{'keeps' if resume else 'replaces'} {names}, of an earlier run")
+        if resume:
+            return [job for job in jobs if job not in complete]
+    return list(jobs)
+
+
 def train_files(
     sources: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
+    columns: Columns = NO_COLUMNS,
     request: TrainingRequest | None = None,
     callback: Callable[[str], None] | None = None,
     **job: Any,
@@ -249,12 +241,58 @@ def train_files(
 
     sources: one data set, or labelled files.
     output: FILE.safetensors.
+    columns: to read of the files; one of labels.
     request: preset, teacher, epochs …
     callback: called with a line for each stage.
-    job: more fields of :class:`Job`: data, plan.
+    job: more fields of :class:`Job`: data, plan, resume.
 
     Raise the errors of :func:`run_job`.
     """
+    if columns.is_several:
+        raise DataError("several label columns are several questions; use train_questions")
+    asked = _asked(sources, output, request, job)
+    if columns != NO_COLUMNS:
+        (asked,) = jobs_of(asked, columns)
+    return run_job(asked, _saying(callback))
+
+
+def train_questions(
+    sources: str | Path | Sequence[str | Path],
+    folder: str | Path,
+    columns: Columns,
+    *,
+    request: TrainingRequest | None = None,
+    callback: Callable[[str], None] | None = None,
+    **job: Any,
+) -> dict[str, Fitted]:
+    """Train a checkpoint for each of several label columns, as ``edge-lstm train`` does.
+
+    A row without an answer is left out of that question.
+
+    folder: of the checkpoints, NAME.safetensors.
+    columns: its labels are the questions.
+
+    The others are as in :func:`train_files`. With ``resume``, complete checkpoints stay.
+
+    Return what was trained, by the question's name. Raise the errors of :func:`run_job`, of files
+    and columns before the first training begins.
+    """
+    if not columns.is_several:
+        raise DataError("one label column is one question; use train_files")
+    jobs = jobs_of(_asked(sources, folder, request, job), columns)
+    callbacks = _saying(callback)
+    return {job.output.stem: run_job(job, callbacks) for job in jobs_to_do(jobs, callbacks.say)}
+
+
+def _asked(
+    sources: str | Path | Sequence[str | Path],
+    output: str | Path,
+    request: TrainingRequest | None,
+    job: dict[str, Any],
+) -> Job:
     paths = [sources] if isinstance(sources, (str, Path)) else sources
-    made = Job(tuple(map(str, paths)), Path(output), request=request or TrainingRequest(), **job)
-    return run_job(made, Callbacks(say=callback) if callback else SILENT)
+    return Job(tuple(map(str, paths)), Path(output), request=request or TrainingRequest(), **job)
+
+
+def _saying(callback: Callable[[str], None] | None) -> Callbacks:
+    return Callbacks(say=callback) if callback else SILENT

@@ -17,8 +17,9 @@ from edge_lstm.system.atomic import write_atomically
 from edge_lstm_export.arrays import Bools, Floats
 from edge_lstm_export.onnx import export
 from edge_lstm_export.train.fit import Fitted
+from edge_lstm_export.train.job import Job
 from edge_lstm_export.train.lstm import SILENT, Callbacks
-from edge_lstm_export.train.run import Inputs, Job, run_job
+from edge_lstm_export.train.run import Inputs, run_job
 from edge_lstm_export.train.sources import Dataset, Split
 
 # The share of wrong answers, if the file in use has no default.
