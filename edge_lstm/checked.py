@@ -16,7 +16,7 @@ from numbers import Real
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, did_you_mean
 from edge_lstm.printable import Pairs
 
 
@@ -166,8 +166,10 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     elif isinstance(kind, type) and is_dataclass(kind):
         instance(name, value, kind)
     elif get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
+        known = get_args(kind)
+        if value not in known:
+            meant = did_you_mean(value, known) if isinstance(value, str) else ""
+            raise DataError(f"{name} must be one of {', '.join(known)}, not {value!r:.40}{meant}")
     elif kind == tuple[str, ...] or get_origin(kind) is Sequence:
         _check_names(name, value)
     elif get_origin(kind) is tuple:

@@ -15,7 +15,7 @@ EdgeLSTMError                 base class; its text is one line: the problem; the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class EdgeLSTMError(Exception):
@@ -91,6 +91,25 @@ def first_line(error: Exception) -> str:
     """
     text = str(error).strip()
     return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Return names, those first that are spelled nearly as one is, in whatever case."""
+    return [*dict.fromkeys((*_close(name, names), *names))]
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """Return the end of an error about a name that there is not: the one that was meant, if any."""
+    close = _close(name, names)
+    return f"; did you mean {close[0]!r:.80}?" if close else ""
+
+
+def _close(name: str, names: Sequence[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    # Of names that differ by case alone, the first.
+    folded = {each.casefold(): each for each in reversed(names)}
+    return [folded[each] for each in get_close_matches(name.casefold(), folded)]
 
 
 def read_error(path: object, error: OSError) -> DataError:

@@ -22,7 +22,7 @@ from edge_lstm.core.risk_coverage import (
     choose_unfamiliar_threshold,
     is_abstained,
 )
-from edge_lstm.errors import DataError, ModelFileError
+from edge_lstm.errors import DataError, ModelFileError, did_you_mean
 
 if TYPE_CHECKING:  # the native engine scores without NumPy
     import numpy as np
@@ -371,7 +371,10 @@ def not_probabilities(model: ModelFile) -> ModelFileError:
 def check_label(label: str, labels: Sequence[str]) -> None:
     """Raise DataError unless the label is one of a model's."""
     if label not in labels:
-        raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
+        raise DataError(
+            f"the model has no label {label!r}; its labels are {', '.join(labels)}"
+            f"{did_you_mean(label, labels)}"
+        )
 
 
 def check_top(k: int, labels: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from edge_lstm.checked import instance
-from edge_lstm.errors import DataError, read_error
+from edge_lstm.errors import DataError, did_you_mean, read_error
 from edge_lstm.system.atomic import is_leftover
 from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.compression import compression_of, without_suffix
@@ -44,7 +44,9 @@ def named(name: str) -> Format:
     Raises DataError if no format has it.
     """
     if name not in FORMATS:
-        raise DataError(f"no format {name!r}; give one of {', '.join(FORMATS)}")
+        raise DataError(
+            f"no format {name!r}; give one of {', '.join(FORMATS)}{did_you_mean(name, [*FORMATS])}"
+        )
     return FORMATS[name]
 
 

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from edge_lstm.checked import check_fields
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, did_you_mean, nearest
 from edge_lstm.printable import Pairs, cut, json_text, listed, well_formed
 
 if TYPE_CHECKING:
@@ -286,14 +286,9 @@ def column_index(columns: Sequence[str], column: str, where: str) -> int:
     if is_number and 1 <= int(column) <= len(columns):
         return int(column) - 1
     there = _names(nearest(column, columns))
-    raise DataError(f"{where} has no column {column!r}; its columns are {there}")
-
-
-def nearest(name: str, names: Sequence[str]) -> list[str]:
-    """Return names, those first that are spelled nearly as one is."""
-    from difflib import get_close_matches
-
-    return [*dict.fromkeys((*get_close_matches(name, names), *names))]
+    raise DataError(
+        f"{where} has no column {column!r}; its columns are {there}{did_you_mean(column, columns)}"
+    )
 
 
 def distinct(columns: Sequence[str]) -> tuple[str, ...]:

@@ -130,7 +130,13 @@ OTHERS = cases(
     a long text that ends as a model's name does | predict "{"good film " * 500}.onnx" | exit 0
     two thresholds | predict --abstain 0.02 --threshold 0.5 x | exclude each other
     a name of 5,000 letters | predict -m {"a" * 5000} x | long
-    no such label | explain x --label nice | nice
+    no such label | explain x --label nice | no label 'nice'; its labels are neg, pos
+    a label in the wrong case | explain x --label Pos | neg, pos; did you mean 'pos'?
+    a format with two letters exchanged | evaluate t --input-format cvs | did you mean 'csv'?
+    a column in the wrong case | evaluate t.csv --label-column QUEUE
+        | its columns are 'Queue', 'text'; did you mean 'Queue'? | t.csv: text,Queue\na,pos\n
+    a column with a letter too few | score t.csv --text-column tex | did you mean 'text'?
+        | t.csv: text,Queue\na,pos\n
     no words | explain ... | exit 0
     a checkpoint that is not there | inspect -m no.safetensors | no.safetensors
     a checkpoint of zeros | inspect -m z.safetensors | z.safe | z.safetensors: \0\0\0\0\0\0\0\0\0

@@ -103,6 +103,7 @@ MEANINGLESS = r"""
 "sparse__shortest": 6 | shortest must be from 1 to 5
 "word_table": "encoder" | set word_table to none
 "preset": "best" | preset must be one of tiny, small, medium, base, seed, not 'best'$
+"preset": "Smal" | not 'Smal'; did you mean 'small'\\?$
 "loop__epochs": 1.5 | \\[loop\\]: epochs must be a whole number, not 1.5
 "loop__learning_rate": NaN | learning_rate must be above 0
 "network__bidirectional": 1 | bidirectional must be true or false, not 1

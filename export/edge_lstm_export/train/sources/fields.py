@@ -30,10 +30,10 @@ from edge_lstm.core.fields import (
     number_of,
     parse_object,
 )
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, did_you_mean, nearest
 from edge_lstm.printable import Pairs, counted, json_text, listed, shorten
 from edge_lstm.tables.reader import open_inputs
-from edge_lstm.tables.schema import find_column, is_under, nearest
+from edge_lstm.tables.schema import find_column, is_under
 from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources.dataset import Dataset, Split
 from edge_lstm_export.train.sources.log import BECAUSE, TIME, request_of
@@ -196,7 +196,10 @@ def _found(
         if not any(is_under(name, path) for path in counts):
             _check_kind(name, counts)
             there = listed([shorten(path) for path in nearest(name, [*counts])], most=20)
-            raise DataError(f"no row has a field {name!r}; the rows have {there or 'no other'}")
+            raise DataError(
+                f"no row has a field {name!r}; the rows have {there or 'no other'}"
+                f"{did_you_mean(name, [*counts])}"
+            )
     lists = [path for path in counts if any(row[path].number("length") for row in rows)]
     for path, count in counts.items():
         values = [row[path] for row in rows]
