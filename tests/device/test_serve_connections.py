@@ -25,7 +25,7 @@ for package in ("uvicorn", "httpx"):
 
 from cases import rows  # noqa: E402
 from commands import command  # noqa: E402
-from model_files import SMALL, edited  # noqa: E402
+from model_files import SMALL, compact, edited  # noqa: E402
 from table_files import read_rows  # noqa: E402
 
 SURE = "A wonderful film."
@@ -200,6 +200,38 @@ def test_ctrl_c_is_an_ordinary_end(tmp_path: Path) -> None:
 )
 def test_a_wrong_option_is_one_line(options: str, said: str) -> None:
     assert said in command("serve", *options.split()).error
+
+
+def test_each_option_reaches_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_lstm.serving import server
+
+    calls: list[Any] = []
+    monkeypatch.setattr(server, "listen", lambda *address: calls.append(address))
+    monkeypatch.setattr(server, "serve", lambda *given: calls.append(given))
+    curve = {"data": "d", "texts": 1000, "points": [[0.0, 1000, 120], [0.9, 400, 0]]}
+    file = Path("team.onnx")
+    file.write_bytes(edited({"abstention": compact({**curve, "unfamiliar": [[0.05, 1.0]]})}))
+
+    plain = ("serve", "-m", str(file), "--upstream", "http://u.example")
+    said = command(*plain).stderr
+    assert said.startswith("note: team never hands back an answer; --abstain SHARE makes it do so")
+    address, (service, _, seconds) = calls
+    assert (address, seconds) == (("127.0.0.1", 8000), 10.0)
+    policy = service.models.served["team"].policy
+    assert (policy.threshold or 0, policy.unfamiliar) == (0, None)
+    assert (service._hand_back.log, service._hand_back.shadow) == (None, 0.0)
+    assert service._hand_back.upstream._seconds == 10.0
+
+    calls.clear()
+    options = "--host ::1 --port 81 --abstain 0.02 --unfamiliar 0.05 --shadow 0.5 --timeout 3"
+    said = command(*plain, *options.split(), "--log", "x.jsonl").stderr
+    assert "never hands back" not in said
+    address, (service, _, seconds) = calls
+    assert (address, seconds) == (("::1", 81), 3.0)
+    policy = service.models.served["team"].policy
+    assert policy.threshold == pytest.approx(0.9) and policy.unfamiliar is not None
+    assert (service._hand_back.log.path, service._hand_back.shadow) == (Path("x.jsonl"), 0.5)
+    assert service._hand_back.upstream._seconds == 3.0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
