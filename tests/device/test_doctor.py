@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import json_of
+from commands import command, json_of
 from hostile import run_here
 from machines import files
 from model_files import DATA, SMALL, edited
@@ -109,6 +109,11 @@ def test_where_no_child_process_can_start_it_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     check = failed()
     assert "cannot start a child process" in check["finding"] and "--in-process" in check["advice"]
+    assert json_of("doctor", "--in-process")["fit"]
+
+
+def test_an_engine_that_there_is_not_is_one_line() -> None:
+    assert "the engine 'fast' is unknown" in command("doctor", "--engine", "fast").error
 
 
 def test_a_damaged_model_is_refused_and_the_rest_is_still_reported() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from edge_lstm import Classifier
 from tests.commands import command, json_of
-from tests.model_files import EMBEDDED, compact, edited
+from tests.model_files import EMBEDDED, SMALL, compact, edited
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 from tests.ports.test_field_bits import model as fields_file  # noqa: F401
@@ -85,6 +85,23 @@ def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(
     run = subprocess.run(line, capture_output=True, check=True)
     # to a stream goes the page, and nothing else
     assert run.stdout.decode() == html and run.stderr == b""
+
+
+def test_title_and_examples_stand_in_the_page_and_a_line_tells_of_those_of_the_file(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out.html"
+    texts = tmp_path / "texts.txt"
+    texts.write_text("A fine <film>.\nNever.\n")
+    done = command("page", "-o", out, "--title", "Film <reviews>", "--examples", texts)
+    count = len(Classifier.load().model.examples)
+    assert done.stderr == (
+        f"note: anyone who has the page can read the {count} example texts of the model file\n"
+    )
+    html = out.read_text(encoding="utf-8")
+    assert "<title>Film &lt;reviews&gt;</title>" in html
+    assert '["A fine \\u003cfilm>.", "Never."]' in html
+    assert command("page", "-m", SMALL, "-o", out).stderr == ""
 
 
 @needs_chromium
