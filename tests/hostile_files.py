@@ -191,6 +191,13 @@ def as_external(g: onnx.GraphProto) -> None:
     tensor.external_data.add(key="location", value="../../../etc/passwd")
 
 
+def as_external_too(g: onnx.GraphProto) -> None:
+    """The values are there, and said to be elsewhere: ONNX Runtime would read them there."""
+    values = constant(g, "embedding_q").raw_data
+    as_external(g)
+    constant(g, "embedding_q").raw_data = values
+
+
 def with_signature(text: str) -> Callable[[onnx.GraphProto], object]:
     """A graph of another input and output, in ONNX's textual syntax."""
     given, gives = text.split(" => ")
@@ -311,6 +318,7 @@ has other ids | subwords + {"oov_id": null}
 has other ids | subwords + {"start_id": null}
 its length | tokenizer + {"length": 0}
 its length | tokenizer + {"length": 200000000}
+its length | tokenizer + {"length": 100001}
 its length | tokenizer + {"length": "600"}
 
 'edge_lstm.network' is missing | no network
@@ -496,6 +504,7 @@ DAMAGED = [
             lambda: edited(graph=random.Random(1).randbytes(2000))),
     Hostile("a graph that is cut", "field cut short", lambda: edited(graph=MODEL.onnx.graph[:-70])),
     graph("external data", "not in the file", as_external),
+    graph("external data beside its own", "not in the file", as_external_too),
     *(graph(f"a constant with {name}", says,
             lambda g, axes=axes: constant(g, "embedding_q").dims.extend(axes))
       for name, says, axes in (("10^15 bytes", "does not fit its shape", [10**9]),
