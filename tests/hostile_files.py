@@ -504,7 +504,6 @@ DAMAGED = [
             lambda: edited(graph=random.Random(1).randbytes(2000))),
     Hostile("a graph that is cut", "field cut short", lambda: edited(graph=MODEL.onnx.graph[:-70])),
     graph("external data", "not in the file", as_external),
-    graph("external data beside its own", "not in the file", as_external_too),
     *(graph(f"a constant with {name}", says,
             lambda g, axes=axes: constant(g, "embedding_q").dims.extend(axes))
       for name, says, axes in (("10^15 bytes", "does not fit its shape", [10**9]),
@@ -563,6 +562,7 @@ DAMAGED = [
             lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f"),
 ]
 HARMFUL = [
+    graph("external data beside its own", "not in the file", as_external_too),
     *metadata_of(HARMFUL_METADATA),
     metadata("a word that stands for what could not be read", "U+FFFD",
              vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
