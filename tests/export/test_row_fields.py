@@ -16,6 +16,9 @@ from edge_lstm_export.options import DataOptions
 from edge_lstm_export.train.sources import dataset_from, field_options, read_dataset
 
 from edge_lstm import Classifier, DataError
+from edge_lstm.core.onnx_runtime import OnnxRuntime
+from edge_lstm.serving.models import Models, Settings
+from edge_lstm.serving.protocol import parse_texts
 
 WORDS = ["late", "broken", "missing", "refund", "thanks", "great", "slow", "lost", "box", "courier"]
 
@@ -102,8 +105,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_text_that_is_named_is_the_text_at_every_door(shop: Path) -> None:
-    from asked_server import Server
-
     model = shop / "m.onnx"
     classifier = Classifier.load(model)
     text = "late courier, great box"
@@ -118,15 +119,43 @@ def test_the_text_that_is_named_is_the_text_at_every_door(shop: Path) -> None:
     command("score", "one.txt", "-m", model, "-o", "o.jsonl")
     (line,) = map(json.loads, Path("o.jsonl").read_text().splitlines())
     assert line["probability"] == pytest.approx(expected.probability, abs=1e-6)
-    server = Server()
-    server.answer_with({"m": model})
-    assert server.ask("/predict", json={"texts": [text]}).json() == {
-        "predictions": [{"m": expected.to_json()}]
-    }
+    asked = parse_texts(json.dumps({"texts": [text]}).encode())
+    served = Models({"m": model}, Settings(OnnxRuntime()))
+    (answers,) = served.classify(asked, [frozenset({"m"})])
+    assert answers["m"].prediction.to_json() == expected.to_json()
+
+
+def test_columns_that_cannot_help_are_left_out_each_with_its_reason() -> None:
+    table = [
+        {"Order No": 1000 + i, "Ticket": f"T-{i * 7}", "Mail": f"{'xy'[i % 2] * (i // 2 + 1)}@a.de",
+         "Cents": i * i * 90 % 997, "Shop": "Berlin", "Item": row["product"].upper(),
+         "Copy": row["amount"], "Note": "x" if i == 7 else "", **row}
+        for i, row in enumerate(rows(60))
+    ]  # fmt: skip
+    source = write("rows.csv", table)
+    shown = train(source, "--fields", "all", "--text-column", "subject", "--dry-run")
+    said = " ".join((shown.stdout + shown.stderr).split())
+    for line in (
+        "Order No: left out: it is a key, another one in each row; --field 'Order No:number' keeps",
+        "Ticket: left out: it is a key, another one in each row; --field Ticket:text keeps it",
+        "Mail: left out: it is a key, another one in each row; --field Mail:text keeps it",
+        "Shop: left out: all rows have the same",
+        "product: left out: it repeats Item; --field product:category keeps it",
+        "amount: left out: it repeats Copy; --field amount:number keeps it",
+        "Note: left out: fewer than 5 rows have it; --field NAME:KIND keeps it",
+    ):
+        assert line in said, line
+    kept = ["Order No:number", "Ticket:text", "product:category"]
+    options = field_options(str(source), DataOptions(), ["subject"], kept, every=True)
+    fields = read_dataset([str(source)], options).fields
+    assert fields is not None
+    assert {*fields.names} == {
+        "subject", "Order No", "Ticket", "Cents", "product", "Copy", "paid",
+    }  # fmt: skip
 
 
 def test_texts_come_in_the_order_in_which_they_are_named() -> None:
-    table = [{"a": f"x{i}", "b": f"y{i}", "c": f"z{i}", "label": "pn"[i % 2]} for i in range(30)]
+    table = [{"a": f"x {i}", "b": f"y {i}", "c": f"z {i}", "label": "pn"[i % 2]} for i in range(30)]
     source = write("rows.csv", table)
     options = field_options(str(source), DataOptions(), ["c", "b"], every=True)
     fields = read_dataset([str(source)], options).fields
@@ -167,7 +196,8 @@ def test_kinds_are_found_in_nested_rows() -> None:
     assert found == {
         "subject": "text", "order.amount": "number", "order.paid": "number", "when": "number",
     }  # fmt: skip
-    assert any("order.lines, order.lines.q (" in warning for warning in dataset.warnings)
+    for path in ("order.lines", "order.lines.q"):
+        assert f"{path}: left out: all rows have the same" in dataset.warnings
     (when,) = (each for each in dataset.fields.fields if each.name == "when")
     assert when.known[0] == "2026-01-01" and "when > 2026-01-08" in [*when.says()]
 

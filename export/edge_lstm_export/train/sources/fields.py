@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
@@ -43,11 +43,14 @@ ALL = "all"
 FEWEST_ROWS = 5
 MOST_VALUES = 50
 EDGES = 15
+# Of fewer rows, all different values are no sign of a key.
+_FEWEST_KEYS = 20
 MOST_PAIRS = 16
 # Of the rows with both numbers: more are of one order nearly always.
 _MOST_OF_ONE_ORDER = 0.95
 _NAME_WIDTH = 26  # of a field in the plan
 
+_KEY = re.compile(r"(?=.*[0-9@])\S{1,64}")
 _KINDS = "kind number (dates as 2026-01-31, too), category or text"
 _KIND = re.compile(f":({'|'.join(get_args(Kind))})$")  # behind a name
 
@@ -143,10 +146,12 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
     counts = Counter(path for row in rows for path in row if row[path])
     why: dict[Field, str] = {}
     warnings = []
-    for field, reason in _found(rows, counts, options):
-        words = [field.word_of(field.value(row[field.name])) for row in rows if field.words]
-        if len({*words}) == 1:
+    found = dict(_found(rows, counts, options))
+    useless = _useless(found, rows, options)
+    for field, reason in found.items():
+        if field in useless:
             continue
+        words = [field.word_of(field.value(row[field.name])) for row in rows if field.words]
         why[field] = reason
         if field.kind == "number" and (unknown := words.count(field.words - 1)):
             value = shorten(str(rows[words.index(field.words - 1)][field.name].last))
@@ -158,14 +163,7 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
         raise DataError("no field is left to learn from; name others with --field")
     fields = Fields(tuple(kept))
     fields = replace(fields, pairs=_pairs(fields, rows))
-    dropped = [
-        shorten(path) for path in counts.keys() - {*fields.names} if _is_wanted(path, options)
-    ]
-    if dropped:
-        warnings.append(
-            f"left out of the fields: {listed(sorted(dropped))} (fewer than {FEWEST_ROWS} rows "
-            "have it, all have the same, or it is one too many)"
-        )
+    warnings += _left_out(fields, counts, useless, options)
     reasons = [(shorten(each.title, _NAME_WIDTH), why[each]) for each in kept]
     reasons += [("compared", f"{kept[a].title} and {kept[b].title}") for a, b in fields.pairs]
 
@@ -180,6 +178,90 @@ def with_fields(dataset: Dataset, options: DataOptions) -> Dataset:
         fields=fields,
         reasons=tuple(reasons),
     )
+
+
+def _useless(
+    found: Iterable[Field], rows: Sequence[_Row], options: DataOptions
+) -> dict[Field, str]:
+    """Return the fields to leave out, each with the reason and the option that keeps it."""
+    useless: dict[Field, str] = {}
+    # Of two that are the same, the one that was asked for stays.
+    names: dict[tuple[Any, ...], str] = {}
+    for field in sorted(found, key=lambda field: not _is_named(field, options)):
+        is_named = _is_named(field, options)
+        values = [row[field.name] for row in rows]
+        read = _read_values(field, values)
+        option = f"; --field {quote(f'{field.name}:{field.kind}')} keeps it"
+        first = names.setdefault((field.kind, *read), shorten(field.title))
+        if len({*read}) == 1 and (field.words or not is_named):
+            useless[field] = "all rows have the same"
+        elif is_named or field.part != "value":
+            continue
+        elif first != shorten(field.title):
+            useless[field] = f"it repeats {first}{option}"
+        elif _is_key(field, values):
+            useless[field] = f"it is a key, another one in each row{option}"
+    return useless
+
+
+def _is_named(field: Field, options: DataOptions) -> bool:
+    kinds = (each.rpartition(":")[0] for each in options.kinds)
+    names = (*options.wanted, *options.text_first)
+    return field.name in kinds or any(is_under(name, field.name) for name in names)
+
+
+def _read_values(field: Field, values: Sequence[Values]) -> list[Any]:
+    """Return what a field reads of each row; of a category, the same whatever the values' names."""
+    if field.kind == "text":
+        return [tuple(each.texts) for each in values]
+    if field.kind == "number":
+        numbers = [each.number(field.part) for each in values]
+        return ["unknown" if number and number.is_nan() else number for number in numbers]
+    places: dict[Any, int] = {None: 0}
+    return [places.setdefault(each.last, len(places)) for each in values]
+
+
+def _is_key(field: Field, values: Sequence[Values]) -> bool:
+    """Return whether a column numbers or names its rows.
+
+    All values differ. They are whole numbers without large gaps or in the order of the rows, or
+    single words with a digit or an at sign.
+    """
+    there = [each.last for each in values if each.last is not None]
+    texts = [str(each).strip() for each in there]
+    if len(there) < _FEWEST_KEYS or len({*texts}) < len(there):
+        return False
+    if field.kind == "text":
+        return all(map(_KEY.fullmatch, texts))
+    if field.kind != "number" or not all(text.isdecimal() for text in texts):
+        return False
+    numbers = [int(text) for text in texts]
+    rising = sorted(numbers)
+    is_dense = rising[-1] - rising[0] < 2 * len(numbers)
+    return is_dense or numbers in (rising, rising[::-1])
+
+
+def _left_out(
+    fields: Fields, counts: Mapping[str, int], useless: Mapping[Field, str], options: DataOptions
+) -> Iterator[str]:
+    """Yield a line for each field that is left out and why, and one for all that few rows have."""
+    reasons = {field.name: reason for field, reason in useless.items()}
+    rest = [
+        path for path in sorted(counts) if path not in fields.names and _is_wanted(path, options)
+    ]
+    for path in rest:
+        if path in reasons:
+            yield f"{shorten(path)}: left out: {reasons[path]}"
+    others = [path for path in rest if path not in reasons]
+    few = [shorten(path) for path in others if counts[path] < FEWEST_ROWS]
+    many = [shorten(path) for path in others if counts[path] >= FEWEST_ROWS]
+    if few:
+        yield (
+            f"{listed(few)}: left out: fewer than {FEWEST_ROWS} rows have it; "
+            "--field NAME:KIND keeps it"
+        )
+    if many:
+        yield f"{listed(many)}: left out: a model has at most {MOST_FIELDS - MOST_PAIRS} fields"
 
 
 def _found(
