@@ -103,11 +103,17 @@ def test_a_text_that_is_the_name_of_a_file_is_classified_with_a_note(
     assert noted.err == note and run_here(["explain", "good.csv"]).err == note
 
 
+def buffered() -> dict[str, str]:
+    """The environment of a process whose output to a pipe Python holds back."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def test_each_line_is_answered_before_the_next_is_read() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "edge_lstm", "predict"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=buffered(),
     ) as process:
         for _ in range(3):
             process.stdin.write(b"a good film\n")

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from commands import finished
 from model_files import EMBEDDED, SMALL
+from test_cli import buffered
 from test_score import PARQUET, Killed, interrupt, names
 
 from edge_lstm import (
@@ -479,7 +480,8 @@ def test_a_pipe_that_takes_a_part_at_a_time_gets_every_byte(run: Callable[..., S
 def test_standard_output_is_written_behind_what_was_printed(output: str) -> None:
     Path("in.txt").write_text("good\n")
     code = "from edge_lstm import score_files; print('first,', end=''); "
-    done = finished([sys.executable, "-c", f"{code}score_files('in.txt'{output})"])
+    line = [sys.executable, "-c", f"{code}score_files('in.txt'{output})"]
+    done = finished(line, env=buffered())
     assert (done.stdout.split("\t")[0], done.stderr) == ("first,pos", "")
     assert names() == ["in.txt"]
 
