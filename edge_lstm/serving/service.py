@@ -163,7 +163,10 @@ class Service:
         }
 
     def list_models(self) -> dict[str, Any]:
-        """Answer ``GET /v1/models``: the question that each file answers."""
+        """Answer ``GET /v1/models``: the question that each file answers.
+
+        The same files stand under ``data`` as OpenAI's clients read them.
+        """
         models = []
         for name, model in self.models.served.items():
             labels = model.classifier.labels
@@ -178,7 +181,11 @@ class Service:
                     "sha256": model.sha256,
                 }
             )
-        return {"models": models}
+        data = [
+            {"id": each["name"], "object": "model", "created": 0, "owned_by": MODEL}
+            for each in models
+        ]
+        return {"object": "list", "data": data, "models": models}
 
     def health(self) -> dict[str, Any]:
         """Answer ``GET /health``."""
@@ -247,10 +254,27 @@ class Service:
     def _foreign(self, question: AskedQuestion) -> RequestError:
         known = [f"{each['name']} ({each['description']})" for each in self.list_models()["models"]]
         return RequestError(
-            f"no file answers the {question.type} {shorten(question.name)} with these options; "
-            f"ask {listed(known)}",
+            f"no file answers the {question.type} {shorten(question.name)} with these options"
+            f"{self._misfit(question)}; ask {listed(known)}",
             kind="unknown_question",
         )
+
+    def _misfit(self, question: AskedQuestion) -> str:
+        """Return which options of a choice its file does not have, and which it has besides."""
+        served = self.models.served.get(question.name)
+        if served is None or served.kind is None or question.type != protocol.CHOICE:
+            return ""
+        labels = served.kind.labels
+        odd = {
+            "missing": [label for label in labels if label not in question.options],
+            "too many": [option for option in question.options if option not in labels],
+        }
+        said = [
+            f"{what}: {listed([shorten(name) for name in names], most=len(names))}"
+            for what, names in odd.items()
+            if names
+        ]
+        return f" ({'; '.join(said)})" if said else ""
 
     async def _ask_upstream(
         self, decision: Decision, asked: Sequence[_Found], authorization: bytes | None

@@ -394,6 +394,30 @@ def test_models_and_health_name_the_questions() -> None:
     assert server.get("/health")["questions"] == ["team"]
 
 
+def test_models_are_listed_as_openais_client_reads_them() -> None:
+    server = Server(names=("team", "again"))
+    listing = server.get("/v1/models")
+    assert listing["object"] == "list"
+    assert [(each["id"], each["object"]) for each in listing["data"]] == [
+        ("team", "model"),
+        ("again", "model"),
+    ]
+    assert {"created", "owned_by"} <= listing["data"][0].keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("billing", "with these options (missing: returns); ask team"),
+        ("billing returns a b c d e f", "with these options (too many: a, b, c, d, e, f); ask"),
+        ("billing refund", "with these options (missing: returns; too many: refund); ask team"),
+    ],
+)
+def test_options_that_do_not_fit_a_file_are_all_named(options: str, says: str) -> None:
+    choice = {"type": "choice", "criteria": dict.fromkeys(options.split(), "")}
+    assert says in error_of(Server().decide(SURE, team=choice), 422)["message"]
+
+
 @pytest.mark.parametrize(
     ("there", "kept"),
     [
