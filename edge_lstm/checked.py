@@ -212,6 +212,25 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], kept: object) 
             )
 
 
+# Lists and objects of a model file, a plan or a row that a model reads may be nested this deep; a
+# file of ours has 5.
+MOST_DEPTH = 32
+
+
+def finite(text: str) -> float:
+    """Return a number of JSON, which NaN, Infinity and 1e999 are not. Raises ValueError."""
+    value = float(text)
+    require(math.isfinite(value), f"{text[:20]} is not a finite number")
+    return value
+
+
+def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Raises ValueError for two values of one key: readers disagree."""
+    values = dict(pairs)
+    require(len(values) == len(pairs), "a key is there twice")
+    return values
+
+
 def depth(value: Any) -> int:
     """Return how deep lists and objects are nested: 0 for a plain value, 1 for a list of them.
 

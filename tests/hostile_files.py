@@ -397,7 +397,7 @@ must be a whole number | lstm + {"floor": false}
 training is not an object | training: []
 quantization is not an object | quantization: [1]
 int8 that says it is fp32 | quantization does not fit its graph | no quantization
-NaN is not a number | training: {"seed": NaN}
+NaN is not a finite number | training: {"seed": NaN}
 not a list | golden: 7
 an unknown id | golden: [{"text":"","ids":[99999],"probabilities":[[1,1],[0,0]]}]
 most probable labels | golden: [{"text":"","ids":[1],"probabilities":[[1,1],[0,0],[0,0]]}]
@@ -567,7 +567,7 @@ HARMFUL = [
     metadata("a word that stands for what could not be read", "U+FFFD",
              vocabulary=front_coded([*WORDS[:-1], "caf\ufffd"])),
     metadata("a word twice", "repeated", vocabulary=front_coded([*WORDS[:-1], WORDS[0]])),
-    metadata("a name with two values", "two values",
+    metadata("a name with two values", "a key is there twice",
              network=METADATA["edge_lstm.network"][:-1] + ',"padding":"front"}'),
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),

@@ -21,7 +21,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, NoReturn, TypeAlias
 
-from edge_lstm.checked import check_fields, depth, require
+from edge_lstm.checked import MOST_DEPTH, check_fields, depth, require
 from edge_lstm.errors import DataError
 from edge_lstm.printable import CONTROL_CHARACTER, Number, Pairs, listed, shorten, well_formed
 
@@ -35,7 +35,6 @@ MOST_WORDS = 0xFFFD  # in plane 15
 READ_MARK = chr(0xFFFFD)
 MOST_FIELDS = 256  # and as many field words of a row
 MOST_PAIRS = 64
-MOST_DEPTH = 32  # of an object
 LONGEST_NUMBER = 64  # characters of a number or date in a string
 FIELD_WORDS = re.compile("[\U000f0000-\U000fffff]")
 

@@ -19,9 +19,9 @@ import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from edge_lstm.checked import depth, require
+from edge_lstm.checked import MOST_DEPTH, depth, finite, require, unrepeated
 from edge_lstm.core.layers import (
     MAX_IDS,
     MAX_LABELS,
@@ -67,9 +67,6 @@ TOGETHER = 16
 
 # Bytes of all words together.
 MAX_VOCABULARY = 32 * 2**20
-
-# Levels of nested JSON; the export writes 5.
-MAX_DEPTH = 20
 
 # Digits of a whole number; a seed has 19.
 MAX_DIGITS = 20
@@ -158,38 +155,20 @@ def load_json(text: str) -> Any:
     try:
         value = json.loads(
             text,
-            parse_constant=_no_number,
+            parse_constant=finite,
             parse_int=_whole_number,
-            parse_float=_finite_number,
-            object_pairs_hook=_object,
+            parse_float=finite,
+            object_pairs_hook=unrepeated,
         )
     except RecursionError:
         raise ValueError("nested too deep") from None
-    require(depth(value) <= MAX_DEPTH, "nested too deep")
+    require(depth(value) <= MOST_DEPTH, "nested too deep")
     return value
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
 
 
 def _whole_number(digits: str) -> int:
     require(len(digits) <= MAX_DIGITS, f"a number has more than {MAX_DIGITS} digits")
     return int(digits)
-
-
-def _finite_number(text: str) -> float:
-    value = float(text)
-    require(math.isfinite(value), f"{text[:MAX_DIGITS]} is too large a number")
-    return value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its names and values."""
-    values = dict(pairs)
-    # Readers of JSON disagree about two values with one name.
-    require(len(values) == len(pairs), "a name is given two values")
-    return values
 
 
 def labels_from(value: Any) -> tuple[str, ...]:

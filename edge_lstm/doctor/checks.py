@@ -241,7 +241,7 @@ def _golden_checks(
 
 
 def engine_checks(compared: dict[str, Any] | None, machine: Machine) -> Iterator[Check]:
-    """Yield whether both engines answer alike. compared: the result of engines.compare."""
+    """Yield whether both engines answer alike. compared: the result of engines.compare_engines."""
     if compared is None:
         return
     difference = compared["difference"]

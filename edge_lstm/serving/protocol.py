@@ -7,13 +7,13 @@ functions; docs/how-to/serve.md describes the JSON. decisions_api.py puts anothe
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import NoneType
 from typing import Any
 
+from edge_lstm.checked import finite, unrepeated
 from edge_lstm.core import question as typed
 from edge_lstm.core.decide import Prediction
 from edge_lstm.core.fields import RowText
@@ -35,29 +35,13 @@ NO_TOKENS: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0}
 _DIGITS = 7
 
 
-def _finite(text: str) -> float:
-    """Return a number of JSON, which NaN, Infinity and 1e999 are not."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is not a finite number")
-    return value
-
-
-def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON, whose keys differ."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
-    return found
-
-
 # Made once: json.loads makes one for each call that has an option.
 # The numbers of a request keep their digits: a model compares them as they are written.
 _REQUEST = json.JSONDecoder(
-    parse_float=Number, parse_int=Number, parse_constant=_finite, object_pairs_hook=_object_of
+    parse_float=Number, parse_int=Number, parse_constant=finite, object_pairs_hook=unrepeated
 )
 # A client's library reads the numbers of a reply.
-REPLY = json.JSONDecoder(parse_float=_finite, parse_constant=_finite, object_pairs_hook=_object_of)
+REPLY = json.JSONDecoder(parse_float=finite, parse_constant=finite, object_pairs_hook=unrepeated)
 
 
 @dataclass(frozen=True)

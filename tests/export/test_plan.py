@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,25 @@ def test_a_plan_for_other_labels_gets_one_line(trained: Trained) -> None:
         plan["network"] |= values
         file.write_text(json.dumps(plan))
         assert said in train(trained.rows, "--dry-run", "--plan", file).error
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('0, "seed": 1', "a key is there twice"),
+        ("NaN", "NaN is not a finite number"),
+        ("1e999", "1e999 is not a finite number"),
+        ("[" * 40 + "]" * 40, "nested too deep"),
+    ],
+)
+def test_a_plan_is_read_as_strictly_as_a_model_file(
+    trained: Trained, value: str, said: str
+) -> None:
+    """docs/file-format.md, "JSON at every door"."""
+    file = Path("plan.json")
+    text = json.dumps(make_plan(DatasetStats(60, 2)).to_dict())
+    file.write_text(re.sub(r'"seed": \d+', f'"seed": {value}', text))
+    assert said in train(trained.rows, "--dry-run", "--plan", file).error
 
 
 @pytest.mark.parametrize(

@@ -299,15 +299,16 @@ def _read_plan(path: Path, context: typer.Context) -> Plan:
 
     Raise DataError if an option was given that the plan decides, or if the file holds no plan.
     """
+    from edge_lstm.core.model_checks import load_json
     from edge_lstm.errors import DataError
     from edge_lstm_export.options import Plan, TrainingRequest
 
     how = "make one with 'edge-lstm train SOURCE --dry-run --json'"
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = load_json(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DataError(f"no plan at {path}; {how}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a plan in JSON ({error}); {how}") from None
     for name in vars(TrainingRequest()):
         source = context.get_parameter_source(name)
