@@ -39,7 +39,7 @@ CURVE = curve((0.0, 1000, 120), (0.9, 400, 0), unfamiliar=[[0.05, 0.5]])
 def model() -> Classifier:
     """m.onnx, beside in.csv, whose columns mood and again hold the labels of the model."""
     with Path("in.csv").open("w", newline="") as file:
-        rows = zip("1234", TEXTS, NOTES, ["pos", "neg", "pos", "pos"], ["neg"] * 4)
+        rows = zip("1234", TEXTS, NOTES, ["pos", "neg", "pos", "pos"], ["neg", "pos", "neg", "neg"])
         csv.writer(file).writerows([["id", "text", "note", "mood", "again"], *rows])
     return loaded(edited({"abstention": CURVE}))
 
