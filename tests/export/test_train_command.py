@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import COMMANDS, help_of, inspected, parameters, train
+from commands import COMMANDS, finished, help_of, inspected, parameters, train
 from conftest import Trained
 from made import checkpoint_file, rows, write_csv
 
@@ -184,6 +184,14 @@ def test_a_signal_stops_it_and_resume_goes_on_to_the_same_bytes() -> None:
     assert names(folder) == MADE and (folder / "m.safetensors").read_bytes() == expected
     history = json.loads((folder / "m.history.json").read_text())
     assert [epoch["epoch"] for epoch in history["epochs"]] == [*range(1, 7)]
+
+
+def test_a_plan_that_nobody_reads_to_its_end_is_no_error() -> None:
+    lines = "".join(f"word{i} word{i + 1},{'ab'[i % 2]}\n" for i in range(60))
+    Path("d.csv").write_text(f"text,label\n{lines}")
+    line = 'set -o pipefail; "$0" -m edge_lstm train d.csv --dry-run | true'
+    done = finished(["/bin/bash", "-c", line, sys.executable])
+    assert done.returncode == 0, done.stderr
 
 
 # --- Refused --------------------------------------------------------------------------------------

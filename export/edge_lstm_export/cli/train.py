@@ -234,8 +234,10 @@ def command(
         from edge_lstm_export.train.run import jobs_to_do
 
     if dry_run:
-        for job in jobs:
-            _show_plan(job, as_json=as_json)
+        # Whoever has read enough of a plan goes away (head), and nothing has failed.
+        with spared_output("nothing else was to be written"):
+            for job in jobs:
+                _show_plan(job, as_json=as_json)
         return
     if columns.is_several:
         jobs = jobs_to_do(jobs, lambda line: message(f"note: {line}"))
