@@ -73,3 +73,12 @@ def test_the_public_api_is_all_there() -> None:
         assert getattr(edge_lstm, name) is not None
     with pytest.raises(AttributeError):
         _ = edge_lstm.nothing
+
+
+def test_every_error_is_one_type_that_a_program_can_catch() -> None:
+    errors = [getattr(edge_lstm, name) for name in edge_lstm.__all__ if name.endswith("Error")]
+    assert len(errors) > 8
+    assert all(issubclass(error, edge_lstm.EdgeLSTMError) for error in errors)
+    for error in (edge_lstm.NotAModelFileError, edge_lstm.NewerFormatError):
+        assert issubclass(error, edge_lstm.ModelFileError)
+    assert issubclass(edge_lstm.DamagedModelFileError, edge_lstm.ModelFileError)

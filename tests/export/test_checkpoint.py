@@ -9,8 +9,9 @@ from commands import command, train
 from conftest import Trained
 from edge_lstm_export import TrainingRequest
 from edge_lstm_export.train.job import Job
-from made import checkpoint_file, make_checkpoint, stop_after_an_epoch
+from made import checkpoint_file, make_checkpoint, stop_after_an_epoch, write_csv
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tiny.safetensors"  # of an earlier version
 OPTIONS = ("--preset", "tiny", "--epochs", "2")
 
 
@@ -40,3 +41,12 @@ def test_a_change_of_any_byte_is_refused() -> None:
         other = whole[offset] ^ rng.randrange(1, 256)
         path.write_bytes(whole[:offset] + bytes([other]) + whole[offset + 1 :])
         assert command("inspect", "-m", path).error
+
+
+def test_a_checkpoint_of_an_earlier_version_is_exported_and_trained_from() -> None:
+    assert command("export", EXAMPLE, "-o", "m.onnx", "--quantize", "int8").returncode == 0
+    answers = [command("predict", "-m", "m.onnx", text).stdout[:3] for text in ("great", "awful")]
+    assert answers == ["pos", "neg"]
+    rows = write_csv("d.csv", [("great film", "pos"), ("awful film", "neg")] * 20)
+    options = ("--preset", "tiny", "--epochs", "1")
+    assert train(rows, "-o", "n.safetensors", "--start", EXAMPLE, *options).returncode == 0
