@@ -123,6 +123,39 @@ def test_a_hold_out_takes_its_share_of_every_label(counts: list[int], share: flo
         assert 1 <= taken < count and abs(taken - share * count) <= 1 and left == count - taken
 
 
+def test_another_seed_holds_out_others_and_divides_otherwise() -> None:
+    whole = split(*((f"{i}", i % 2) for i in range(100)))
+    assert hold_out(whole, 0.1, 0)[1].texts != hold_out(whole, 0.1, 1)[1].texts
+    assert folds_of(whole, 3, 0).tolist() != folds_of(whole, 3, 1).tolist()
+
+
+def test_of_a_label_whose_groups_are_all_larger_than_its_share_the_smallest_is_held_out() -> None:
+    for sizes in ((6, 4), (4, 6), (5, 4, 6), (9, 8, 4, 7)):
+        groups = np.repeat(np.arange(len(sizes)), sizes)
+        whole = replace(split(*((f"text {i}", 0) for i in range(sum(sizes)))), groups=groups)
+        for seed in range(4):
+            held = hold_out(whole, 0.05, seed)[1]
+            assert np.bincount(groups)[held.groups[0]] == len(held) == 4
+
+
+def labelled_rows(count: int) -> str:
+    """A file of texts, of which a tenth has the rarer label."""
+    rows = (f"{'x' if i % 10 == 0 else 'y'},text {i:x}z{i * 7919:o}" for i in range(count))
+    return "label,text\n" + "\n".join(rows)
+
+
+def test_of_2000_texts_a_tenth_of_each_label_is_the_test_part() -> None:
+    few = read(write("few.csv", labelled_rows(1999)))
+    assert few.test is None and len(few.train) == 1999
+    source = write("d.csv", labelled_rows(2000))
+    data = read(source)
+    assert data.test_rows == "random" and data.test.counts() == [20, 180]
+    assert len(data.train) == 1800 and not {*data.train.texts} & {*data.test.texts}
+    assert data.test.texts == read(source).test.texts != read(source, seed=1).test.texts
+    given = read(source, test=write("t.csv", "label,text\nx,mine\n"))
+    assert given.test.texts == ("mine",) and len(given.train) == 2000
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

@@ -11,6 +11,13 @@ import numpy as np
 import pytest
 from edge_lstm_export import DatasetStats, TextClassifier, TrainingRequest, make_plan
 from edge_lstm_export.options import SourceFile
+from edge_lstm_export.train.data import (
+    EnsemblePredictions,
+    LabelledRows,
+    Predictions,
+    TrainingData,
+    TransferSet,
+)
 from edge_lstm_export.train.fit import fit
 from edge_lstm_export.train.plan.decisions import decide
 from edge_lstm_export.train.plan.stats import dataset_stats
@@ -20,6 +27,8 @@ from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers
 from made import dataset, rows, words_of
+
+from edge_lstm.core.text import Tokenizer
 
 NOTHING = np.zeros((6, 0), np.bool_)
 SENTIMENT = SourceFile("sentiment")
@@ -93,6 +102,56 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     assert found.of_transfer_set()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
 
 
+def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
+    fold = np.array([0, 0, 1, 1])
+    found = base.cross_fit(Spy(), one_hot([0, 0, 0, 1]), fold, np.ones((3, 3), np.bool_))
+    assert not found.labelled[fold == 1].any() and not found.transfer[1].any()
+    assert found.labelled[fold == 0].all()
+
+
+def test_a_made_text_is_labelled_by_the_model_that_saw_none_of_its_rows() -> None:
+    """A text of a log by each; by the model of all rows if folds judge the network too."""
+    source_fold = np.array([-1, 0, 1, 2])
+    alone = base.queries(source_fold, 3, judged_by_folds=False).astype(int)
+    assert alone.tolist() == [[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]]
+    judged = base.queries(source_fold, 3, judged_by_folds=True).astype(int)
+    assert judged.tolist() == [[1, 1, 1, 1]] * 3 + [[1, 0, 0, 0]]
+
+
+def test_what_judges_a_fold_learns_nothing_of_its_labels() -> None:
+    """Neither of its rows, nor of texts made of them, nor from teachers that saw these labels."""
+    plan = make_plan(DatasetStats(12, 2), TrainingRequest("tiny", "none"))
+    plan = replace(plan, hard_label_weight=0.75)
+    whole = dataset(rows(12)).train
+    fold = np.arange(12) % 3
+    made = TransferSet(("of a log", "made of 0", "made of 1"), np.array([-1, 0, 1]))
+    # Model k says sea with log odds of k + 1; the one of all rows, asked for the log alone, 9.
+    of_model = np.arange(1, 5)[:, None, None] * np.array([1.0, 0.0])
+    asked = np.broadcast_to(of_model, (4, 3, 2)).astype(np.float32).copy()
+    asked[3] = [[9, 0], [np.nan] * 2, [np.nan] * 2]
+    said = np.zeros((12, 2), np.float32)
+    data = TrainingData(
+        ("sea", "shop"),
+        plan,
+        LabelledRows(whole, fold, whole.subset(np.array([], np.int64)), None),
+        made,
+        Tokenizer(("wave", "till", "of", "made")),
+        EnsemblePredictions(Predictions(said, asked), (), 1.0),
+    )
+    for k in range(3):
+        learnt = data.learnt(k)
+        odds = np.log(learnt.targets[:, 0] / learnt.targets[:, 1])
+        others = [text for text in (0, 1, 2) if made.source_fold[text] != k]
+        assert len(learnt) == 8 + len(others)
+        # 0.75 of the row's own label, the rest of teachers that know nothing.
+        assert learnt.targets[:8, 0] == pytest.approx(0.125 + 0.75 * whole.labels[fold != k, 0])
+        assert odds[8:] == pytest.approx([k + 1] * len(others), rel=1e-5)
+    # For the network that is written: by all rows, or the mean of the folds' models.
+    final = data.learnt()
+    odds = np.log(final.targets[12:, 0] / final.targets[12:, 1])
+    assert len(final) == 15 and odds == pytest.approx([9, 2, 2], rel=1e-3)
+
+
 def told(*teachers: Any, multi_label: bool = False) -> Any:
     labels = one_hot(TRUTH)
     return base.ensemble(
@@ -110,6 +169,15 @@ def test_a_teacher_weighs_what_it_knows() -> None:
     assert found.members[0].accuracy == base.accuracy(good.answers, one_hot(TRUTH), False)
     found = told(good, Known(knows(TRUTH, 0.95, 1), name="better"))
     assert found.members[1].weight > found.members[0].weight and found.accuracy > 0.9
+
+
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_no_teacher_weighs_below_nothing(multi_label: bool) -> None:
+    """Not even one that is nearly always wrong, whose opposite would be a good guess."""
+    good = knows(TRUTH, 0.75, 0) - multi_label
+    wrong = knows(TRUTH, 0.1, 4) - multi_label
+    weights = base.stacking_weights([good, wrong], one_hot(TRUTH), multi_label)
+    assert weights[0] > 0 == weights[1]
 
 
 def test_random_labels_do_not_leak_into_their_own_predictions() -> None:
