@@ -169,6 +169,45 @@ def test_a_rare_label_is_raised_unasked() -> None:
     assert usual - unshifted == pytest.approx(0.15 * np.log(97 / 25), abs=1e-3)
 
 
+def test_texts_without_a_label_teach(model: TextClassifier) -> None:
+    log = [text for text, _ in rows(20, seed=8)]
+    asked = TextClassifier(**QUICK)
+    alone = asked.fit(TEXTS, LABELS).report
+    assert (alone["data"]["unlabelled_texts"], alone["teachers"]) == (0, [])
+    taught = TextClassifier("tiny", epochs=1, validation=0.0).fit(TEXTS, LABELS, unlabelled=log)
+    assert taught.report["data"]["unlabelled_texts"] == len({*log} - {*TEXTS})
+    assert "linear" in [teacher["name"] for teacher in taught.report["teachers"]]
+    with pytest.raises(DataError, match="texts without labels need a teacher"):
+        asked.fit(TEXTS, LABELS, unlabelled=log)
+
+
+# A parameter, its value, and the field of the plan that has another value then.
+PARAMETERS = """
+preset | "small" | preset
+balance | true | balance
+question | "choice" | question
+epochs | 3 | loop.epochs
+validation | 0.3 | validation.share
+random_state | 7 | seed
+teacher | "sentiment" | teachers
+start | "sentiment-small" | start
+"""
+
+
+@pytest.mark.parametrize(("name", "value", "field"), cases(PARAMETERS))
+def test_a_parameter_is_asked_of_the_plan(name: str, value: str, field: str) -> None:
+    def planned(**given: Any) -> Any:
+        found: Any = TextClassifier(**{**QUICK, **given}).fit(TEXTS, [0, 1] * 30).plan_
+        for each in field.split("."):
+            found = getattr(found, each)
+        return found
+
+    usual, other = planned(), planned(**{name: json.loads(value)})
+    assert usual != other
+    if name not in ("teacher", "start"):
+        assert other == json.loads(value)
+
+
 def test_stages_are_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     TextClassifier(**{**QUICK, "validation": None}, verbose=True).fit(TEXTS, LABELS)
     shown = capsys.readouterr()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export.checkpoint import Stage
 from edge_lstm_export.network.examples import Examples, cropped
 from edge_lstm_export.network.logits import fit_temperature, log_probabilities, soft_cross_entropy
 from edge_lstm_export.network.network import Network
@@ -92,6 +93,26 @@ def test_an_epoch_is_every_text_once_in_an_order_of_its_own(
         assert sorted(map(len, batches)) == [4, 8, 8, 8, 8]
     assert epochs[0] != epochs[1]
     assert seen == batches_of(monkeypatch, 0) != batches_of(monkeypatch, 1)
+
+
+@pytest.mark.parametrize("batch", [3, 7, 10])
+def test_a_run_that_is_interrupted_anywhere_ends_with_the_same_weights(batch: int) -> None:
+    """In an epoch, after its last batch, or in the last one: all that is random goes on, too."""
+    options = LoopOptions(3, 8, 0.02)  # five batches an epoch
+    straight = network()
+    expected = fit_network(straight, examples(), options, 0, examples(seed=1))
+    kept: list[Stage] = []
+    left = iter([False] * (batch - 1) + [True])
+    callbacks = Callbacks(keep=kept.append, should_stop=lambda: next(left))
+    with pytest.raises(KeyboardInterrupt):
+        fit_network(network(), examples(), options, 0, examples(seed=1), callbacks)
+    resumed = network(seed=5)
+    found = fit_network(resumed, examples(), options, 0, examples(seed=1), resume=kept[-1])
+    for name, value in straight.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    losses = [[(each.loss, each.calibrated_loss) for each in run.history]
+              for run in (expected, found)]  # fmt: skip
+    assert losses[0] == losses[1] and len(losses[0]) == 3
 
 
 def test_the_learning_rate_rises_in_a_twentieth_of_the_steps_and_falls_to_nothing() -> None:

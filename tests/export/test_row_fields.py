@@ -202,6 +202,58 @@ def test_kinds_are_found_in_nested_rows() -> None:
     assert when.known[0] == "2026-01-01" and "when > 2026-01-08" in [*when.says()]
 
 
+def fields_of(columns: dict[str, list[Any]]) -> dict[str, Any]:
+    """The fields of a table with these columns, by their names."""
+    count = len(next(iter(columns.values())))
+    table = [{name: values[i] for name, values in columns.items()} for i in range(count)]
+    labels = ["x", "y"] * (count // 2)
+    found = dataset_from([{key: value for key, value in row.items() if value is not None}
+                          for row in table], labels).fields  # fmt: skip
+    assert found is not None
+    return {each.name: each for each in found.fields}
+
+
+def test_a_category_has_at_most_50_values_each_in_five_rows() -> None:
+    fifty = [f"v{i % 50}" for i in range(260)]
+    found = fields_of(
+        {
+            "fifty": fifty,
+            "one more": ["w50"] * 5 + fifty[5:255] + ["w51"] * 5,
+            "a rare one": ["rare"] * 4 + ["often"] * 256,
+            "in five": ["rare"] * 5 + ["often"] * 255,
+            "of five rows": [f"{i % 3}" for i in range(5)] + [None] * 255,
+            "of four rows": [f"{i % 3}" for i in range(4)] + [None] * 256,
+        }
+    )
+    kinds = {name: field.kind for name, field in found.items()}
+    assert kinds == {
+        "fifty": "category", "one more": "text", "a rare one": "text", "in five": "category",
+        "of five rows": "number",
+    }  # fmt: skip
+    assert len(found["fifty"].known) == 50
+
+
+def test_a_number_has_15_edges_that_part_the_rows_evenly() -> None:
+    draw = random.Random(0)
+    amounts = [draw.lognormvariate(3, 2) for _ in range(320)]
+    edges = fields_of({"amount": amounts})["amount"].known
+    assert len(edges) == 15
+    between = np.histogram(amounts, [-np.inf, *edges, np.inf])[0]
+    assert between.min() >= 19 and between.max() <= 21
+    assert len(fields_of({"amount": [1, 2, 3, 4] * 20})["amount"].known) == 3
+
+
+def test_the_16_pairs_whose_order_differs_most_are_compared() -> None:
+    draw = random.Random(0)
+    columns: dict[str, list[Any]] = {f"n{i}": [draw.random() for _ in range(80)] for i in range(7)}
+    columns["above"] = [2 + draw.random() for _ in range(80)]
+    table = [{name: values[i] for name, values in columns.items()} for i in range(80)]
+    found = dataset_from(table, ["x", "y"] * 40).fields
+    assert found is not None and len(found.pairs) == 16
+    place = found.names.index("above")
+    assert not any(place in pair for pair in found.pairs), "always the larger one"
+
+
 def test_numbers_that_are_none_are_counted_in_one_line() -> None:
     table = rows(60)
     for row in table[:7]:
