@@ -138,6 +138,14 @@ def test_of_a_label_whose_groups_are_all_larger_than_its_share_the_smallest_is_h
             assert np.bincount(groups)[held.groups[0]] == len(held) == 4
 
 
+def test_a_group_of_each_label_stays_however_large_the_share_is() -> None:
+    groups = np.repeat([0, 1, 2, 3], [7, 3, 6, 4])
+    whole = replace(split(*((f"text {i}", i // 10) for i in range(20))), groups=groups)
+    for seed in range(4):
+        rest, held = hold_out(whole, 0.9, seed)
+        assert rest.labels[:, :2].any(axis=0).all() and held.labels[:, :2].any(axis=0).all()
+
+
 def labelled_rows(count: int) -> str:
     """A file of texts, of which a tenth has the rarer label."""
     rows = (f"{'x' if i % 10 == 0 else 'y'},text {i:x}z{i * 7919:o}" for i in range(count))

@@ -101,6 +101,31 @@ def test_a_threshold_has_the_best_f1() -> None:
     assert f1(best) > max(map(f1, np.linspace(0.01, 0.99, 99))) - 0.01
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_threshold_lies_half_way_between_two_texts_where_the_f1_is_best(seed: int) -> None:
+    """Many texts have one probability, and are answered alike."""
+    rng = np.random.default_rng(seed)
+    chances = (rng.integers(1, 12, 60) / 12).astype(np.float32)
+    truth = rng.random(60) < chances
+    # A text's label is mixed with its probability, which counts as much as ten texts of the label.
+    trust = 10 / (10 + truth.sum())
+    mixed = (1 - trust) * truth + trust * chances
+
+    def f1(threshold: float) -> float:
+        given = chances >= threshold
+        return float(2 * mixed[given].sum() / (given.sum() + mixed.sum()))
+
+    there = np.array([0, *sorted({*chances.tolist()})])
+    (found,) = choose_thresholds(truth[:, None], chances[:, None])
+    assert found == pytest.approx(max((there[1:] + there[:-1]) / 2, key=f1), rel=1e-4)
+
+
+def test_a_label_that_no_text_has_gets_the_threshold_of_one_half() -> None:
+    nobody = np.zeros((20, 1), np.bool_)
+    assert choose_thresholds(nobody, np.linspace(0, 1, 20, dtype=np.float32)[:, None]) == (UNTUNED,)
+    assert UNTUNED == 0.5
+
+
 def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
     """One text of the label, which has by chance the lowest probability of all that are not near
     0."""

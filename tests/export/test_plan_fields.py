@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from cases import rows as cases
 from edge_lstm_export import DatasetStats, Plan, TrainingRequest, make_plan
 from edge_lstm_export.checkpoint.checkpoint import Checkpoint
+from edge_lstm_export.network.predict import predict_probabilities
 from edge_lstm_export.train.fit import fit
 from made import dataset, rows
 
@@ -116,6 +118,18 @@ def test_another_value_of_a_field_makes_another_model(field: str, value: str, be
     both = json.loads(f"{{{beside}}}")
     other = made(json.dumps({**both, field: json.loads(value)}))
     assert contents(made(json.dumps(both))) != contents(other)
+
+
+def test_the_answers_are_divided_by_the_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = made("{}")
+    assert usual.training["temperature"] != 1
+    monkeypatch.setattr("edge_lstm_export.train.fit.fit_temperature", lambda *_, **__: 1e6)
+    flat = made.__wrapped__("{}")
+    rows = [flat.tokenizer.encode_text(text).ids for text in DATA.train.texts]
+    assert np.ptp(predict_probabilities(usual.network, rows)[:, 0]) > 0.5
+    assert np.ptp(predict_probabilities(flat.network, rows)[:, 0]) < 1e-3
+    # What is left is the shift of the rare label.
+    assert flat.training["validation"]["log_loss"] == pytest.approx(np.log(2), abs=0.1)
 
 
 def test_the_same_plan_makes_the_same_model() -> None:

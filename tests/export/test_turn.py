@@ -157,6 +157,11 @@ def test_a_turn_puts_the_better_file_in_place_or_leaves_the_old_one(
     # Judged anew, on the rows of this turn.
     assert re.search(r"% agree with the log \(95 %: [\d.]+ to [\d.]+\)$", refused)
     assert Path("team.onnx").read_bytes() == whole
+    # As many are enough.
+    counts = iter([2, 2])
+    done = turned("--seed", "2")
+    assert done.returncode == 0 and "; replaced; now in use: " in done.stderr
+    assert Path("team.onnx").read_bytes() != whole
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), OutputError("cannot write: it is full")])
