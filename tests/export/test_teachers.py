@@ -136,6 +136,7 @@ def test_what_judges_a_fold_learns_nothing_of_its_labels() -> None:
         LabelledRows(whole, fold, whole.subset(np.array([], np.int64)), None),
         made,
         Tokenizer(("wave", "till", "of", "made")),
+        plan.network,
         EnsemblePredictions(Predictions(said, asked), (), 1.0),
     )
     for k in range(3):
