@@ -240,3 +240,13 @@ def test_zstd_by_another_name_is_refused() -> None:
     Path("in.csv").write_bytes(zstd(b"text\ngood\n"))
     with pytest.raises(DataError, match=r"compressed \(zstd\), and its suffix"):
         texts("in.csv")
+
+
+def test_columns_that_cannot_be_are_one_line(source: Path, classifier: Classifier) -> None:
+    options = ScoreOptions(only_columns=("id", "x"))
+    with pytest.raises(DataError, match="the output has no column 'x'; its columns are 'id'"):
+        score_files(source, "out.csv", model=classifier, options=options)
+    Path("in.csv").write_text("text,label,edge_lstm_label\ngood,a,b\n")
+    with pytest.raises(DataError, match="already has a column 'edge_lstm_label'; rename it"):
+        score_files("in.csv", "out.csv", model=classifier)
+    assert names() == ["in.csv", "in.jsonl"]
