@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_files import DATA, entry, loaded, sealed
 
+from edge_lstm import Classifier
 from edge_lstm.errors import NotAModelFileError
 
 
@@ -54,3 +56,11 @@ def test_models_of_one_file_name_are_told_apart_by_their_folders(
     Path("data.csv").write_text("text,label\ngood,pos\n")
     found = json_of("evaluate", "data.csv", *models)["models"]
     assert [model["name"] for model in found] == names
+
+
+def test_a_file_above_512_mib_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.onnx"
+    path.write_bytes(b"\x08")
+    os.truncate(path, 512 * 2**20 + 1)  # a hole: nothing is on the disk
+    with pytest.raises(NotAModelFileError, match="is too large"):
+        Classifier.load(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -123,6 +124,17 @@ def test_a_folder_that_is_no_teacher(encoder: Path, name: str, content: str, sai
     assert result.returncode == 1 and not list(Path().glob("m.*"))
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: ") and said in last
+
+
+def test_code_in_a_folder_is_never_run(encoder: Path) -> None:
+    """Its configuration names a class of the folder, as models of the hub with own code do."""
+    own = shutil.copytree(encoder, Path("own"))
+    config = json.loads((own / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModel": "own.M"}}
+    (own / "config.json").write_text(json.dumps(config))
+    (own / "own.py").write_text(f"open({str(Path('ran').resolve())!r}, 'w')\n")
+    assert few(own).returncode == 1
+    assert not Path("ran").exists() and not list(Path().glob("m.*"))
 
 
 APART = """
