@@ -75,7 +75,11 @@ def test_predict_gives_the_next_best_labels_too(classifier: Classifier) -> None:
         ("doctor --in-process MODEL", "fit: this device runs small.onnx correctly"),
         ("page MODEL", "page.html: "),
         ("latency MODEL --runs 2 --cold-starts 0", "small.onnx"),
-        ("serve MODEL MODEL", "two models have the name small"),
+        pytest.param(
+            "serve MODEL MODEL",
+            "two models have the name small",
+            marks=pytest.mark.needs("uvicorn", "httpx"),
+        ),
     ],
 )
 def test_a_command_that_takes_no_texts_takes_its_model_as_an_argument(
