@@ -1,5 +1,5 @@
-/* Which labels a text gets, or none, as core/decide.py decides it: the one place for what is written
- * in C. The engine itself gives probabilities, and does not include this. */
+/* Which labels a text gets, or none, as core/decide.py decides it: the one place for what is
+ * written in C. The engine itself gives probabilities, and does not include this. */
 #ifndef EDGE_LSTM_DECIDE_H
 #define EDGE_LSTM_DECIDE_H
 

@@ -43,7 +43,7 @@ def run():
     answers += [bytes(model.run(bytes(8), 2)), model.labels, _engine.kernels()]
     strings = _engine.strings(("good",) * 9)
     chances, statuses = model._classify(strings, 0, strings.count, None)
-    return [*answers, *model._decide(chances, statuses, 2, 0.5, 1.01)]
+    return [*answers, *model._decide(chances, statuses, 2, 0.5)]
 
 expected = run()
 fired = 0

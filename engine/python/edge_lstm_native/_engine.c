@@ -274,9 +274,9 @@ static int are_answers(const answered *a) {
     return 1;
 }
 
-/* Answers, a byte for each status, how many of the best labels, the least probability of a label →
- * (labels, statuses, best labels, their probabilities), None if the answers are no probabilities. The
- * model gives each text one label. */
+/* Answers, a byte for each status, how many of the best labels, the least probability of a label
+ * → (labels, statuses, best labels, their probabilities), None if the answers are no
+ * probabilities. The model gives each text one label. */
 static PyObject *model_decide(Model *self, PyObject *arguments) {
     const char *bytes;
     answered a;
