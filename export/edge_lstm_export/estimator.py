@@ -19,7 +19,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.system.atomic import write_atomically
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.network import predict_probabilities
-from edge_lstm_export.options import Plan, PresetName, TrainingRequest
+from edge_lstm_export.options import NO_TEACHER, Plan, PresetName, TrainingRequest
 from edge_lstm_export.progress import Display
 from edge_lstm_export.train.fit import fit, quiet_thread
 from edge_lstm_export.train.lstm import SILENT
@@ -86,6 +86,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raise DataError.
         """
+        if len(unlabelled) and self.teacher == NO_TEACHER and self.plan is None:
+            raise DataError("teacher='none' labels no text; leave it out, or leave out unlabelled")
         dataset = dataset_from(X, y, unlabelled=unlabelled, groups=groups)
         dataset = checked(dataset)
         with quiet_thread():

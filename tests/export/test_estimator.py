@@ -169,6 +169,11 @@ def test_a_rare_label_is_raised_unasked() -> None:
     assert usual - unshifted == pytest.approx(0.15 * np.log(97 / 25), abs=1e-3)
 
 
+def test_without_a_teacher_no_text_can_be_unlabelled() -> None:
+    with pytest.raises(DataError, match="teacher='none' labels no text"):
+        TextClassifier("tiny", teacher="none").fit(TEXTS, LABELS, unlabelled=["a text"])
+
+
 def test_texts_without_a_label_teach() -> None:
     log = [text for text, _ in rows(20, seed=8)]
     alone = TextClassifier(**QUICK).fit(TEXTS, LABELS).report
