@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,6 +53,56 @@ def _ignoring(function, name):
     return ignoring
 
 
+"""
+
+# Runs tests again and again, each time in a child that has what takes seconds to import; a line of
+# JSON names pytest's arguments and environment, and is answered by its exit code. The packages of
+# the project are imported by the child. ONNX Runtime reads its variable when it is imported, and
+# the project's own setting of it is tried, too.
+_RUNNER = """
+import json, os, signal, sys, time
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+for name in ("pytest", "hypothesis", "numpy", "onnxruntime", "torch", "onnx", "onnx.reference"):
+    try:
+        __import__(name)
+    except ImportError:
+        pass
+del os.environ["ORT_DISABLE_TELEMETRY"]
+
+
+def run(arguments, variables, output):
+    os.setsid()
+    os.environ.update(variables)
+    for number, name, how in ((0, os.devnull, os.O_RDONLY), (1, output, 577), (2, output, 577)):
+        os.dup2(os.open(name, how, 0o600), number)
+    os._exit(int(pytest.main(arguments)))
+
+
+import pytest
+
+for line in sys.stdin:
+    arguments, variables, output, seconds = json.loads(line)
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            run(arguments, variables, output)
+        finally:
+            os._exit(70)
+    end = time.monotonic() + seconds
+    code = None
+    while code is None:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+        elif time.monotonic() > end:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            code = "endless"
+        else:
+            time.sleep(0.01)
+    print(json.dumps(code), flush=True)
 """
 
 # A plugin of pytest that writes each test's outcomes as lines of JSON.
@@ -172,10 +223,28 @@ class Copy:
         packages = next(environment.glob("[Ll]ib*/**/site-packages"))
         lines = [self.root, self.root / "export", *here]
         (packages / "copy.pth").write_text("\n".join(map(str, lines)) + "\n", encoding="utf-8")
-        scripts = "Scripts" if os.name == "nt" else "bin"
-        self.python = environment / scripts / "python"
-        self.folder = folder
         (packages / "outcomes.py").write_text(_OUTCOMES, encoding="utf-8")
+        self.folder = folder
+        self.compiled = folder / "compiled"
+        variables = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPYCACHEPREFIX": str(self.compiled),
+        }
+        variables.pop("PYTEST_ADDOPTS", None)
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
+        data = ROOT.parent / "shared" / "data"
+        if data.is_dir():
+            variables.setdefault("EDGE_LSTM_DATA", str(data))
+        scripts = "Scripts" if os.name == "nt" else "bin"
+        self.runner = subprocess.Popen(
+            [environment / scripts / "python", "-c", _RUNNER],
+            cwd=self.root,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, *tests: str, first: bool = False) -> list[Outcome]:
         """Run tests, up to the first that fails or all.
@@ -183,38 +252,30 @@ class Copy:
         A test that is not found, or takes too long, has the outcome "missing" or "endless".
         """
         written = self.folder / "outcomes.jsonl"
+        output = self.folder / "output.txt"
         written.unlink(missing_ok=True)
-        variables = {
-            **os.environ,
-            "OUTCOMES": str(written),
-            "OMP_NUM_THREADS": "1",
-        }
-        variables.pop("PYTEST_ADDOPTS", None)
-        data = ROOT.parent / "shared" / "data"
-        if data.is_dir():
-            variables.setdefault("EDGE_LSTM_DATA", str(data))
-        line = [self.python, "-m", "pytest", "-p", "outcomes", "-p", "no:xdist"]
-        line += ["-x"] if first else []
-        try:
-            done = subprocess.run(
-                [*line, f"--basetemp={self.folder / 'temporary'}", *tests],
-                check=False,
-                cwd=self.root,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=LONGEST_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
+        arguments = ["-p", "outcomes", "-p", "no:xdist", *(["-x"] if first else [])]
+        arguments += [f"--basetemp={self.folder / 'temporary'}", *tests]
+        asked = [arguments, {"OUTCOMES": str(written)}, str(output), LONGEST_SECONDS]
+        assert self.runner.stdin is not None
+        assert self.runner.stdout is not None
+        self.runner.stdin.write(json.dumps(asked) + "\n")
+        self.runner.stdin.flush()
+        code = json.loads(self.runner.stdout.readline())
+        if code == "endless":
             return [Outcome(test, "endless", f"after {LONGEST_SECONDS} s") for test in tests]
         outcomes = []
         if written.exists():
             rows = written.read_text("utf-8").splitlines()
             outcomes = [Outcome(*json.loads(row)) for row in rows]
-        if done.returncode not in (0, 1) or not outcomes:
-            last = done.stdout.decode("utf-8", "replace").strip().splitlines()[-1:]
+        if code not in (0, 1) or not outcomes:
+            last = output.read_text("utf-8", "replace").strip().splitlines()[-1:]
             outcomes += [Outcome(test, "missing", "".join(last)) for test in tests]
         return outcomes
+
+    def close(self) -> None:
+        """End the process that runs the tests."""
+        self.runner.communicate()
 
     def try_break(self, each: Break, tests: Sequence[str] = ()) -> str:
         """Apply a break and run its test, or others; return what is wrong, "" if one is red."""
@@ -238,42 +299,47 @@ class Copy:
 
     def _forget(self, path: Path) -> None:
         """Remove what Python compiled of a file: two versions may have one size and second."""
-        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+        folder = self.compiled / path.parent.relative_to(path.anchor)
+        for compiled in folder.glob(f"{path.stem}.*.pyc"):
             compiled.unlink()
 
 
 def tried(breaks: Sequence[Break], processes: int) -> Iterator[tuple[Break, str]]:
-    """Try each break in one of several copies; yield it with what is wrong, "" for nothing."""
-    with tempfile.TemporaryDirectory(prefix="breaks-") as folder:
-        copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(processes):
-            copies.put(Copy(Path(folder) / str(number)))
+    """Try each break in one of several copies; yield it with what is wrong, "" for nothing.
 
-        def green(tests: list[str]) -> dict[str, str]:
-            copy = copies.get()
-            try:
+    The tests of a file are run together without a break; then come their breaks.
+    """
+    files: dict[str, list[Break]] = {}
+    for each in breaks:
+        files.setdefault(each.test.partition("::")[0], []).append(each)
+    waiting = deque(sorted(files.values(), key=len, reverse=True))
+    results: SimpleQueue[tuple[Break, str] | None] = SimpleQueue()
+
+    def work(folder: Path) -> None:
+        try:
+            copy = Copy(folder)
+            while waiting:
+                some = waiting.popleft()
+                tests = list(dict.fromkeys(each.test for each in some))
                 outcomes = copy.run(*tests)
-            finally:
-                copies.put(copy)
-            return {test: _wrong_without(test, outcomes) for test in tests}
+                without = {test: _wrong_without(test, outcomes) for test in tests}
+                for each in some:
+                    results.put((each, without[each.test] or copy.try_break(each)))
+            copy.close()
+        finally:
+            results.put(None)
 
-        def red(each: Break) -> tuple[Break, str]:
-            copy = copies.get()
-            try:
-                return each, copy.try_break(each)
-            finally:
-                copies.put(copy)
-
-        with ThreadPoolExecutor(processes) as threads:
-            # Without a break: the tests of a file together.
-            files: dict[str, list[str]] = {}
-            for test in dict.fromkeys(each.test for each in breaks):
-                files.setdefault(test.partition("::")[0], []).append(test)
-            without: dict[str, str] = {}
-            for some in threads.map(green, files.values()):
-                without |= some
-            yield from ((each, without[each.test]) for each in breaks if without[each.test])
-            yield from threads.map(red, [each for each in breaks if not without[each.test]])
+    with tempfile.TemporaryDirectory(prefix="breaks-") as folder, ThreadPoolExecutor() as threads:
+        working = [threads.submit(work, Path(folder) / str(each)) for each in range(processes)]
+        ended = 0
+        while ended < processes:
+            result = results.get()
+            if result is None:
+                ended += 1
+            else:
+                yield result
+        for each in working:
+            each.result()
 
 
 def _wrong_without(test: str, outcomes: Sequence[Outcome]) -> str:
